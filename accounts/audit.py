@@ -1,0 +1,20 @@
+"""The audit trail: every change of a state and every administrative act leaves one row."""
+
+from accounts.models import AuditEntry, User
+
+
+def record(
+    action: str, *, subject: tuple[str, str], by: User | None = None, label: str = "", detail: dict[str, object] | None = None
+) -> AuditEntry:
+    """Write one row in the current transaction. `subject` is (kind, public id); give `by` or, for machines, `label`."""
+    assert by is not None or label, "somebody or something must have acted"
+    return AuditEntry.objects.create(
+        action=action, subject_kind=subject[0], subject_id=subject[1], actor=by, actor_label=label, detail=detail or {}
+    )
+
+
+def timeline(kind: str, subject_id: str, *, limit: int = 200) -> list[AuditEntry]:
+    """The newest `limit` rows about one thing, newest first, actors loaded."""
+    return list(
+        AuditEntry.objects.filter(subject_kind=kind, subject_id=subject_id).select_related("actor").order_by("-at", "-id")[:limit]
+    )

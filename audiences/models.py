@@ -1,0 +1,241 @@
+"""Whom we may write to: profiles, what we know about them, what they agreed to, and groups of them."""
+
+import uuid
+
+from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+
+class Consent(models.TextChoices):
+    """May we send marketing email to this person. `subscribed` was assumed or imported, `opted_in` was said by them."""
+
+    SUBSCRIBED = "subscribed", _("Subscribed")
+    OPTED_IN = "opted_in", _("Opted in")
+    UNSUBSCRIBED = "unsubscribed", _("Unsubscribed")
+
+
+class Profile(models.Model):
+    """One person. Written by imports, the API and people; the address is unique only when it is the import's key.
+
+    `email_key` is the address normalised by audiences.addresses: equal keys are one mailbox; "" when there is none.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    external_id = models.CharField(max_length=200, null=True, blank=True, unique=True)
+    email = models.CharField(max_length=320, blank=True)
+    email_key = models.CharField(max_length=320, blank=True)
+    first_name = models.CharField(max_length=120, blank=True)
+    last_name = models.CharField(max_length=120, blank=True)
+    phone = models.CharField(max_length=40, blank=True)
+    country = models.CharField(max_length=80, blank=True)
+    city = models.CharField(max_length=120, blank=True)
+    language = models.CharField(max_length=20, blank=True)
+    time_zone = models.CharField(max_length=60, blank=True)
+    # Custom attributes by name; types in AttributeDefinition. Dates are ISO 8601 text, lists are arrays of text.
+    attributes = models.JSONField(default=dict, blank=True)
+    email_consent = models.CharField(max_length=12, choices=Consent.choices, default=Consent.SUBSCRIBED)
+    consent_changed_at = models.DateTimeField(null=True, blank=True)
+    # Seed addresses and colleagues: offered first for previews and tests.
+    is_test = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        permissions = [
+            ("manage_audience", "Can import and edit profiles and segments"),
+            ("release_quarantine", "Can release addresses from quarantine"),
+        ]
+        indexes = [
+            # Find a person by address; merge an import; duplicates within a delivery.
+            models.Index(fields=["email_key"], name="profile_email_key"),
+            # Conditions on attributes by containment.
+            GinIndex(fields=["attributes"], name="profile_attributes", opclasses=["jsonb_path_ops"]),
+            # Newest people first on the list.
+            models.Index(fields=["-created_at", "-id"], name="profile_created"),
+        ]
+
+    def __str__(self) -> str:
+        return self.email or self.external_id or str(self.public_id)
+
+
+class AttributeType(models.TextChoices):
+    TEXT = "text", _("Text")
+    NUMBER = "number", _("Number")
+    BOOLEAN = "boolean", _("Yes or no")
+    DATE = "date", _("Date")
+    LIST = "list", _("List of texts")
+
+
+class AttributeDefinition(models.Model):
+    """The type of one custom attribute; made by an import's mapping or by the API. The name is its key in `Profile.attributes`."""
+
+    name = models.CharField(max_length=60, unique=True)
+    type = models.CharField(max_length=10, choices=AttributeType.choices)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ConsentChange(models.Model):
+    """One change of a person's consent, with where it came from. Append-only."""
+
+    profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="consent_changes")
+    at = models.DateTimeField(auto_now_add=True)
+    state = models.CharField(max_length=12, choices=Consent.choices)
+    # "one_click", "unsubscribe_page", "import", "person", "api".
+    source = models.CharField(max_length=30)
+    # What it is about, such as the delivery whose link was used.
+    reference = models.CharField(max_length=80, blank=True)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        default_permissions = ("view",)
+        indexes = [models.Index(fields=["profile", "-at"], name="consent_profile")]
+
+
+class QuarantineEntry(models.Model):
+    """An address nobody is sent to, whoever has it. Released by setting `released_at`; a later cause makes a new row."""
+
+    address_key = models.CharField(max_length=320)
+    reason = models.CharField(max_length=40)
+    evidence = models.TextField(blank=True)
+    since = models.DateTimeField(auto_now_add=True)
+    released_at = models.DateTimeField(null=True, blank=True)
+    released_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    release_note = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [
+            # The one active entry of an address; also the look-up of preparation and of every window.
+            models.UniqueConstraint(fields=["address_key"], condition=Q(released_at__isnull=True), name="quarantine_one_active")
+        ]
+
+
+class SegmentKind(models.TextChoices):
+    RULE = "rule", _("Rule")
+    LIST = "list", _("List")
+
+
+class Segment(models.Model):
+    """A named group: people who match a rule (evaluated each time) or a list of people (imported).
+
+    `rule` is the conditions group of audiences.rules. `n_people` with its time is what the list page shows; never used to send.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    name = models.CharField(max_length=120)
+    kind = models.CharField(max_length=5, choices=SegmentKind.choices, default=SegmentKind.RULE)
+    rule = models.JSONField(default=dict, blank=True)
+    n_people = models.BigIntegerField(null=True, blank=True)
+    counted_at = models.DateTimeField(null=True, blank=True)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(
+                models.functions.Lower("name"), condition=Q(deleted_at__isnull=True), name="segment_name_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SegmentMember(models.Model):
+    """One person in one list."""
+
+    segment = models.ForeignKey(Segment, on_delete=models.CASCADE, related_name="members")
+    profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["segment", "profile"], name="segment_member_once")]
+
+
+class ImportState(models.TextChoices):
+    UPLOADED = "uploaded", _("Waiting for mapping")
+    RUNNING = "running", _("Importing")
+    FINISHED = "finished", _("Imported")
+    FAILED = "failed", _("Failed")
+    CANCELLED = "cancelled", _("Cancelled")
+
+
+class ProfileImport(models.Model):
+    """One uploaded CSV file on its way into profiles. The file lies in ProfileImportChunk until the import ends.
+
+    n_rows = n_created + n_updated + n_unchanged + n_refused, once finished.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    file_name = models.CharField(max_length=255)
+    n_bytes = models.BigIntegerField(default=0)
+    n_bytes_done = models.BigIntegerField(default=0)
+    encoding = models.CharField(max_length=20, blank=True)
+    delimiter = models.CharField(max_length=1, blank=True)
+    columns = models.JSONField(default=list)
+    sample = models.JSONField(default=list)
+    # {"<column index>": {"target": "email"} | {"target": "attribute", "name": "plan", "type": "text"} | {"target": "skip"}}
+    mapping = models.JSONField(default=dict)
+    # "email" or "external_id": what makes two rows the same person.
+    key = models.CharField(max_length=20, default="email")
+    consent = models.CharField(max_length=12, choices=Consent.choices, default=Consent.SUBSCRIBED)
+    segment = models.ForeignKey(Segment, null=True, blank=True, on_delete=models.SET_NULL, related_name="imports")
+    state = models.CharField(max_length=10, choices=ImportState.choices, default=ImportState.UPLOADED)
+    error = models.TextField(blank=True)
+    n_rows = models.BigIntegerField(default=0)
+    n_created = models.BigIntegerField(default=0)
+    n_updated = models.BigIntegerField(default=0)
+    n_unchanged = models.BigIntegerField(default=0)
+    n_refused = models.BigIntegerField(default=0)
+    # {"<reason code>": count}
+    refused_by_reason = models.JSONField(default=dict)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    # Moved by the worker; a running import whose heartbeat is old is taken up again from its last committed batch.
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        default_permissions = ("view",)
+
+
+class ProfileImportChunk(models.Model):
+    """One mebibyte of an uploaded file, so that any worker machine can read it. Deleted when the import ends."""
+
+    profile_import = models.ForeignKey(ProfileImport, on_delete=models.CASCADE, related_name="chunks")
+    number = models.IntegerField()
+    data = models.BinaryField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["profile_import", "number"], name="import_chunk_once")]
+
+
+class ProfileImportRefusal(models.Model):
+    """One row of a file that was not imported, and why; the downloadable report."""
+
+    profile_import = models.ForeignKey(ProfileImport, on_delete=models.CASCADE, related_name="refusals")
+    line = models.BigIntegerField()
+    reason = models.CharField(max_length=30)
+    detail = models.CharField(max_length=300, blank=True)
+    # The row as read, each cell cut to 200 characters.
+    cells = models.JSONField(default=list)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["profile_import", "line"], name="import_refusal_once")]

@@ -1,0 +1,150 @@
+"""What we want to say, to whom and when: campaigns, the one draft of each, and its immutable versions."""
+
+import uuid
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from django_fsm import FSMField
+
+from delivery.models import Delivery
+from messaging.models import Message
+
+
+class CampaignState(models.TextChoices):
+    DRAFT = "draft", _("Draft")
+    PUBLISHED = "published", _("Published")
+    ACTIVE = "active", _("Active")
+    STOPPED = "stopped", _("Stopped")
+
+
+class Campaign(models.Model):
+    """The thing people edit and send. Its state moves only in campaigns.lifecycle."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    name = models.CharField(max_length=200)
+    state = FSMField(max_length=10, choices=CampaignState.choices, default=CampaignState.DRAFT, protected=True)
+    live_version = models.ForeignKey("CampaignVersion", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    tags = ArrayField(models.CharField(max_length=40), default=list, blank=True)
+    # Why a stopped campaign is stopped: "" | "person" | "idle".
+    stop_cause = models.CharField(max_length=10, blank=True)
+    archived_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    edited_at = models.DateTimeField()
+    edited_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        default_permissions = ("view",)
+        permissions = [("edit_campaigns", "Can write, publish and prepare campaigns")]
+        indexes = [
+            # The list, last edited first.
+            models.Index(fields=["-edited_at", "-id"], name="campaign_edited"),
+            GinIndex(fields=["tags"], name="campaign_tags"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="campaign_live_unless_draft",
+                condition=models.Q(state="draft", live_version__isnull=True)
+                | (~models.Q(state="draft") & models.Q(live_version__isnull=False)),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Draft(models.Model):
+    """The unpublished changes of one campaign; at most one. May be incomplete: nothing refuses a save for validity.
+
+    `document` has a section per editor step (campaigns.document). `revision` rises by one with each save.
+    """
+
+    campaign = models.OneToOneField(Campaign, on_delete=models.CASCADE, related_name="draft")
+    document = models.JSONField()
+    revision = models.IntegerField(default=1)
+    base_version = models.ForeignKey("CampaignVersion", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    saved_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    saved_at = models.DateTimeField()
+    # The revision somebody last sent as a test, and when; for the "changed since your last test" warning.
+    tested_revision = models.IntegerField(null=True, blank=True)
+    tested_at = models.DateTimeField(null=True, blank=True)
+    tested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        default_permissions = ("view",)
+
+
+class EditingSession(models.Model):
+    """One open editor tab: who, how lately, and the last save it made, so that a repeated request changes nothing."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    draft = models.ForeignKey(Draft, on_delete=models.CASCADE, related_name="sessions")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    opened_at = models.DateTimeField(auto_now_add=True)
+    seen_at = models.DateTimeField()
+    is_idle = models.BooleanField(default=False)
+    last_save_id = models.UUIDField(null=True, blank=True)
+    last_save_revision = models.IntegerField(null=True, blank=True)
+
+    class Meta:
+        default_permissions = ()
+        # Presence: who has this draft open.
+        indexes = [models.Index(fields=["draft", "-seen_at"], name="session_presence")]
+
+
+class DraftSnapshot(models.Model):
+    """What a draft was after a save, or when it was discarded or published over. Append-only; kept 30 days."""
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="snapshots")
+    revision = models.IntegerField()
+    document = models.JSONField()
+    # "saved", "discarded", "replaced".
+    cause = models.CharField(max_length=10)
+    changed_fields = ArrayField(models.CharField(max_length=60), default=list)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        # The history of one campaign, newest first; the purge by age.
+        indexes = [models.Index(fields=["campaign", "-at"], name="snapshot_history"), models.Index(fields=["at"], name="snapshot_age")]
+
+
+class CampaignVersion(models.Model):
+    """A published, numbered snapshot. Immutable: a database trigger refuses UPDATE and DELETE."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="versions")
+    number = models.IntegerField()
+    document = models.JSONField()
+    sha256 = models.CharField(max_length=64)
+    message = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="+")
+    note = models.CharField(max_length=500, blank=True)
+    published_at = models.DateTimeField(auto_now_add=True)
+    published_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [models.UniqueConstraint(fields=["campaign", "number"], name="version_number_once")]
+
+    def __str__(self) -> str:
+        return f"{self.campaign.name}, version {self.number}"
+
+
+class CampaignSend(models.Model):
+    """Which delivery is a send of which version; unique per occurrence, so that nothing is sent twice for one occasion."""
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="sends")
+    version = models.ForeignKey(CampaignVersion, on_delete=models.PROTECT, related_name="sends")
+    delivery = models.OneToOneField(Delivery, on_delete=models.PROTECT, related_name="campaign_send")
+    # The scheduled time of a recurring send; the opening time of a send once confirmed.
+    occurrence_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [models.UniqueConstraint(fields=["campaign", "version", "occurrence_at"], name="send_once_per_occurrence")]

@@ -1,0 +1,96 @@
+"""What `make run` runs, in which order; called by the command line of this package."""
+
+import http.client
+import signal
+import socket
+import sys
+
+from config.local import installation, postgres, supervisor, valkey
+
+# Tiers of stopping: what talks to people and queues, then the catcher they send to, then the servers under all.
+APP, MAIL, CACHE, DATA = 3, 2, 1, 0
+# A task gets this long to come to the end of its slice before it is killed; nothing is lost by that.
+WORKER_PATIENCE_S = 20.0
+DEMO_PASSWORD = "chappe-demo"
+DEMO_PEOPLE = ("viewer@chappe.test", "marketer@chappe.test", "operator@chappe.test", "admin@chappe.test")
+
+
+def servers(here: installation.Installation) -> list[supervisor.Service]:
+    """The embedded servers; none for those the environment names."""
+    found = []
+    if (cluster := here.cluster) is not None:
+        found.append(
+            supervisor.Service(
+                "postgres",
+                lambda: postgres.start(cluster),
+                lambda: postgres.is_ready(cluster),
+                tier=DATA,
+                stop_signal=signal.SIGINT,
+                patience_s=30,
+                last_words=lambda: postgres.tail(cluster),
+            )
+        )
+    if (cache := here.cache) is not None:
+        found.append(
+            supervisor.Service("valkey", lambda: valkey.start(cache), lambda: valkey.is_ready(cache), tier=CACHE)
+        )
+    return found
+
+
+def manage(*arguments: str) -> list[str]:
+    """The command line of manage.py."""
+    return [sys.executable, str(installation.ROOT / "manage.py"), *arguments]
+
+
+def programs(here: installation.Installation) -> list[supervisor.Service]:
+    """Mail catcher (when it is used), web, workers and scheduler, in the order they start."""
+    environment = here.environment
+    found = []
+    if (mail_port := here.mail_port) is not None:
+        start = supervisor.command(manage("mailcatcher", "--port", str(mail_port)), environment)
+        found.append(supervisor.Service("mail", start, lambda: _listens(mail_port), tier=MAIL))
+    web = [
+        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(here.port)),
+        *("--workers", "1", "--blocking-threads", "8", "--no-ws", "--log-level", "warning", "config.wsgi:application"),
+    ]
+    found.append(
+        supervisor.Service("web", supervisor.command(web, environment), lambda: _is_ready(here.port), tier=APP)
+    )
+    beat_file = str(here.home / "celerybeat-schedule")
+    found += [
+        _celery("worker", environment, "worker", "-Q", "default", "-c", "1", "-n", "worker@%h", *_ALONE),
+        _celery("sender", environment, "worker", "-Q", "send", "-c", "2", "-n", "sender@%h", *_ALONE),
+        _celery("scheduler", environment, "beat", "-s", beat_file, "--pidfile", ""),
+    ]
+    return found
+
+
+# Two workers of one machine have nothing to tell each other.
+_ALONE = ("--without-gossip", "--without-mingle")
+
+
+def _celery(name: str, environment: dict[str, str], *arguments: str) -> supervisor.Service:
+    # Running as root is fine for a trial on one's own machine, so Celery need not warn about it.
+    quiet = {**environment, "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
+    argv = [sys.executable, "-m", "celery", "--quiet", "-A", "config", *arguments, "--loglevel", "WARNING"]
+    start = supervisor.command(argv, quiet, death=signal.SIGQUIT)
+    return supervisor.Service(name, start, tier=APP, patience_s=WORKER_PATIENCE_S)
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _is_ready(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

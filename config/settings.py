@@ -1,0 +1,269 @@
+"""Settings of Chappe. Every value that differs between installations is read by config/env.py.
+
+| variable | default | unit or form |
+|---|---|---|
+| CHAPPE_ENV | local | local, test or production; production demands a secret key and hosts and turns on HTTPS-only cookies |
+| CHAPPE_HOME | .chappe/ | folder for local data: embedded servers, send journals |
+| CHAPPE_SECRET_KEY | made once in CHAPPE_HOME (local) | 50 or more random characters; signs sessions and links |
+| CHAPPE_ALLOWED_HOSTS | * (local) | comma-separated host names |
+| CHAPPE_PUBLIC_URL | http://127.0.0.1:PORT | base of links in messages |
+| PORT | 8000 | TCP port of the web server |
+| DATABASE_URL | set by `make run` | postgresql://… |
+| REDIS_URL | set by `make run` | redis://…, rediss://… or unix://… |
+| CELERY_BROKER_URL | REDIS_URL | redis://… or amqp://… |
+| SMTP_URL | set by `make run` to the local mail catcher | smtp://, smtp+starttls:// or smtps://user:password@host:port |
+"""
+
+import secrets
+from pathlib import Path
+
+from config import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- installation -----------------------------------------------------------------------------------------
+CHAPPE_ENV = env.choice("CHAPPE_ENV", default="local", among=("local", "test", "production"))
+IS_PRODUCTION = CHAPPE_ENV == "production"
+CHAPPE_HOME = env.folder("CHAPPE_HOME", default=BASE_DIR / ".chappe")
+PORT = env.integer("PORT", default=8000, low=1, high=65535)
+# Base of every link in a message; no trailing slash.
+PUBLIC_URL = env.url(
+    "CHAPPE_PUBLIC_URL",
+    default=f"http://127.0.0.1:{PORT}",
+    schemes=("http", "https"),
+    example="https://mail.example.com",
+).rstrip("/")
+
+
+def _secret_key() -> str:
+    """The installation's secret: from the environment, else (never in production) one kept in CHAPPE_HOME."""
+    given = env.text("CHAPPE_SECRET_KEY")
+    if given:
+        if len(given) < 50:
+            env.stop("CHAPPE_SECRET_KEY", "is too short. Use 50 or more random characters.")
+        return given
+    if IS_PRODUCTION:
+        env.stop("CHAPPE_SECRET_KEY", "is not set. Use 50 or more random characters, the same on every machine.")
+    path = CHAPPE_HOME / "secret_key"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(64))
+    return path.read_text().strip()
+
+
+SECRET_KEY = _secret_key()
+DEBUG = env.flag("CHAPPE_DEBUG", default=False)
+ALLOWED_HOSTS = [h.strip() for h in env.text("CHAPPE_ALLOWED_HOSTS", "" if IS_PRODUCTION else "*").split(",") if h.strip()]
+if not ALLOWED_HOSTS:
+    env.stop("CHAPPE_ALLOWED_HOSTS", "is not set. Name the hosts this installation answers for, such as mail.example.com.")
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+
+# --- rooms ------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "config.admin_site.ChappeAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django.contrib.postgres",
+    "django_htmx",
+    "csp",
+    "rest_framework",
+    "django_fsm",
+    "config.apps.ConfigConfig",
+    "accounts",
+    "audiences",
+    "messaging",
+    "delivery",
+    "campaigns",
+    "api",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.middleware.PreferencesMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "config.errors.DomainErrorMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "config.shell.context",
+            ],
+            "builtins": ["config.templatetags.ui"],
+        },
+    }
+]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- data -------------------------------------------------------------------------------------------------
+DATABASES = {
+    "default": {
+        **env.database("DATABASE_URL"),
+        # Seconds a connection is kept; health-checked before each request, so a restarted server costs one retry.
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+    }
+}
+REDIS_URL = env.url(
+    "REDIS_URL", default="redis://127.0.0.1:6379/0", schemes=("redis", "rediss", "unix"), example="redis://127.0.0.1:6379/0"
+)
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_AGE = 14 * 24 * 3600  # seconds
+SESSION_COOKIE_HTTPONLY = True
+
+# --- people -----------------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "accounts.User"
+LOGIN_URL = "accounts:sign-in"
+LOGIN_REDIRECT_URL = "campaigns:home"
+LOGOUT_REDIRECT_URL = "accounts:sign-in"
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+# --- language and time ------------------------------------------------------------------------------------
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("fr", "Français")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+TIME_ZONE = env.text("CHAPPE_TIME_ZONE", "UTC")
+USE_I18N = True
+USE_TZ = True
+USE_THOUSAND_SEPARATOR = True
+
+# --- static files -----------------------------------------------------------------------------------------
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+# Locally files are served where they lie; `collectstatic` with hashed, compressed names is for the image build.
+WHITENOISE_USE_FINDERS = not IS_PRODUCTION
+WHITENOISE_AUTOREFRESH = False
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if IS_PRODUCTION
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+# Largest request body kept in memory, bytes; a draft with a pasted 2 MB message must fit.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 6 * 1024 * 1024
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+
+# --- security ---------------------------------------------------------------------------------------------
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "frame-src": ["'self'"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+        "form-action": ["'self'"],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+if IS_PRODUCTION:
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+    # The proxy in front ends TLS and must set this header itself.
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = env.flag("CHAPPE_SSL_REDIRECT", default=True)
+    # The proxy asks for these two over plain HTTP, so they are not redirected.
+    SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]
+    SECURE_HSTS_SECONDS = env.integer("CHAPPE_HSTS_SECONDS", default=31536000, low=0, high=63072000)
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+
+# --- workers ----------------------------------------------------------------------------------------------
+CELERY_BROKER_URL = env.url(
+    "CELERY_BROKER_URL",
+    default=REDIS_URL,
+    schemes=("redis", "rediss", "amqp", "amqps", "unix"),
+    example="redis://127.0.0.1:6379/1",
+)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_DEFAULT_QUEUE = "default"
+# Draining shards has a queue of its own, so that a long send never delays an import or a preparation.
+CELERY_TASK_ROUTES = {"delivery.tasks.drain": {"queue": "send"}}
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    # Seconds: an unacknowledged hint comes back after the longest task slice, looked for every 5 s.
+    {"visibility_timeout": 600, "unacked_restore_interval": 5, "unacked_restore_throttle": 1}
+    if CELERY_BROKER_URL.startswith(("redis", "unix"))
+    else {}
+)
+CELERY_BEAT_SCHEDULE = {
+    # Starts what is due, wakes drains, recovers expired leases, finishes what is done. Seconds.
+    "delivery-tick": {"task": "delivery.tasks.tick", "schedule": 2.0, "options": {"expires": 10}},
+    "delivery-rollups": {"task": "delivery.tasks.refresh_stats", "schedule": 3600.0, "options": {"expires": 600}},
+    "audiences-sweep": {"task": "audiences.tasks.sweep_imports", "schedule": 15.0, "options": {"expires": 30}},
+}
+
+# --- sending ----------------------------------------------------------------------------------------------
+# Server used by the transport that was never edited in Settings.
+SMTP_URL = env.url(
+    "SMTP_URL",
+    default="smtp://127.0.0.1:1025",
+    schemes=("smtp", "smtp+starttls", "smtps"),
+    example="smtp+starttls://user:password@smtp.example.com:587",
+)
+# Seconds between Confirm and the first message, in which Cancel undoes everything; 0 to 300.
+GRACE_S = env.integer("CHAPPE_GRACE_S", default=10, low=0, high=300)
+# From this many recipients on, the confirm dialog asks to type the number.
+CONFIRM_TYPED_FROM = env.integer("CHAPPE_CONFIRM_TYPED_FROM", default=1000, low=1, high=1_000_000_000)
+# Messages the local mail catcher keeps; older ones are dropped.
+INBOX_KEEP = env.integer("CHAPPE_INBOX_KEEP", default=20000, low=100, high=1_000_000)
+# Postal address shown by the locked footer block until Settings has one.
+POSTAL_ADDRESS = env.text("CHAPPE_POSTAL_ADDRESS", "Example Shop, 1 Sample Street, 75001 Paris, France")
+
+# --- API --------------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+}
+
+# --- logs -------------------------------------------------------------------------------------------------
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.choice("CHAPPE_LOG_LEVEL", default="WARNING", among=("DEBUG", "INFO", "WARNING", "ERROR"))},
+}
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"

@@ -1,0 +1,298 @@
+"""How one send went, person by person. Written by the pipeline; read by the panel, the logs and the API.
+
+SendLog, Attempt and Event are append-only and partitioned by the delivery's opening month (see migration 0002).
+"""
+
+import uuid
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from django_fsm import FSMField
+
+from messaging.models import Feedback, Message, Transport
+
+
+class DeliveryState(models.TextChoices):
+    NEW = "new", _("New")
+    PREPARING = "preparing", _("Preparing")
+    PREPARED = "prepared", _("Prepared")
+    CONFIRMED = "confirmed", _("Confirmed")
+    SENDING = "sending", _("Sending")
+    PAUSED = "paused", _("Paused")
+    FINISHED = "finished", _("Finished")
+    STOPPED = "stopped", _("Stopped")
+    CANCELLED = "cancelled", _("Cancelled")
+    FAILED = "failed", _("Failed")
+    MISSED = "missed", _("Missed")
+
+
+RUNNING = frozenset({DeliveryState.SENDING, DeliveryState.PAUSED})
+ENDED = frozenset({DeliveryState.FINISHED, DeliveryState.STOPPED, DeliveryState.CANCELLED, DeliveryState.FAILED})
+
+
+class Delivery(models.Model):
+    """One send of one published message to one prepared list. Screens say "send".
+
+    n_targeted = n_excluded + n_to_send from the seal on. Everything it needs is copied or pinned when it is opened.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    # What it is a send of, as text: ("campaign", "<uuid>"), and how people call it: "Autumn sale, version 4".
+    origin_kind = models.CharField(max_length=20)
+    origin_id = models.CharField(max_length=60)
+    label = models.CharField(max_length=255)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    state = FSMField(max_length=12, choices=DeliveryState.choices, default=DeliveryState.NEW, protected=True)
+    message = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="+")
+    transport = models.ForeignKey(Transport, on_delete=models.PROTECT, related_name="+")
+    feedback = models.CharField(max_length=12, choices=Feedback.choices, default=Feedback.BOUNCES_ONLY)
+    # The audience document of audiences.rules, as it was when the delivery was opened.
+    audience = models.JSONField()
+    # Seconds between two messages of this origin to one person; null = never again, 0 = every time.
+    re_eligible_after_s = models.BigIntegerField(null=True, blank=True)
+    validity_s = models.BigIntegerField(default=72 * 3600)
+    rate_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    # First day of the month it was opened in: the partition of its log rows.
+    opened_month = models.DateField()
+    opened_at = models.DateTimeField(auto_now_add=True)
+    opened_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+
+    # --- preparation
+    preparing_since = models.DateTimeField(null=True, blank=True)
+    n_prepared = models.BigIntegerField(default=0)
+    n_estimated = models.BigIntegerField(null=True, blank=True)
+    n_targeted = models.BigIntegerField(null=True, blank=True)
+    n_excluded = models.BigIntegerField(null=True, blank=True)
+    n_to_send = models.BigIntegerField(null=True, blank=True)
+    # {"<reason>": count}, in the order of delivery.preparation
+    excluded_by_reason = models.JSONField(default=dict)
+    samples = models.JSONField(default=list)
+    seal = models.CharField(max_length=64, blank=True)
+    prepared_at = models.DateTimeField(null=True, blank=True)
+    prepared_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    failure = models.TextField(blank=True)
+
+    # --- confirmation and running
+    # The time the marketer chose, and its zone for display; null = once confirmed.
+    scheduled_at = models.DateTimeField(null=True, blank=True)
+    scheduled_zone = models.CharField(max_length=60, blank=True)
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    confirmed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    # When the clock starts it: the schedule, or confirmation + grace.
+    start_at = models.DateTimeField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    valid_until = models.DateTimeField(null=True, blank=True)
+    # Who paused it, or the cause: "" | "person" | "transport" | "errors"; transport pauses resume by themselves.
+    pause_cause = models.CharField(max_length=12, blank=True)
+    paused_at = models.DateTimeField(null=True, blank=True)
+    paused_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    # The last thing the mail server or the network said against us, with its time; shown while stalled or paused.
+    trouble = models.TextField(blank=True)
+    trouble_at = models.DateTimeField(null=True, blank=True)
+    # Last time a message was handed over; a sending delivery with an old one is stalled.
+    progressed_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    ended_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        default_permissions = ("view",)
+        permissions = [
+            ("start_deliveries", "Can confirm, pause, resume and stop sends"),
+            ("export_logs", "Can export logs with personal data"),
+        ]
+        verbose_name_plural = "deliveries"
+        indexes = [
+            # Sends of one campaign, newest first; re-eligibility.
+            models.Index(fields=["origin_kind", "origin_id", "-opened_at"], name="delivery_origin"),
+            # The clock: what is due, what is running.
+            models.Index(
+                fields=["state", "start_at"],
+                name="delivery_open",
+                condition=models.Q(state__in=["preparing", "confirmed", "sending", "paused"]),
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="delivery_sealed_adds_up",
+                condition=models.Q(seal="") | models.Q(n_targeted=models.F("n_excluded") + models.F("n_to_send")),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class ShardState(models.TextChoices):
+    WAITING = "waiting", _("Waiting")
+    LEASED = "leased", _("Leased")
+    DONE = "done", _("Done")
+    CANCELLED = "cancelled", _("Cancelled")
+
+
+class Shard(models.Model):
+    """A sorted array of up to a few thousand people of one delivery, the unit of leasing.
+
+    ids[:n_authorised] may have been handed over; everybody else certainly was not. Counters move in the statement that
+    writes the log rows they count: n_sent + n_failed + n_not_sent + n_unknown + n_retried <= cardinality(ids).
+    `fence` rises with each lease; a worker that lost its lease can't write.
+    """
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="shards")
+    number = models.IntegerField()
+    # 1 for the first attempt, then 2, 3, …; retries are new shards with a due time.
+    attempt = models.SmallIntegerField(default=1)
+    request_no = models.BigIntegerField(default=0)
+    ids = ArrayField(models.BigIntegerField())
+    n_ids = models.IntegerField()
+    state = models.CharField(max_length=10, choices=ShardState.choices, default=ShardState.WAITING)
+    due_at = models.DateTimeField()
+    fence = models.IntegerField(default=0)
+    n_authorised = models.IntegerField(default=0)
+    n_sent = models.IntegerField(default=0)
+    n_failed = models.IntegerField(default=0)
+    n_not_sent = models.IntegerField(default=0)
+    n_unknown = models.IntegerField(default=0)
+    n_cancelled = models.IntegerField(default=0)
+    # Deferred by the server and moved to a later shard.
+    n_retried = models.IntegerField(default=0)
+    # "<machine id>:<journal file name>" of the worker that holds or held it.
+    lease_owner = models.CharField(max_length=120, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["delivery", "number"], name="shard_once")]
+        indexes = [
+            # The next shard to lease.
+            models.Index(fields=["delivery", "due_at"], name="shard_open", condition=models.Q(state__in=["waiting", "leased"]))
+        ]
+
+
+class Exclusion(models.Model):
+    """One person who was targeted and is not sent to, with the first reason that applied. Written by preparation only."""
+
+    pk = models.CompositePrimaryKey("delivery", "profile_id")
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="exclusions")
+    profile_id = models.BigIntegerField()
+    reason = models.CharField(max_length=30)
+    detail = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        # The exclusions tab, by reason.
+        indexes = [models.Index(fields=["delivery", "reason", "profile_id"], name="exclusion_reason")]
+
+
+class Outcome(models.TextChoices):
+    """What became of one recipient at hand-over. Bounces, opens and clicks come later, as events."""
+
+    SENT = "sent", _("Sent")
+    FAILED = "failed", _("Failed")
+    NOT_SENT = "not_sent", _("Not sent")
+    CANCELLED = "cancelled", _("Cancelled")
+    UNKNOWN = "unknown", _("Unknown")
+
+
+class SendLog(models.Model):
+    """The outcome of one person in one delivery: the row that makes a second message impossible. Append-only."""
+
+    pk = models.CompositePrimaryKey("opened_month", "delivery_id", "request_no", "profile_id")
+    opened_month = models.DateField()
+    delivery = models.ForeignKey(Delivery, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
+    request_no = models.BigIntegerField(default=0)
+    profile_id = models.BigIntegerField()
+    outcome = models.CharField(max_length=10, choices=Outcome.choices)
+    at = models.DateTimeField()
+    address = models.CharField(max_length=320)
+    # Attempts made, this one included; 0 when nothing was handed over.
+    n_attempts = models.SmallIntegerField()
+    # Why, for programs: "" when sent, an SMTP code such as "550 5.1.1", or a reason of delivery.reasons.
+    code = models.CharField(max_length=40)
+    # The server's answer or a sentence, for people.
+    detail = models.TextField()
+
+    class Meta:
+        managed = False
+        db_table = "delivery_sendlog"
+        default_permissions = ("view",)
+
+
+class Attempt(models.Model):
+    """One hand-over that the server deferred or refused. Append-only; a success is only in the send log."""
+
+    pk = models.CompositePrimaryKey("opened_month", "id")
+    opened_month = models.DateField()
+    id = models.BigIntegerField()
+    delivery = models.ForeignKey(Delivery, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
+    request_no = models.BigIntegerField(default=0)
+    profile_id = models.BigIntegerField()
+    shard_id = models.BigIntegerField()
+    attempt = models.SmallIntegerField()
+    at = models.DateTimeField()
+    # "deferred" (comes again) or "refused".
+    result = models.CharField(max_length=10)
+    code = models.CharField(max_length=40)
+    reply = models.TextField()
+
+    class Meta:
+        managed = False
+        db_table = "delivery_attempt"
+        default_permissions = ("view",)
+
+
+class EventKind(models.TextChoices):
+    DELIVERED = "delivered", _("Delivered")
+    BOUNCED = "bounced", _("Bounced")
+    OPENED = "opened", _("Opened")
+    CLICKED = "clicked", _("Clicked")
+    COMPLAINED = "complained", _("Complained")
+    UNSUBSCRIBED = "unsubscribed", _("Unsubscribed")
+
+
+class Event(models.Model):
+    """Something that happened to a sent message. Append-only; automatic opens and clicks are kept and marked."""
+
+    pk = models.CompositePrimaryKey("opened_month", "id")
+    opened_month = models.DateField()
+    id = models.BigIntegerField()
+    delivery = models.ForeignKey(Delivery, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
+    request_no = models.BigIntegerField(default=0)
+    profile_id = models.BigIntegerField()
+    kind = models.CharField(max_length=12, choices=EventKind.choices)
+    at = models.DateTimeField()
+    link_no = models.SmallIntegerField(null=True)
+    is_automatic = models.BooleanField(default=False)
+    # User agent of opens and clicks, the server's words of bounces.
+    detail = models.TextField()
+
+    class Meta:
+        managed = False
+        db_table = "delivery_event"
+        default_permissions = ("view",)
+
+
+class DeliveryStat(models.Model):
+    """The figures of one delivery that need the whole log. Rebuilt from the log by rollups.rebuild, never edited."""
+
+    delivery = models.OneToOneField(Delivery, primary_key=True, on_delete=models.CASCADE, related_name="stat")
+    computed_at = models.DateTimeField()
+    n_sent = models.BigIntegerField(default=0)
+    n_failed_at_handover = models.BigIntegerField(default=0)
+    n_not_sent = models.BigIntegerField(default=0)
+    n_cancelled = models.BigIntegerField(default=0)
+    n_unknown = models.BigIntegerField(default=0)
+    # By the delivery's feedback mode, from events: delivered + pending + failed = sent + failed_at_handover.
+    n_delivered = models.BigIntegerField(default=0)
+    n_pending = models.BigIntegerField(default=0)
+    n_failed = models.BigIntegerField(default=0)
+    n_opened = models.BigIntegerField(default=0)
+    n_opened_automatic = models.BigIntegerField(default=0)
+    n_clicked = models.BigIntegerField(default=0)
+    n_clicked_automatic = models.BigIntegerField(default=0)
+    n_unsubscribed = models.BigIntegerField(default=0)
+    n_complained = models.BigIntegerField(default=0)
+
+    class Meta:
+        default_permissions = ("view",)

@@ -1,0 +1,131 @@
+"""What a message looks like and how it is handed over: senders, transports, immutable messages, and the local inbox."""
+
+import uuid
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Sender(models.Model):
+    """A From identity. Messages copy its name and address, so that editing a sender never changes what was published."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    name = models.CharField(max_length=120)
+    address = models.EmailField()
+    reply_to = models.EmailField(blank=True)
+    is_default = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    archived_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        permissions = [("manage_transports", "Can change senders, mail servers and other settings")]
+        constraints = [
+            models.UniqueConstraint(fields=["is_default"], condition=models.Q(is_default=True), name="sender_one_default")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} <{self.address}>"
+
+
+class Security(models.TextChoices):
+    NONE = "none", _("None")
+    STARTTLS = "starttls", _("STARTTLS")
+    TLS = "tls", _("TLS")
+
+
+class Feedback(models.TextChoices):
+    """What a transport tells us after it took a message."""
+
+    BOUNCES_ONLY = "bounces_only", _("Bounces only")
+    REAL_TIME = "real_time", _("Real time")
+
+
+class Transport(models.Model):
+    """One SMTP server messages are handed to. While `uses_environment`, host and login come from SMTP_URL.
+
+    `secret` is encrypted with a key derived from SECRET_KEY and is never shown again.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    name = models.CharField(max_length=120)
+    uses_environment = models.BooleanField(default=False)
+    host = models.CharField(max_length=255, blank=True)
+    port = models.PositiveIntegerField(default=587)
+    security = models.CharField(max_length=10, choices=Security.choices, default=Security.STARTTLS)
+    username = models.CharField(max_length=255, blank=True)
+    secret = models.BinaryField(null=True, blank=True)
+    secret_set_at = models.DateTimeField(null=True, blank=True)
+    n_connections = models.PositiveSmallIntegerField(default=8)
+    rate_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    feedback = models.CharField(max_length=12, choices=Feedback.choices, default=Feedback.BOUNCES_ONLY)
+    is_default = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(fields=["is_default"], condition=models.Q(is_default=True), name="transport_one_default")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Message(models.Model):
+    """The immutable content of one channel: what was written and what was compiled from it.
+
+    Equal contents share a row (`sha256`). A database trigger refuses UPDATE and DELETE.
+    `html` and `text` still contain Liquid; `links` are the tracked URLs in order, number n in the message is links[n].
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    sha256 = models.CharField(max_length=64, unique=True)
+    channel = models.CharField(max_length=20, default="email")
+    sender_name = models.CharField(max_length=120)
+    sender_address = models.CharField(max_length=320)
+    reply_to = models.CharField(max_length=320, blank=True)
+    subject = models.TextField()
+    preheader = models.TextField(blank=True)
+    # As typed: "html", "mjml" or "blocks" (JSON).
+    body_kind = models.CharField(max_length=10)
+    body = models.TextField()
+    html = models.TextField()
+    text = models.TextField()
+    links = ArrayField(models.TextField(), default=list)
+    tracks_opens = models.BooleanField(default=True)
+    tracks_clicks = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return self.subject[:80]
+
+
+class CaughtMessage(models.Model):
+    """One message the local mail catcher received. Only the newest settings.INBOX_KEEP are kept."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    received_at = models.DateTimeField(auto_now_add=True)
+    envelope_from = models.CharField(max_length=320, blank=True)
+    envelope_to = models.CharField(max_length=320)
+    subject = models.CharField(max_length=300, blank=True)
+    # Value of the X-Chappe-Delivery header, "" for other mail; "test" for test sends.
+    delivery_ref = models.CharField(max_length=40, blank=True)
+    n_bytes = models.IntegerField()
+    # zlib-compressed source as received.
+    source = models.BinaryField()
+
+    class Meta:
+        default_permissions = ("view",)
+        indexes = [
+            # The inbox, newest first, and its pruning.
+            models.Index(fields=["-id"], name="caught_newest"),
+            # Messages of one delivery, messages to one address.
+            models.Index(fields=["delivery_ref", "envelope_to"], name="caught_delivery"),
+            models.Index(fields=["envelope_to"], name="caught_to"),
+        ]
