@@ -15,9 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import roles
 from accounts.models import Theme, User
-
-# Cookie in which a device remembers its theme; it wins over the person's preference, which is for all devices.
-THEME_COOKIE = "chappe_theme"
+from messaging.models import Transport
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def build(request: HttpRequest) -> Shell:
         name=str(person) if person else "",
         email=person.email if person else "",
         role=roles.name_of(person) if person else "",
-        theme=_theme(request, person),
+        theme=_theme(person),
         has_shortcuts=person.has_shortcuts if person else False,
         is_test_mode=is_test_mode(),
         urls=_urls(person),
@@ -92,7 +90,7 @@ def build(request: HttpRequest) -> Shell:
 
 def is_test_mode() -> bool:
     """Whether nothing that is sent reaches a real person, because the mail catcher is the server used."""
-    return not settings.IS_PRODUCTION
+    return not settings.IS_PRODUCTION and not Transport.objects.filter(uses_environment=False).exists()
 
 
 def _nav(path: str, user: User | None) -> tuple[NavItem, ...]:
@@ -113,9 +111,8 @@ def _is_current(path: str, url: str) -> bool:
     return path.startswith("/settings/" if url.startswith("/settings/") else url)
 
 
-def _theme(request: HttpRequest, user: User | None) -> str:
-    chosen = request.COOKIES.get(THEME_COOKIE, "") or (user.theme if user else "")
-    return chosen if chosen in {Theme.LIGHT, Theme.DARK} else Theme.SYSTEM
+def _theme(user: User | None) -> str:
+    return user.theme if user and user.theme in Theme.values else Theme.SYSTEM.value
 
 
 def _urls(user: User | None) -> dict[str, str]:
@@ -123,8 +120,9 @@ def _urls(user: User | None) -> dict[str, str]:
     return {
         "home": _reverse("campaigns:home") or "/",
         "sign_out": _reverse("accounts:sign-out"),
-        "preferences": _reverse("accounts:preferences"),
-        "language": _reverse("set_language"),
+        "preferences": _reverse("accounts:me"),
+        "theme": _reverse("accounts:theme") if user else "",
+        "language": _reverse("accounts:language") if user else "",
         "admin": _reverse("admin:index") if user and user.is_staff else "",
         "pill": _reverse("delivery:pill") if user else "",
         "new_campaign": _reverse("campaigns:new") if user and user.has_perm(roles.EDIT) else "",

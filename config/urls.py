@@ -3,15 +3,16 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from config import health
-
 urlpatterns = [
-    path("livez", health.livez, name="livez"),
-    path("readyz", health.readyz, name="readyz"),
     path("admin/", admin.site.urls),
+    path("dev/components/", dev.components, name="dev-components"),
     path("accounts/", include("accounts.urls")),
     path("", include("audiences.urls")),
     path("", include("messaging.urls")),
     path("", include("delivery.urls")),
     path("", include("campaigns.urls")),
 ]
+
+handler403 = "config.errors.forbidden"
+handler404 = "config.errors.not_found"
+handler500 = "config.errors.broken"

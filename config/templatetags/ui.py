@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
+from django.forms import BoundField, CheckboxInput, CheckboxSelectMultiple, RadioSelect
 from django.templatetags.static import static
 from django.utils import formats, timezone
 from django.utils.html import format_html
@@ -25,14 +26,19 @@ def icon(name: str, label: str = "") -> SafeString:
     """One icon of static/icons.svg. Decorative, unless `label` says in words what it shows."""
     if label:
         return format_html(
-            '<svg class="i" role="img" aria-label="{}" width="16" height="16"><use href="{}#{}"/></svg>', label, static("icons.svg"), name
+            '<svg class="i" role="img" aria-label="{}" width="16" height="16"><use href="{}#{}"/></svg>',
+            label,
+            static("icons.svg"),
+            name,
         )
-    return format_html('<svg class="i" aria-hidden="true" width="16" height="16"><use href="{}#{}"/></svg>', static("icons.svg"), name)
+    return format_html(
+        '<svg class="i" aria-hidden="true" width="16" height="16"><use href="{}#{}"/></svg>', static("icons.svg"), name
+    )
 
 
 @register.inclusion_tag("components/_badge.html")
 def badge(value: Any, label: str = "", tone: str = "", icon: str = "") -> dict[str, str]:
-    """A status in icon and words. `value` has label, tone and icon, as attributes or keys; "" with keywords works too."""
+    """A status in icon and words. `value` has label, tone and icon, as attributes or keys; or give them by keyword."""
     return {
         "label": label or _part(value, "label"),
         "tone": tone or _part(value, "tone"),
@@ -85,6 +91,26 @@ def clock(value: datetime | None) -> SafeString | str:
     return _time(value, formats.date_format(timezone.localtime(value), "H:i:s")) if value else ""
 
 
+@register.simple_tag
+def control(field: BoundField, **attributes: str) -> SafeString:
+    """The widget of a form field with the classes and aria attributes that components/_field.html needs.
+
+    Extra attributes are given by name; `data_` becomes `data-`.
+    """
+    described = [
+        f"{field.id_for_label}-{part}" for part, has in (("hint", field.help_text), ("error", field.errors)) if has
+    ]
+    given = field.field.widget.attrs
+    attrs: dict[str, str] = {name.replace("_", "-"): value for name, value in attributes.items()}
+    if not isinstance(field.field.widget, (CheckboxInput, RadioSelect, CheckboxSelectMultiple)):
+        attrs["class"] = " ".join(filter(None, ("input", given.get("class"), attrs.get("class"))))
+    if described:
+        attrs["aria-describedby"] = " ".join(described)
+    if field.errors:
+        attrs["aria-invalid"] = "true"
+    return field.as_widget(attrs=attrs)
+
+
 @register.inclusion_tag("components/_avatar.html")
 def avatar(name: str, small: bool = False) -> dict[str, Any]:
     """The initials of a person in a circle, with the name for screen readers and as tooltip."""
@@ -116,18 +142,26 @@ def _relative(value: datetime) -> str:
         amount = ngettext("%(count)d min", "%(count)d min", minutes) % {"count": minutes}
     else:
         amount = ngettext("%(count)d h", "%(count)d h", minutes // 60) % {"count": minutes // 60}
-    return _("%(amount)s ago") % {"amount": amount} if distance > timedelta(0) else _("in %(amount)s") % {"amount": amount}
+    return (
+        _("%(amount)s ago") % {"amount": amount} if distance > timedelta(0) else _("in %(amount)s") % {"amount": amount}
+    )
 
 
 def _day(value: datetime) -> str:
     local = timezone.localtime(value)
     # Translators: date formats of Django: 12 Nov, and 12 Nov 2024 when it is not this year.
-    pattern = pgettext("date format", "j M") if local.year == timezone.localtime().year else pgettext("date format", "j M Y")
+    pattern = (
+        pgettext("date format", "j M") if local.year == timezone.localtime().year else pgettext("date format", "j M Y")
+    )
     return formats.date_format(local, pattern)
 
 
 def _absolute(value: datetime, *, with_seconds: bool) -> str:
     local = timezone.localtime(value)
     # Translators: date formats of Django: Tue 25 Nov, and Tue 25 Nov 2024 when it is not this year.
-    pattern = pgettext("date format", "D j M") if local.year == timezone.localtime().year else pgettext("date format", "D j M Y")
+    pattern = (
+        pgettext("date format", "D j M")
+        if local.year == timezone.localtime().year
+        else pgettext("date format", "D j M Y")
+    )
     return f"{formats.date_format(local, pattern)}, {formats.date_format(local, 'H:i:s' if with_seconds else 'H:i')}"

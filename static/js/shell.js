@@ -1,0 +1,67 @@
+/* The one module every page loads: it brings the behaviours of the shell, and lets our error fragments in. */
+
+import { alertRegion, attach } from "./attach.js";
+import "./copy.js";
+import "./dialog.js";
+import "./live.js";
+import "./menu.js";
+import "./nav.js";
+import "./network.js";
+import "./palette.js";
+import "./password.js";
+import "./shortcuts.js";
+import "./theme.js";
+import "./toast.js";
+
+/* config/errors.py aims refusals at #shout; htmx swaps no error by itself. */
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { xhr } = event.detail;
+  if (xhr.status < 400 || xhr.getResponseHeader("HX-Retarget") !== "#shout") return;
+  event.detail.shouldSwap = true;
+  event.detail.isError = false;
+  event.detail.target = alertRegion();
+});
+
+/* A new request makes the old refusal moot. */
+document.addEventListener("htmx:beforeRequest", () => document.getElementById("shout")?.replaceChildren());
+
+/* The pressed button shows that something runs, but only when it takes longer than a blink. */
+const timers = new WeakMap();
+const pressed = (event) => event.detail.requestConfig?.triggeringEvent?.submitter
+  ?? (event.detail.elt.matches("button, .btn") ? event.detail.elt : null);
+document.addEventListener("htmx:beforeSend", (event) => {
+  const button = pressed(event);
+  if (button) timers.set(event.detail.xhr, setTimeout(() => button.setAttribute("aria-busy", "true"), 600));
+});
+document.addEventListener("htmx:afterRequest", (event) => {
+  clearTimeout(timers.get(event.detail.xhr));
+  pressed(event)?.removeAttribute("aria-busy");
+});
+
+/* The same for plain forms; a second press of the same button sends nothing. */
+document.addEventListener("submit", (event) => {
+  if (event.defaultPrevented || event.target.closest("[hx-post], [hx-get]")) return;
+  if (event.target.dataset.sent) return event.preventDefault();
+  event.target.dataset.sent = "1";
+  setTimeout(() => event.submitter?.setAttribute("aria-busy", "true"), 600);
+});
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+  for (const button of document.querySelectorAll("button[aria-busy]")) button.removeAttribute("aria-busy");
+});
+
+/* An error summary takes the focus when the page comes with one. */
+attach("[data-focus-here]", (element) => element.focus());
+
+/* What is off says why and does nothing. */
+document.addEventListener("click", (event) => {
+  if (event.target.closest?.('[aria-disabled="true"]')) {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }
+}, true);
+
+/* Keys are named as on this person's keyboard. */
+if (/Mac|iPhone|iPad/.test(navigator.platform)) {
+  for (const key of document.querySelectorAll("[data-mod-key]")) key.textContent = key.dataset.modKey;
+}
