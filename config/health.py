@@ -69,11 +69,11 @@ def _database() -> str:
 def _is_migrated() -> bool:
     try:
         return _all_applied()
-    except _Missing:
+    except _NotMigrated:
         return False
 
 
-class _Missing(Exception):
+class _NotMigrated(Exception):
     """Some migration is not applied."""
 
 
@@ -81,11 +81,11 @@ class _Missing(Exception):
 def _all_applied() -> bool:
     """True, remembered for the life of the process: migrations are never taken back under a running one.
 
-    Raises _Missing, which is not remembered.
+    Raises _NotMigrated, which is not remembered.
     """
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        raise _Missing
+        raise _NotMigrated
     return True
 
 

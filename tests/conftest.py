@@ -12,7 +12,23 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests import chromium
 
+BROWSER_TESTS = Path(__file__).parent / "browser"
 _LOOPBACK = ("127.", "::1", "localhost")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests are marked by their folder and stay in one process, so that two cores run one Chromium."""
+    for item in items:
+        if BROWSER_TESTS in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """One loud line at the end when browser tests did not run."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if any(chromium.MISSING in str(report.longrepr) for report in skipped):
+        terminalreporter.write_line(f"!!! {chromium.MISSING}", red=True, bold=True)
 
 
 @pytest.fixture(scope="session")
@@ -48,9 +64,9 @@ def browser() -> Iterator[Browser]:
     """The system's Chromium, one per run; the test is skipped where there is none."""
     program = chromium.find()
     if program is None:
-        if os.environ.get("REQUIRE_BROWSER", "").strip() in {"1", "true", "yes", "on"}:
-            pytest.fail("No Chromium was found and REQUIRE_BROWSER=1 asks for one. Set CHROMIUM to its path.")
-        pytest.skip("No Chromium was found; set CHROMIUM to its path.")
+        if chromium.is_required():
+            pytest.fail("No Chromium was found and REQUIRE_BROWSER=1 asks for one.")
+        pytest.skip(chromium.MISSING)
     # Playwright runs an event loop in this thread, where Django would refuse to touch the database.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
     with sync_playwright() as playwright:
@@ -72,7 +88,7 @@ def page(browser: Browser, live_server: Any) -> Iterator[Page]:
 @pytest.fixture
 def screenshot() -> Callable[[Page, str], Path]:
     """Store a picture of the page under tests/browser/screenshots/ for people to look at."""
-    folder = Path(__file__).parent / "browser" / "screenshots"
+    folder = BROWSER_TESTS / "screenshots"
 
     def take(page: Page, name: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)

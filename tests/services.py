@@ -1,7 +1,8 @@
 """pytest plugin: a throwaway PostgreSQL and Valkey for one test run, and the environment that points to them.
 
 Loaded by `-p tests.services` before pytest-django reads the settings. With xdist only the controller starts servers;
-the workers inherit the environment. The servers die with pytest, however it ends.
+the workers inherit the environment and take a folder and a pair of Valkey databases each. The servers die with pytest,
+however it ends.
 """
 
 import atexit
@@ -52,5 +53,15 @@ def _wait(name: str, is_ready: Callable[[], bool], *, log: Path) -> None:
         time.sleep(0.02)
 
 
-if "PYTEST_XDIST_WORKER" not in os.environ:
+def separate(worker: str) -> None:
+    """Give one xdist worker ("gw3") what it must not share; pytest-django does the same for PostgreSQL."""
+    number = int(worker.removeprefix("gw")) + 1
+    for name, database in (("REDIS_URL", 2 * number), ("CELERY_BROKER_URL", 2 * number + 1)):
+        os.environ[name] = f"{os.environ[name].rpartition('/')[0]}/{database}"
+    os.environ["CHAPPE_HOME"] += f"-{worker}"
+
+
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    separate(worker)
+else:
     start()

@@ -1,4 +1,4 @@
 """Everything `make run` and `make test` need besides Django: embedded servers and the supervisor.
 
-Nothing here is imported by the product; a production installation never runs it.
+No room imports it and a production installation never runs it; only config/celery.py borrows one function of process.
 """

@@ -120,7 +120,9 @@ def check(installation: Installation) -> None:
     if not ports.is_free(installation.port):
         taken = installation.port >= 1024 or os.geteuid() == 0
         why = "which another program uses" if taken else "which this user may not use"
-        env.stop("PORT", f"is {installation.port}, {why}. Choose another: PORT={max(installation.port, 8000) + 1} make run")
+        env.stop(
+            "PORT", f"is {installation.port}, {why}. Choose another: PORT={max(installation.port, 8000) + 1} make run"
+        )
     environment = installation.environment
     if installation.cluster is None:
         _check_database(environment["DATABASE_URL"])

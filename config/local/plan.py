@@ -1,6 +1,7 @@
 """What `make run` runs, in which order; called by the command line of this package."""
 
 import http.client
+import os
 import signal
 import socket
 import sys
@@ -11,6 +12,8 @@ from config.local import installation, postgres, supervisor, valkey
 APP, MAIL, CACHE, DATA = 3, 2, 1, 0
 # A task gets this long to come to the end of its slice before it is killed; nothing is lost by that.
 WORKER_PATIENCE_S = 20.0
+# Requests answered at the same time by the one web process.
+THREADS = min(8, 2 * (os.cpu_count() or 1) + 1)
 DEMO_PASSWORD = "chappe-demo"
 DEMO_PEOPLE = ("viewer@chappe.test", "marketer@chappe.test", "operator@chappe.test", "admin@chappe.test")
 
@@ -51,11 +54,21 @@ def programs(here: installation.Installation) -> list[supervisor.Service]:
         found.append(supervisor.Service("mail", start, lambda: _listens(mail_port), tier=MAIL))
     web = [
         *(sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(here.port)),
-        *("--workers", "1", "--blocking-threads", "8", "--no-ws", "--log-level", "warning", "config.wsgi:application"),
+        *(
+            "--workers",
+            "1",
+            "--blocking-threads",
+            str(THREADS),
+            "--backpressure",
+            "128",
+            "--no-ws",
+            "--log-level",
+            "warning",
+        ),
+        "config.wsgi:application",
     ]
-    found.append(
-        supervisor.Service("web", supervisor.command(web, environment), lambda: _is_ready(here.port), tier=APP)
-    )
+    start = supervisor.command(web, {**environment, **_QUIET})
+    found.append(supervisor.Service("web", start, lambda: _is_ready(here.port), tier=APP))
     beat_file = str(here.home / "celerybeat-schedule")
     found += [
         _celery("worker", environment, "worker", "-Q", "default", "-c", "1", "-n", "worker@%h", *_ALONE),
@@ -65,15 +78,18 @@ def programs(here: installation.Installation) -> list[supervisor.Service]:
     return found
 
 
+# Running as root is fine on one's own machine, and static files are served where they lie.
+_QUIET = {"PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges,ignore:No directory at"}
 # Two workers of one machine have nothing to tell each other.
 _ALONE = ("--without-gossip", "--without-mingle")
 
 
 def _celery(name: str, environment: dict[str, str], *arguments: str) -> supervisor.Service:
-    # Running as root is fine for a trial on one's own machine, so Celery need not warn about it.
-    quiet = {**environment, "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
     argv = [sys.executable, "-m", "celery", "--quiet", "-A", "config", *arguments, "--loglevel", "WARNING"]
-    start = supervisor.command(argv, quiet, death=signal.SIGQUIT)
+    # A worker whose supervisor is gone ends at once: the servers it would need to end in good order go at that moment
+    # too. Killing it at any line is safe; its pool processes follow it (config/celery.py).
+    death = signal.SIGKILL if arguments[0] == "worker" else signal.SIGTERM
+    start = supervisor.command(argv, {**environment, **_QUIET}, death=death)
     return supervisor.Service(name, start, tier=APP, patience_s=WORKER_PATIENCE_S)
 
 

@@ -48,4 +48,8 @@ def _read(path: Path) -> dict[str, int]:
         content = json.loads(path.read_text())
     except (FileNotFoundError, ValueError):
         return {}
-    return {str(name): port for name, port in content.items() if isinstance(port, int)} if isinstance(content, dict) else {}
+    return (
+        {str(name): port for name, port in content.items() if isinstance(port, int)}
+        if isinstance(content, dict)
+        else {}
+    )

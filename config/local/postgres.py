@@ -116,7 +116,16 @@ def make(cluster: Cluster) -> None:
     locale = ["--locale-provider=builtin"] if _version(cluster) >= 17 else []
     command = [
         *_not_as_root(),
-        *(str(cluster.bin / "initdb"), "-D", str(half_made), "-U", USER, "--encoding=UTF8", *locale, "--locale=C.UTF-8"),
+        *(
+            str(cluster.bin / "initdb"),
+            "-D",
+            str(half_made),
+            "-U",
+            USER,
+            "--encoding=UTF8",
+            *locale,
+            "--locale=C.UTF-8",
+        ),
         *("--auth=scram-sha-256", f"--pwfile={password}", "--no-instructions", "--no-sync"),
     ]
     try:
@@ -201,8 +210,8 @@ def _check_version(cluster: Cluster) -> None:
     made_by = (cluster.data / "PG_VERSION").read_text().strip()
     if made_by != str(_version(cluster)):
         raise PostgresFailed(
-            f"The data in {cluster.data} was made by PostgreSQL {made_by}, but {cluster.bin} holds {_version(cluster)}. "
-            f"Set PG_BIN to PostgreSQL {made_by}, or choose another CHAPPE_HOME."
+            f"The data in {cluster.data} was made by PostgreSQL {made_by}, "
+            f"but {cluster.bin} holds {_version(cluster)}. Set PG_BIN to PostgreSQL {made_by}, or choose another CHAPPE_HOME."
         )
 
 

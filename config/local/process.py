@@ -26,6 +26,10 @@ def with_parent(sig: signal.Signals) -> Callable[[], None]:
 
     def prepare() -> None:
         os.setpgid(0, 0)
+        # A shell starts background programs with some signals ignored, and children would inherit that.
+        for ours in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(ours, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         follow_parent(sig, parent=parent)
 
     return prepare

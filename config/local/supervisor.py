@@ -64,7 +64,9 @@ class Service:
     backoff_s: float = field(default=BACKOFF_S[0], init=False)
 
 
-def command(argv: list[str], environment: dict[str, str], *, death: signal.Signals = signal.SIGTERM) -> Callable[[], subprocess.Popen[bytes]]:
+def command(
+    argv: list[str], environment: dict[str, str], *, death: signal.Signals = signal.SIGTERM
+) -> Callable[[], subprocess.Popen[bytes]]:
     """A starter for a program whose lines are shown; it gets `death` when the supervisor dies."""
 
     def start() -> subprocess.Popen[bytes]:
@@ -180,7 +182,10 @@ class Supervisor:
         process.send_group(service.child.pid, signal.SIGKILL)
         if now - service.started_at > STEADY_AFTER_S:
             service.backoff_s = BACKOFF_S[0]
-        say("chappe", f"{service.name} ended ({_how(service.child.returncode)}); starting it again in {service.backoff_s:g} s")
+        say(
+            "chappe",
+            f"{service.name} ended ({_how(service.child.returncode)}); starting it again in {service.backoff_s:g} s",
+        )
         service.restart_at = now + service.backoff_s
         service.backoff_s = min(service.backoff_s * 2, BACKOFF_S[1])
 

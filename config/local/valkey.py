@@ -13,6 +13,9 @@ import redis
 
 from config.local import binaries, postgres, process
 
+# Enough for a pair per process of a parallel test run.
+DATABASES = 64
+
 
 @dataclass(frozen=True)
 class Instance:
@@ -44,6 +47,7 @@ def start(instance: Instance) -> subprocess.Popen[bytes]:
         f'dir "{data}"',
         f"appendonly {'yes' if instance.keeps_data else 'no'}",
         'save ""',
+        f"databases {DATABASES}",
         "loglevel warning",
     ]
     with instance.log.open("ab") as log:

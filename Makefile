@@ -1,0 +1,78 @@
+# `make run` starts everything on this machine; `make test` runs the tests. README.md says the rest.
+# Needs only make, a POSIX shell and Python 3.11 or newer with venv.
+
+VENV = .venv
+BIN = $(VENV)/bin
+# Settings for tools that read the settings but touch no server.
+TOOL_ENV = CHAPPE_HOME=$(VENV)/tool-home DATABASE_URL=postgresql://nobody@127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1/0
+PRODUCTION_ENV = $(TOOL_ENV) CHAPPE_ENV=production CHAPPE_ALLOWED_HOSTS=mail.example.com \
+	CHAPPE_PUBLIC_URL=https://mail.example.com SMTP_URL=smtps://smtp.example.com \
+	CHAPPE_SECRET_KEY=only-for-checks-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJ
+
+.PHONY: help run test lint manage smoke bench install lock clean
+
+help:
+	@echo "make run     start Chappe on this machine (PORT, CHAPPE_HOME, DATABASE_URL, REDIS_URL, SMTP_URL change what it uses)"
+	@echo "make test    run the tests (PYTEST_ARGS adds arguments)"
+	@echo "make lint    check style, types, imports between rooms and the production settings"
+	@echo "make manage ARGS=\"...\"   run manage.py with the servers of make run"
+	@echo "make smoke   send 2,000 messages through a running make run, over HTTP only"
+	@echo "make bench   send 100,000 messages into a local sink and measure"
+	@echo "make lock    pin the requirements anew (needs uv)"
+	@echo "make clean   remove the virtual environment and caches; local data in .chappe stays"
+
+# `exec` makes make itself the parent, whose end then stops everything.
+run: $(VENV)/.installed
+	@exec $(BIN)/python -m config.local run --with-parent
+
+manage: $(VENV)/.installed
+	@exec $(BIN)/python -m config.local manage $(ARGS)
+
+install: $(VENV)/.installed
+
+test: $(VENV)/.installed-dev
+	@$(BIN)/python -m tests.chromium
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -q $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	CHAPPE_ENV=test $(TOOL_ENV) $(BIN)/mypy
+	CHAPPE_ENV=test $(TOOL_ENV) $(BIN)/lint-imports
+	$(PRODUCTION_ENV) $(BIN)/python manage.py check --deploy --fail-level WARNING
+	CHAPPE_ENV=test $(TOOL_ENV) $(BIN)/python -W "ignore:Got an error checking" manage.py makemigrations --check --dry-run
+
+smoke: $(VENV)/.installed
+	@$(BIN)/python -m benchmarks.smoke
+
+bench: $(VENV)/.installed-dev
+	@$(BIN)/python -m benchmarks.bench
+
+# The dependencies of this project are pinned with the hashes of their files; pip refuses anything else.
+$(VENV)/.installed: requirements.txt $(VENV)/.made
+	@echo "Installing the requirements into $(VENV)."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	@echo "Installing the tools for tests into $(VENV)."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.made:
+	@for python in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+		"$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+		[ -x $(BIN)/pip ] || "$$python" -m venv --clear $(VENV) || exit 1; \
+		touch $@; exit 0; \
+	done; \
+	echo "Chappe needs Python 3.11 or newer with venv (on Debian: apt-get install python3 python3-venv); PYTHON=/path/to/python3 names one." >&2; \
+	exit 1
+
+# For maintainers. The files name versions and hashes only, not where they come from.
+LOCK = uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11
+lock:
+	$(LOCK) requirements.in -o requirements.txt
+	$(LOCK) -c requirements.txt requirements-dev.in -o requirements-dev.txt
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis staticfiles
