@@ -3,6 +3,8 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from config import dev
+
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("dev/components/", dev.components, name="dev-components"),

@@ -12,8 +12,9 @@ document.addEventListener("click", (event) => {
 
 /* Demo sign-ins fill the form, they don't send it. */
 document.addEventListener("click", (event) => {
-  const row = event.target.closest?.("[data-fill]");
+  const row = event.target.closest?.("[data-fill-email]");
   if (!row) return;
-  for (const [id, value] of Object.entries(JSON.parse(row.dataset.fill))) document.getElementById(id).value = value;
+  document.getElementById("id_username").value = row.dataset.fillEmail;
+  document.getElementById("id_password").value = row.dataset.fillPassword;
   document.querySelector("[data-sign-in]").focus();
 });
