@@ -6,6 +6,7 @@ what is wrong with it and what would be right. Values are never echoed in full w
 
 import os
 import sys
+import zoneinfo
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -56,6 +57,16 @@ def choice(name: str, *, default: str, among: tuple[str, ...]) -> str:
     return value
 
 
+def time_zone(name: str, *, default: str) -> str:
+    """The name of a time zone, such as Europe/Paris; stops on anything else."""
+    value = text(name, default)
+    try:
+        zoneinfo.ZoneInfo(value)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        stop(name, f"is {value!r}, which is no time zone. Example: Europe/Paris")
+    return value
+
+
 def folder(name: str, *, default: Path) -> Path:
     """A folder that exists or can be made by this user; stops on anything else."""
     path = Path(text(name) or default).expanduser().resolve()
@@ -79,7 +90,8 @@ def url(name: str, *, default: str, schemes: tuple[str, ...], example: str) -> s
     except ValueError as error:
         stop(name, f"is not a URL: {error}. Example: {example}")
     if parts.scheme not in schemes:
-        stop(name, f"starts with {parts.scheme or 'nothing'!r}. Use {' or '.join(schemes)}. Example: {example}")
+        is_what = f"starts with {parts.scheme!r}" if parts.scheme else "has no scheme"
+        stop(name, f"{is_what}. Use {' or '.join(schemes)}. Example: {example}")
     if not parts.hostname and not parts.path.strip("/") and "host=" not in parts.query:
         stop(name, f"names no host. Example: {example}")
     if port is not None and not 1 <= port <= 65535:

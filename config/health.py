@@ -9,6 +9,7 @@ import functools
 import logging
 from collections.abc import Callable
 
+from django.conf import settings
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -57,7 +58,6 @@ def _answer(checks: dict[str, str]) -> JsonResponse:
 
 def _database() -> str:
     try:
-        connection.close_if_unusable_or_obsolete()
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except Error as error:
@@ -90,9 +90,12 @@ def _all_applied() -> bool:
 
 
 def _broker() -> str:
+    # Redis has timeouts of its own; without them a machine that swallows packets would hold a request for minutes.
+    is_redis = settings.CELERY_BROKER_URL.startswith("redis")
+    options = {"socket_connect_timeout": BROKER_TIMEOUT_S, "socket_timeout": BROKER_TIMEOUT_S} if is_redis else {}
     try:
-        with celery.app.connection_for_write() as broker:
-            broker.ensure_connection(max_retries=1, timeout=BROKER_TIMEOUT_S)
+        with celery.app.connection_for_write(connect_timeout=BROKER_TIMEOUT_S, transport_options=options) as broker:
+            broker.ensure_connection(max_retries=1, interval_start=0.1, timeout=BROKER_TIMEOUT_S)
     except (OperationalError, OSError) as error:
         logger.warning("readyz: the broker does not answer: %s", error)
         return "failed"

@@ -9,7 +9,7 @@
 | CHAPPE_PUBLIC_URL | http://127.0.0.1:PORT | base of links in messages |
 | PORT | 8000 | TCP port of the web server |
 | DATABASE_URL | set by `make run` | postgresql://… |
-| REDIS_URL | set by `make run` | redis://…, rediss://… or unix://… |
+| REDIS_URL | set by `make run` | redis://… or rediss://… |
 | CELERY_BROKER_URL | REDIS_URL | redis://… or amqp://… |
 | SMTP_URL | set by `make run` to the local mail catcher | smtp://, smtp+starttls:// or smtps://user:password@host:port |
 """
@@ -128,7 +128,7 @@ DATABASES = {
     }
 }
 REDIS_URL = env.url(
-    "REDIS_URL", default="redis://127.0.0.1:6379/0", schemes=("redis", "rediss", "unix"), example="redis://127.0.0.1:6379/0"
+    "REDIS_URL", default="redis://127.0.0.1:6379/0", schemes=("redis", "rediss"), example="redis://127.0.0.1:6379/0"
 )
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
@@ -154,7 +154,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("fr", "Français")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
-TIME_ZONE = env.text("CHAPPE_TIME_ZONE", "UTC")
+TIME_ZONE = env.time_zone("CHAPPE_TIME_ZONE", default="UTC")
 USE_I18N = True
 USE_TZ = True
 USE_THOUSAND_SEPARATOR = True
@@ -176,7 +176,11 @@ STORAGES = {
 }
 # Largest request body kept in memory, bytes; a draft with a pasted 2 MB message must fit.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 6 * 1024 * 1024
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["audiences.uploads.LimitedUploadHandler"]
+# Largest file of people that can be uploaded, bytes.
+IMPORT_MAX_BYTES = env.integer("CHAPPE_IMPORT_MAX_MB", default=512, low=1, high=4096) * 1024 * 1024
+# Seconds after which counting an audience gives up.
+ESTIMATE_TIMEOUT_S = env.integer("CHAPPE_ESTIMATE_TIMEOUT_S", default=20, low=1, high=600)
 
 # --- security ---------------------------------------------------------------------------------------------
 CONTENT_SECURITY_POLICY = {
@@ -212,7 +216,7 @@ if IS_PRODUCTION:
 CELERY_BROKER_URL = env.url(
     "CELERY_BROKER_URL",
     default=REDIS_URL,
-    schemes=("redis", "rediss", "amqp", "amqps", "unix"),
+    schemes=("redis", "rediss", "amqp", "amqps"),
     example="redis://127.0.0.1:6379/1",
 )
 CELERY_TASK_IGNORE_RESULT = True
@@ -226,7 +230,7 @@ CELERY_TASK_ROUTES = {"delivery.tasks.drain": {"queue": "send"}}
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     # Seconds: an unacknowledged hint comes back after the longest task slice, looked for every 5 s.
     {"visibility_timeout": 600, "unacked_restore_interval": 5, "unacked_restore_throttle": 1}
-    if CELERY_BROKER_URL.startswith(("redis", "unix"))
+    if CELERY_BROKER_URL.startswith("redis")
     else {}
 )
 CELERY_BEAT_SCHEDULE = {

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from accounts import roles
 from tests import chromium
 
 BROWSER_TESTS = Path(__file__).parent / "browser"
@@ -35,7 +35,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     """Roles and their permissions exist in every test, as they do in every installation."""
     with django_db_blocker.unblock():
-        call_command("setup_roles", verbosity=0)
+        roles.sync()
 
 
 @pytest.fixture(autouse=True)

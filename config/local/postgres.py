@@ -211,7 +211,8 @@ def _check_version(cluster: Cluster) -> None:
     if made_by != str(_version(cluster)):
         raise PostgresFailed(
             f"The data in {cluster.data} was made by PostgreSQL {made_by}, "
-            f"but {cluster.bin} holds {_version(cluster)}. Set PG_BIN to PostgreSQL {made_by}, or choose another CHAPPE_HOME."
+            f"but {cluster.bin} holds {_version(cluster)}. "
+            f"Set PG_BIN to PostgreSQL {made_by}, or choose another CHAPPE_HOME."
         )
 
 

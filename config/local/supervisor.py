@@ -29,7 +29,8 @@ READY_WITHIN_S = 60.0
 BACKOFF_S = (0.5, 10.0)
 STEADY_AFTER_S = 30.0
 # Seconds the guard gives to what the supervisor left behind before SIGKILL.
-GUARD_GRACE_S = 5.0
+GUARD_GRACE_S = 3.0
+Starter = Callable[[], subprocess.Popen[bytes]]
 HANDLED = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 
@@ -48,7 +49,7 @@ class Service:
     """One child that must always run."""
 
     name: str
-    start: Callable[[], subprocess.Popen[bytes]]
+    start: Starter
     # Asked every 50 ms after the start; None: ready as soon as it runs.
     is_ready: Callable[[], bool] | None = None
     # Services of the same tier stop at the same time, higher tiers first.
@@ -64,9 +65,7 @@ class Service:
     backoff_s: float = field(default=BACKOFF_S[0], init=False)
 
 
-def command(
-    argv: list[str], environment: dict[str, str], *, death: signal.Signals = signal.SIGTERM
-) -> Callable[[], subprocess.Popen[bytes]]:
+def command(argv: list[str], environment: dict[str, str], *, death: signal.Signals = signal.SIGTERM) -> Starter:
     """A starter for a program whose lines are shown; it gets `death` when the supervisor dies."""
 
     def start() -> subprocess.Popen[bytes]:
@@ -146,6 +145,8 @@ class Supervisor:
 
     def stop_all(self) -> None:
         """Stop in reverse order, each tier at once; SIGKILL after the patience of a service or a second Ctrl-C."""
+        # From here on nothing starts again, and what a service leaves behind is ours to end.
+        process.adopt_orphans()
         asked = self.asked_to_stop
         for _, tier in itertools.groupby(reversed(self.services), key=lambda service: service.tier):
             waiting = [service for service in tier if service.child and service.child.poll() is None]
@@ -163,6 +164,7 @@ class Supervisor:
         for service in self.services:
             if service.child:
                 process.send_group(service.child.pid, signal.SIGKILL)
+        process.end_all_children(grace_s=1.0)
 
     def _start(self, service: Service) -> None:
         service.restart_at = None
