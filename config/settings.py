@@ -254,8 +254,10 @@ GRACE_S = env.integer("CHAPPE_GRACE_S", default=10, low=0, high=300)
 CONFIRM_TYPED_FROM = env.integer("CHAPPE_CONFIRM_TYPED_FROM", default=1000, low=1, high=1_000_000_000)
 # Messages the local mail catcher keeps; older ones are dropped.
 INBOX_KEEP = env.integer("CHAPPE_INBOX_KEEP", default=20000, low=100, high=1_000_000)
-# Postal address shown by the locked footer block until Settings has one.
-POSTAL_ADDRESS = env.text("CHAPPE_POSTAL_ADDRESS", "Example Shop, 1 Sample Street, 75001 Paris, France")
+# Postal address in the footer of messages. Without one, publishing is refused with the alert "address_missing".
+POSTAL_ADDRESS = env.text(
+    "CHAPPE_POSTAL_ADDRESS", "" if IS_PRODUCTION else "Example Shop, 1 Sample Street, 75001 Paris, France"
+)
 
 # --- API --------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
