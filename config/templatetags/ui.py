@@ -17,8 +17,8 @@ from django.utils.translation import ngettext, pgettext
 
 register = template.Library()
 
-# Letters of an avatar get one of five tones, by the sum of the code points of the name.
-_AVATAR_TONES = 5
+# An avatar has one of four tones, by the sum of the code points of the name; none of them is a status colour.
+_AVATAR_TONES = 4
 
 
 @register.simple_tag
