@@ -1,0 +1,230 @@
+"""What stands against publishing a draft, and what only deserves a look. Recomputed after every save.
+
+Errors block publishing, warnings do not. One sentence per alert, the same in the list and at the field; `field` is the
+document's name of the field ("compose.subject"), or a path below it for audiences and links to Settings.
+"""
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.cache import cache
+from django.utils import timezone
+from django.utils.formats import date_format, number_format
+from django.utils.translation import gettext as _
+from redis.exceptions import RedisError
+
+from audiences import estimates, rules
+from campaigns import document as documents
+from campaigns import schedules
+from campaigns.models import Campaign, CampaignSend, Draft, DraftSnapshot
+from delivery.models import DeliveryState
+from lib.errors import DomainError
+from messaging import content
+
+ERROR, WARNING = "error", "warning"
+_ORDER = {step: n for n, step in enumerate((*documents.STEPS, "review"))}
+
+# Seconds an estimate is reused by alerts, so that typing a subject does not count people again.
+_ESTIMATE_KEPT_S = 120
+# "Your usual" is the mean of this many last sends; a jump is this many times as much.
+_USUAL_OF, _JUMP = 10, 3
+# Bounds of what may be typed: one hour to two weeks of retrying, messages a minute, time until re-eligible.
+_VALIDITY_HOURS = (1, 336)
+_RATE = (1, 10_000_000)
+_REELIGIBLE = (1, 3650)
+
+
+@dataclass(frozen=True)
+class Alert:
+    """`id` is the code of the catalogue; several alerts may share it (three broken lines)."""
+
+    id: str
+    level: str
+    message: str
+    step: str
+    field: str
+    line: int | None = None
+
+
+def compute(campaign: Campaign, document: documents.Document) -> list[Alert]:
+    """All alerts of `document` (normalised), errors first within each step, steps in the order of the editor."""
+    found = [*_content(document), *_sender(document), *_text(document), *_delivery(document["delivery"])]
+    found += [*_audience(document), *_tested(campaign)]
+    return sorted(found, key=lambda alert: (_ORDER.get(alert.step, 9), alert.level != ERROR))
+
+
+def blocks(found: Iterable[Alert]) -> bool:
+    """Whether publishing is refused."""
+    return any(alert.level == ERROR for alert in found)
+
+
+def steps(found: Iterable[Alert]) -> dict[str, str]:
+    """The dot of each step: "error", "warning" or "done"; the Review step counts all."""
+    dots = dict.fromkeys((*documents.STEPS, "review"), "done")
+    for alert in found:
+        for step in (alert.step, "review"):
+            if dots.get(step) != ERROR:
+                dots[step] = alert.level
+    return dots
+
+
+def count(found: Iterable[Alert], level: str) -> int:
+    """How many alerts of one level."""
+    return sum(alert.level == level for alert in found)
+
+
+def _content(document: documents.Document) -> Iterator[Alert]:
+    has_no_preheader = document["compose"]["no_preheader"]
+    for problem in content.check(documents.content_spec(document)):
+        if problem.code == "preheader_missing" and has_no_preheader:
+            continue
+        field = problem.field if "." in problem.field else f"compose.{problem.field or 'body'}"
+        step = field.split(".")[0]
+        step = step if step in documents.STEPS else "compose"
+        yield Alert(problem.code, problem.level, problem.message, step, field, problem.line)
+
+
+def _sender(document: documents.Document) -> Iterator[Alert]:
+    if not document["compose"]["sender"]:
+        yield Alert("sender_missing", ERROR, _("There is no sender. Choose a sender."), "compose", "compose.sender")
+    elif documents.sender(document) is None:
+        message = _("The sender doesn't exist any more. Choose another sender.")
+        yield Alert("sender_gone", ERROR, message, "compose", "compose.sender")
+
+
+def _text(document: documents.Document) -> Iterator[Alert]:
+    compose = document["compose"]
+    if compose["text_mode"] == "own" and compose["text_for"] != documents.body_mark(document):
+        yield Alert("text_stale", WARNING, _("The plain text is older than the message."), "compose", "compose.text")
+
+
+def _delivery(section: dict[str, Any]) -> Iterator[Alert]:
+    if section["kind"] == "at":
+        yield from _schedule(section)
+    elif section["kind"] != "once":
+        yield Alert("kind_unknown", ERROR, _("Choose when it is sent."), "delivery", "delivery.kind")
+    yield from _number(section, "validity_hours", _VALIDITY_HOURS, is_needed=True)
+    yield from _number(section, "rate_per_minute", _RATE, is_needed=False)
+    if section["reeligibility"] == "after":
+        yield from _number(section, "reeligible_after", _REELIGIBLE, is_needed=True)
+    if section["reeligibility"] not in {"never", "after", "always"} or section["reeligible_unit"] not in {
+        "hours",
+        "days",
+    }:
+        yield Alert(
+            "reeligibility_unknown", ERROR, _("Choose who can get it again."), "delivery", "delivery.reeligibility"
+        )
+
+
+def _schedule(section: dict[str, Any]) -> Iterator[Alert]:
+    if not section["date"] or not section["time"]:
+        yield Alert("schedule_missing", ERROR, _("Choose a date and a time."), "delivery", "delivery.date")
+        return
+    if section["zone"] not in schedules.zones():
+        yield Alert("zone_unknown", ERROR, _("Choose a time zone."), "delivery", "delivery.zone")
+        return
+    moment = schedules.moment(section)
+    if moment is None:
+        yield Alert(
+            "schedule_unreadable",
+            ERROR,
+            _("This date or time doesn't exist. Choose another."),
+            "delivery",
+            "delivery.date",
+        )
+        return
+    if moment.at <= timezone.now():
+        yield Alert(
+            "schedule_past", ERROR, _("The send time has passed. Choose a later time."), "delivery", "delivery.date"
+        )
+    if moment.quirk:
+        yield Alert(f"schedule_{moment.quirk}", WARNING, _quirk(section, moment), "delivery", "delivery.time")
+
+
+def _quirk(section: dict[str, Any], moment: schedules.Moment) -> str:
+    day = date_format(dt.date.fromisoformat(section["date"]), _("j F"))
+    parts = {"time": section["time"], "day": day, "used": f"{moment.shown:%H:%M}"}
+    if moment.quirk == "skipped":
+        return _("%(time)s doesn't exist on %(day)s. It will send at %(used)s.") % parts
+    return _("%(time)s exists twice on %(day)s. It will send at the first.") % parts
+
+
+def _number(section: dict[str, Any], key: str, bounds: tuple[int, int], *, is_needed: bool) -> Iterator[Alert]:
+    given = section[key]
+    if given is None and not is_needed:
+        return
+    if isinstance(given, int) and bounds[0] <= given <= bounds[1]:
+        return
+    parts = {"low": number_format(bounds[0]), "high": number_format(bounds[1], force_grouping=True)}
+    message = _("Enter a whole number from %(low)s to %(high)s.") % parts
+    yield Alert("number_invalid", ERROR, message, "delivery", f"delivery.{key}")
+
+
+def _audience(document: documents.Document) -> Iterator[Alert]:
+    section = document["audience"]
+    problems = rules.validate(section)
+    is_empty = not section["segments"] and not section["conditions"]
+    for problem in problems:
+        code = "audience_empty" if is_empty and problem.path in {"", "segments"} else "audience_invalid"
+        field = f"audience.{problem.path}" if problem.path else "audience.segments"
+        yield Alert(code, ERROR, problem.message, "audience", field)
+    if problems:
+        return
+    n_reachable = _estimate(section)
+    if n_reachable == 0:
+        yield Alert("audience_zero", ERROR, _("Nobody matches right now."), "audience", "audience.segments")
+    elif n_reachable:
+        yield from _size_jump(n_reachable)
+
+
+def _size_jump(n: int) -> Iterator[Alert]:
+    sizes = list(
+        CampaignSend.objects.filter(delivery__state=DeliveryState.FINISHED, delivery__n_to_send__gt=0)
+        .order_by("-pk")
+        .values_list("delivery__n_to_send", flat=True)[:_USUAL_OF]
+    )
+    if len(sizes) < 3:
+        return
+    times = n / (sum(sizes) / len(sizes))
+    if times >= _JUMP:
+        parts = {"n": number_format(n, force_grouping=True), "x": round(times)}
+        message = _("This goes to %(n)s people, %(x)d times your usual.") % parts
+        yield Alert("size_jump", WARNING, message, "audience", "audience.segments")
+
+
+def _tested(campaign: Campaign) -> Iterator[Alert]:
+    """Only the message counts: a test sent before the audience changed is still a test of this message."""
+    draft = Draft.objects.filter(campaign=campaign, tested_revision__isnull=False).only("tested_revision").first()
+    if draft is None:
+        return
+    later = DraftSnapshot.objects.filter(campaign=campaign, cause="saved", revision__gt=draft.tested_revision)
+    changed = {name for names in later.values_list("changed_fields", flat=True) for name in names}
+    if any(name.startswith("compose.") for name in changed):
+        yield Alert("test_stale", WARNING, _("The message changed since your last test."), "compose", "test")
+
+
+def _estimate(section: dict[str, Any]) -> int | None:
+    """How many can get it, kept for a moment by the audience; None when it can't be counted in time."""
+    mark = hashlib.sha256(json.dumps(section, sort_keys=True).encode()).hexdigest()
+    key = f"campaigns.alerts.{mark}"
+    try:
+        kept = cache.get(key)
+    except RedisError:
+        kept = None
+    if kept is not None:
+        return int(kept)
+    try:
+        n = estimates.estimate(section).n_reachable
+    except DomainError:
+        return None
+    try:
+        # A zero is not kept: the next import may change it, and people wait for that.
+        if n:
+            cache.set(key, n, _ESTIMATE_KEPT_S)
+    except RedisError:
+        pass
+    return n

@@ -1,0 +1,222 @@
+"""The only place that moves a campaign's state.
+
+Each function: lock the row, check the capability on a fresh user, make the transition, save named fields, write one
+audit row, return the campaign. Allowed moves are the decorators; a move that is not allowed is a DomainError in words.
+Sends are moved by delivery.lifecycle; `stop` calls it for each open send of the campaign in the same transaction.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django_fsm import TransitionNotAllowed, transition
+
+from accounts import access, audit, roles
+from accounts.models import User
+from campaigns import badges, drafts
+from campaigns.models import Campaign, CampaignSend, CampaignState, CampaignVersion
+from delivery import lifecycle as delivery_lifecycle
+from delivery.models import Delivery, DeliveryState
+from lib.errors import DomainError, NotAllowed
+
+_STATE: Any = Campaign._meta.get_field("state")
+
+# Sends that would still do something by themselves.
+OPEN = frozenset({DeliveryState.PREPARING, DeliveryState.CONFIRMED, DeliveryState.SENDING, DeliveryState.PAUSED})
+
+
+@transition(field=_STATE, source=CampaignState.DRAFT, target=CampaignState.PUBLISHED)
+def _publish_first(campaign: Campaign) -> None:
+    pass
+
+
+@transition(field=_STATE, source=[CampaignState.PUBLISHED, CampaignState.ACTIVE, CampaignState.STOPPED], target=None)
+def _publish_again(campaign: Campaign) -> None:
+    pass
+
+
+@transition(field=_STATE, source=CampaignState.PUBLISHED, target=CampaignState.ACTIVE)
+def _activate(campaign: Campaign) -> None:
+    pass
+
+
+@transition(field=_STATE, source=[CampaignState.PUBLISHED, CampaignState.ACTIVE], target=CampaignState.STOPPED)
+def _stop(campaign: Campaign) -> None:
+    pass
+
+
+@transition(field=_STATE, source=CampaignState.STOPPED, target=CampaignState.ACTIVE)
+def _resume(campaign: Campaign) -> None:
+    pass
+
+
+@transition(field=_STATE, source=CampaignState.ACTIVE, target=CampaignState.PUBLISHED)
+def _deactivate(campaign: Campaign) -> None:
+    pass
+
+
+def publish(campaign_id: int, *, version: CampaignVersion, by: User) -> Campaign:
+    """Make `version` live for the next execution; a running send keeps its own. Called by campaigns.versions only."""
+    with transaction.atomic():
+        campaign = _locked(campaign_id)
+        access.check(access.fresh(by), roles.EDIT)
+        _move(campaign, _publish_first if campaign.state == CampaignState.DRAFT else _publish_again)
+        campaign.live_version = version
+        campaign.edited_at, campaign.edited_by = timezone.now(), by
+        campaign.save(update_fields=["state", "live_version", "edited_at", "edited_by"])
+        _record("campaign.published", campaign, by, version=version.number, note=version.note)
+    return campaign
+
+
+def activate(campaign_id: int, *, by: User) -> Campaign:
+    """Published → active: a send of it was confirmed. By campaigns.sends, in the transaction that confirms."""
+    with transaction.atomic():
+        campaign = _locked(campaign_id)
+        access.check(access.fresh(by), roles.START)
+        _move(campaign, _activate)
+        campaign.save(update_fields=["state"])
+        _record("campaign.activated", campaign, by)
+    return campaign
+
+
+def deactivate(campaign_id: int, *, by: User) -> Campaign:
+    """Active → published: its last confirmed send was cancelled before anything went out; also by the owner."""
+    with transaction.atomic():
+        campaign = _locked(campaign_id)
+        _check_start_or_owner(campaign, by)
+        if _open_sends(campaign, {DeliveryState.CONFIRMED, DeliveryState.SENDING, DeliveryState.PAUSED}):
+            raise DomainError(_("%(name)s has another send under way.") % {"name": campaign.name}, code="send_open")
+        _move(campaign, _deactivate)
+        campaign.save(update_fields=["state"])
+        _record("campaign.deactivated", campaign, by)
+    return campaign
+
+
+def stop(campaign_id: int, *, by: User) -> Campaign:
+    """Send nothing any more: cancels what is scheduled, stops what runs, in this transaction. The draft stays."""
+    with transaction.atomic():
+        campaign = _locked(campaign_id)
+        access.check(access.fresh(by), roles.START)
+        _move(campaign, _stop)
+        for delivery in _open_sends(campaign, OPEN):
+            _end(delivery, by)
+        campaign.stop_cause = "person"
+        campaign.save(update_fields=["state", "stop_cause"])
+        _record("campaign.stopped", campaign, by)
+    return campaign
+
+
+def resume(campaign_id: int, *, by: User) -> Campaign:
+    """Stopped → active. Nothing missed or stopped is caught up; a one-off send is prepared and confirmed anew."""
+    with transaction.atomic():
+        campaign = _locked(campaign_id)
+        access.check(access.fresh(by), roles.START)
+        _move(campaign, _resume)
+        campaign.stop_cause = ""
+        campaign.save(update_fields=["state", "stop_cause"])
+        _record("campaign.resumed", campaign, by)
+    return campaign
+
+
+def archive(campaign_id: int, *, by: User) -> Campaign:
+    """Hide it and refuse changes; its owner or an operator. Refused while a send is open or it sends on its own."""
+    with transaction.atomic():
+        campaign = drafts.lock_campaign(campaign_id)
+        _check_editor_of(campaign, by)
+        if campaign.archived_at:
+            return campaign
+        if _open_sends(campaign, OPEN) or is_standing(campaign):
+            badge = _("live") if is_standing(campaign) else _("sending or scheduled")
+            sentence = _("%(name)s is %(state)s. Stop it first.") % {"name": campaign.name, "state": badge}
+            raise DomainError(sentence, code="send_open")
+        campaign.archived_at = timezone.now()
+        campaign.save(update_fields=["archived_at"])
+        _record("campaign.archived", campaign, by)
+    return campaign
+
+
+def unarchive(campaign_id: int, *, by: User) -> Campaign:
+    """Show it again, in the state it had."""
+    with transaction.atomic():
+        campaign = drafts.lock_campaign(campaign_id)
+        _check_editor_of(campaign, by)
+        if campaign.archived_at:
+            campaign.archived_at = None
+            campaign.save(update_fields=["archived_at"])
+            _record("campaign.unarchived", campaign, by)
+    return campaign
+
+
+def delete(campaign_id: int, *, by: User) -> None:
+    """Delete a campaign that was never published, with its draft and history. Others are archived instead."""
+    with transaction.atomic():
+        campaign = drafts.lock_campaign(campaign_id)
+        _check_editor_of(campaign, by)
+        if campaign.state != CampaignState.DRAFT:
+            sentence = _("%(name)s was published. Archive it instead.") % {"name": campaign.name}
+            raise DomainError(sentence, code="was_published")
+        _record("campaign.deleted", campaign, by, name=campaign.name)
+        campaign.delete()
+
+
+def is_standing(campaign: Campaign) -> bool:
+    """Whether an active campaign sends on its own, without another confirmation."""
+    version = campaign.live_version
+    if campaign.state != CampaignState.ACTIVE or version is None:
+        return False
+    return version.document["delivery"]["kind"] in badges.STANDING_KINDS
+
+
+def _end(delivery: Delivery, by: User) -> None:
+    if delivery.state == DeliveryState.CONFIRMED:
+        delivery_lifecycle.cancel(delivery.pk, by=by)
+        delivery_lifecycle.discard(delivery.pk, by=by)
+    elif delivery.state == DeliveryState.PREPARING:
+        delivery_lifecycle.abort(delivery.pk, by=by)
+    else:
+        delivery_lifecycle.stop(delivery.pk, by=by)
+
+
+def _locked(campaign_id: int) -> Campaign:
+    campaign = drafts.lock_campaign(campaign_id)
+    if campaign.archived_at:
+        raise DomainError(_("%(name)s is archived. Unarchive it first.") % {"name": campaign.name}, code="archived")
+    return campaign
+
+
+def _move(campaign: Campaign, step: Callable[[Campaign], Any]) -> None:
+    before = CampaignState(campaign.state).label
+    try:
+        step(campaign)
+    except TransitionNotAllowed as error:
+        sentence = _("%(name)s is %(state)s, so this can't be done.") % {"name": campaign.name, "state": before.lower()}
+        raise DomainError(sentence, code="wrong_state") from error
+
+
+def _open_sends(campaign: Campaign, states: frozenset[DeliveryState] | set[DeliveryState]) -> list[Delivery]:
+    sends = CampaignSend.objects.filter(campaign=campaign, delivery__state__in=states).select_related("delivery")
+    return [send.delivery for send in sends.order_by("delivery_id")]
+
+
+def _check_editor_of(campaign: Campaign, by: User) -> None:
+    """Marketers act on their own campaigns, people who may start sends on everybody's."""
+    user = access.fresh(by)
+    access.check(user, roles.EDIT)
+    if campaign.owner_id != user.pk and not user.has_perm(roles.START):
+        raise NotAllowed(
+            _("This is a campaign of %(name)s. Its owner or an operator can do this.") % {"name": campaign.owner}
+        )
+
+
+def _check_start_or_owner(campaign: Campaign, by: User) -> None:
+    user = access.fresh(by)
+    if campaign.owner_id == user.pk:
+        access.check(user, roles.EDIT)
+    else:
+        access.check(user, roles.START)
+
+
+def _record(action: str, campaign: Campaign, by: User, **detail: object) -> None:
+    audit.record(action, subject=("campaign", str(campaign.public_id)), by=by, detail=detail)

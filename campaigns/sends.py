@@ -1,0 +1,171 @@
+"""Sends of a campaign: which delivery is a send of which version, and the moves that touch both.
+
+A delivery knows nothing of campaigns. Here the live version is compared with the one that was prepared, and the
+campaign's own state moves in the same transaction as the delivery's. Locks: campaign first, delivery second.
+"""
+
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts import access, roles
+from accounts.models import User
+from audiences import estimates
+from campaigns import document as documents
+from campaigns import drafts, lifecycle, schedules
+from campaigns.models import Campaign, CampaignSend, CampaignState, CampaignVersion
+from delivery import lifecycle as delivery_lifecycle
+from delivery import opening
+from delivery.models import Delivery, DeliveryState
+from lib.errors import DomainError
+
+# A send that was only prepared gives way to one of a newer version.
+_YIELDING = frozenset({DeliveryState.NEW, DeliveryState.PREPARED, DeliveryState.MISSED})
+_UNDER_WAY = frozenset({DeliveryState.CONFIRMED, DeliveryState.SENDING, DeliveryState.PAUSED})
+
+
+@dataclass(frozen=True)
+class Staleness:
+    """Why a prepared send can't be confirmed any more: `code` "" when it can."""
+
+    code: str = ""
+    message: str = ""
+
+
+def open_send(campaign_id: int, *, by: User) -> Delivery:
+    """Start preparing a send of the live version; return its delivery.
+
+    A prepared send of the same version is prepared again, one of an older version is discarded. Safe to repeat while
+    it prepares. Raises DomainError: never published, stopped, archived, or a confirmed send is under way.
+    """
+    access.check(by, roles.EDIT)
+    estimated = _estimated(Campaign.objects.select_related("live_version").get(pk=campaign_id))
+    with transaction.atomic():
+        campaign = drafts.lock_campaign(campaign_id)
+        version = _sendable_version(campaign)
+        for send in _sends(campaign).filter(delivery__state__in=[*_YIELDING, *_UNDER_WAY, DeliveryState.PREPARING]):
+            delivery = send.delivery
+            if delivery.state in _UNDER_WAY:
+                sentence = _("%(label)s is confirmed or sending. Wait for it, cancel or stop it first.")
+                raise DomainError(sentence % {"label": delivery.label}, code="send_open")
+            if send.version_id == version.pk and delivery.state == DeliveryState.PREPARING:
+                return delivery
+            if send.version_id == version.pk:
+                return delivery_lifecycle.prepare(delivery.pk, by=by)
+            if delivery.state == DeliveryState.PREPARING:
+                delivery_lifecycle.abort(delivery.pk, by=by)
+            delivery_lifecycle.discard(delivery.pk, by=by)
+        delivery = _open(campaign, version, by, estimated)
+        return delivery_lifecycle.prepare(delivery.pk, by=by)
+
+
+def confirm(campaign_id: int, delivery_id: int, *, by: User, seal: str, n_to_send: int) -> Delivery:
+    """Release the send and make the campaign active, in one transaction; refused when another version is live by now.
+
+    `seal` and `n_to_send` are what the page showed. Raises what delivery.lifecycle.confirm raises, and "stale".
+    """
+    with transaction.atomic():
+        campaign = drafts.lock_campaign(campaign_id)
+        send = _send(campaign, delivery_id)
+        stale = staleness(campaign, send)
+        if stale.code:
+            raise DomainError(stale.message, code="stale")
+        delivery = delivery_lifecycle.confirm(delivery_id, by=by, seal=seal, n_to_send=n_to_send)
+        if campaign.state == CampaignState.PUBLISHED:
+            lifecycle.activate(campaign_id, by=by)
+    return delivery
+
+
+def cancel(campaign_id: int, delivery_id: int, *, by: User) -> Delivery:
+    """Take a confirmation back before the first message; the campaign is published again, the list stays prepared."""
+    with transaction.atomic():
+        campaign = drafts.lock_campaign(campaign_id)
+        _send(campaign, delivery_id)
+        delivery = delivery_lifecycle.cancel(delivery_id, by=by)
+        others = _sends(campaign).filter(delivery__state__in=_UNDER_WAY).exists()
+        if campaign.state == CampaignState.ACTIVE and not others and not lifecycle.is_standing(campaign):
+            lifecycle.deactivate(campaign_id, by=by)
+    return delivery
+
+
+def current(campaign: Campaign) -> Delivery | None:
+    """The send people mean: the newest that was not called off; None before the first."""
+    send = _sends(campaign).exclude(delivery__state=DeliveryState.CANCELLED).order_by("-pk").first()
+    return send.delivery if send else None
+
+
+def history(campaign: Campaign) -> list[CampaignSend]:
+    """All sends with version and delivery, newest first."""
+    return list(_sends(campaign).order_by("-pk"))
+
+
+def of_delivery(delivery: Delivery) -> CampaignSend | None:
+    """Which campaign and version a delivery belongs to; None when it was not opened by a campaign."""
+    return CampaignSend.objects.select_related("campaign", "version", "delivery").filter(delivery=delivery).first()
+
+
+def staleness(campaign: Campaign, send: CampaignSend) -> Staleness:
+    """Whether the list of `send` may still be confirmed, as far as the campaign is concerned."""
+    if campaign.archived_at:
+        return Staleness("archived", _("%(name)s is archived. Unarchive it first.") % {"name": campaign.name})
+    if campaign.state == CampaignState.STOPPED:
+        return Staleness("stopped", _("%(name)s is stopped. Resume it first.") % {"name": campaign.name})
+    live = campaign.live_version
+    if live is None or live.pk != send.version_id:
+        number = live.number if live else 0
+        return Staleness("published_again", _("The campaign was published again (version %(n)d).") % {"n": number})
+    return Staleness()
+
+
+def _sends(campaign: Campaign):  # type: ignore[no-untyped-def]  # the queryset's type is longer than its meaning
+    return CampaignSend.objects.filter(campaign=campaign).select_related("delivery", "version").order_by("pk")
+
+
+def _send(campaign: Campaign, delivery_id: int) -> CampaignSend:
+    return CampaignSend.objects.get(campaign=campaign, delivery_id=delivery_id)
+
+
+def _sendable_version(campaign: Campaign) -> CampaignVersion:
+    name = {"name": campaign.name}
+    if campaign.archived_at:
+        raise DomainError(_("%(name)s is archived. Unarchive it first.") % name, code="archived")
+    if campaign.state == CampaignState.STOPPED:
+        raise DomainError(_("%(name)s is stopped. Resume it first.") % name, code="stopped")
+    if campaign.live_version is None:
+        raise DomainError(_("%(name)s isn't published. Publish it first.") % name, code="not_published")
+    return campaign.live_version
+
+
+def _open(campaign: Campaign, version: CampaignVersion, by: User, estimated: int | None) -> Delivery:
+    document = documents.normalise(version.document)
+    section = document["delivery"]
+    chosen = schedules.moment(section) if section["kind"] == "at" else None
+    rate = section["rate_per_minute"]
+    delivery = opening.open_delivery(
+        message=version.message,
+        audience=document["audience"],
+        label=_("%(name)s, version %(n)d") % {"name": campaign.name, "n": version.number},
+        origin=("campaign", str(campaign.public_id)),
+        validity_s=int(section["validity_hours"]) * 3600,
+        re_eligible_after_s=documents.re_eligible_after_s(section),
+        rate_per_minute=int(rate) if rate else None,
+        scheduled_at=chosen.at if chosen else None,
+        scheduled_zone=chosen.zone if chosen else "",
+        owner=campaign.owner,
+        by=by,
+        n_estimated=estimated,
+    )
+    CampaignSend.objects.create(campaign=campaign, version=version, delivery=delivery, occurrence_at=timezone.now())
+    return delivery
+
+
+def _estimated(campaign: Campaign) -> int | None:
+    """What the estimate says now, to be shown beside the prepared number; None when it can't be counted."""
+    if campaign.live_version is None:
+        return None
+    try:
+        return estimates.estimate(documents.normalise(campaign.live_version.document)["audience"]).n_reachable
+    except DomainError:
+        return None
