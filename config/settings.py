@@ -2,7 +2,7 @@
 
 | variable | default | unit or form |
 |---|---|---|
-| CHAPPE_ENV | local | local, test or production; production demands a secret key and hosts and turns on HTTPS-only cookies |
+| CHAPPE_ENV | local | local, test or production (demands a secret key and hosts; HTTPS-only cookies) |
 | CHAPPE_HOME | .chappe/ | folder for local data: embedded servers, send journals |
 | CHAPPE_SECRET_KEY | made once in CHAPPE_HOME (local) | 50 or more random characters; signs sessions and links |
 | CHAPPE_ALLOWED_HOSTS | * (local) | comma-separated host names |
@@ -11,7 +11,7 @@
 | DATABASE_URL | set by `make run` | postgresql://… |
 | REDIS_URL | set by `make run` | redis://… or rediss://… |
 | CELERY_BROKER_URL | REDIS_URL | redis://… or amqp://… |
-| SMTP_URL | set by `make run` to the local mail catcher | smtp://, smtp+starttls:// or smtps://user:password@host:port |
+| SMTP_URL | local mail catcher (`make run`) | smtp://, smtp+starttls:// or smtps://user:password@host:port |
 """
 
 import secrets
@@ -53,9 +53,13 @@ def _secret_key() -> str:
 
 SECRET_KEY = _secret_key()
 DEBUG = env.flag("CHAPPE_DEBUG", default=False)
-ALLOWED_HOSTS = [h.strip() for h in env.text("CHAPPE_ALLOWED_HOSTS", "" if IS_PRODUCTION else "*").split(",") if h.strip()]
+ALLOWED_HOSTS = [
+    h.strip() for h in env.text("CHAPPE_ALLOWED_HOSTS", "" if IS_PRODUCTION else "*").split(",") if h.strip()
+]
 if not ALLOWED_HOSTS:
-    env.stop("CHAPPE_ALLOWED_HOSTS", "is not set. Name the hosts this installation answers for, such as mail.example.com.")
+    env.stop(
+        "CHAPPE_ALLOWED_HOSTS", "is not set. Name the hosts this installation answers for, such as mail.example.com."
+    )
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 
 # --- rooms ------------------------------------------------------------------------------------------------
@@ -273,6 +277,9 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.choice("CHAPPE_LOG_LEVEL", default="WARNING", among=("DEBUG", "INFO", "WARNING", "ERROR"))},
+    "root": {
+        "handlers": ["console"],
+        "level": env.choice("CHAPPE_LOG_LEVEL", default="WARNING", among=("DEBUG", "INFO", "WARNING", "ERROR")),
+    },
 }
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"

@@ -14,12 +14,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from config.local import ports, postgres, valkey
+from config.local import ports, postgres, process, valkey
+
+PREFIX = "chappe-test-"
 
 
 def start() -> None:
     """Start both servers and set the environment of the tests; nothing of the caller's own installation is used."""
-    folder = Path(tempfile.mkdtemp(prefix="chappe-test-"))
+    _sweep()
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    (folder / "owner").write_text(str(os.getpid()))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     cluster = postgres.Cluster(folder, options=postgres.FAST)
     cache = valkey.Instance(folder, ports.free(), keeps_data=False)
@@ -43,6 +47,13 @@ def start() -> None:
         "PORT": "8000",
         "DJANGO_SETTINGS_MODULE": "config.settings",
     }
+
+
+def _sweep() -> None:
+    """Remove what runs that were killed left in the temporary folder; their servers are gone already."""
+    for owner in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/owner"):
+        if os.access(owner, os.W_OK) and not process.is_alive(int(owner.read_text() or 0)):
+            shutil.rmtree(owner.parent, ignore_errors=True)
 
 
 def _wait(name: str, is_ready: Callable[[], bool], *, log: Path) -> None:

@@ -44,7 +44,8 @@ def run(lock: installation.Lock, *, with_parent: bool) -> int:
     if not _settings_are_good(here):
         return 2
     installation.check(here)
-    return supervisor.guarded(functools.partial(_supervise, here), with_parent=with_parent, on_end=lock.end)
+    live = functools.partial(_supervise, here)
+    return supervisor.guarded(live, with_parent=with_parent, keeps_terminal=False, on_end=lock.end)
 
 
 def manage(lock: installation.Lock, arguments: list[str]) -> int:
@@ -56,7 +57,9 @@ def manage(lock: installation.Lock, arguments: list[str]) -> int:
         return _refuse(f"{folder} holds no ports for {', '.join(sorted(missing))}; start `make run` once.")
     here = installation.read(folder, chosen=chosen)
     call = functools.partial(_call, here, plan.manage(*arguments), with_servers=not runs_elsewhere)
-    return call() if runs_elsewhere else supervisor.guarded(call, with_parent=True, on_end=lock.end)
+    if runs_elsewhere:
+        return call()
+    return supervisor.guarded(call, with_parent=True, keeps_terminal=True, on_end=lock.end)
 
 
 def _supervise(here: installation.Installation) -> int:
@@ -133,7 +136,7 @@ def _tell(here: installation.Installation) -> None:
         lines += [f"  {address:<21} {plan.DEMO_PASSWORD}" for address in demo]
         lines += [""]
     lines += ["  Ctrl-C stops everything.", ""]
-    print("\n".join(lines), flush=True)
+    supervisor.show("\n".join(lines) + "\n")
 
 
 def _refuse(sentence: str) -> int:

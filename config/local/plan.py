@@ -71,7 +71,8 @@ def programs(here: installation.Installation) -> list[supervisor.Service]:
     found.append(supervisor.Service("web", start, lambda: _is_ready(here.port), tier=APP))
     beat_file = str(here.home / "celerybeat-schedule")
     found += [
-        _celery("worker", environment, "worker", "-Q", "default", "-c", "1", "-n", "worker@%h", *_ALONE),
+        # Two processes: an import that takes minutes must not hold up the tick.
+        _celery("worker", environment, "worker", "-Q", "default", "-c", "2", "-n", "worker@%h", *_ALONE),
         _celery("sender", environment, "worker", "-Q", "send", "-c", "2", "-n", "sender@%h", *_ALONE),
         _celery("scheduler", environment, "beat", "-s", beat_file, "--pidfile", ""),
     ]

@@ -221,10 +221,12 @@ class Supervisor:
             raise StopAsked
 
 
-def guarded(run: Callable[[], int], *, with_parent: bool, on_end: Callable[[], None]) -> int:
+def guarded(run: Callable[[], int], *, with_parent: bool, keeps_terminal: bool, on_end: Callable[[], None]) -> int:
     """Run `run` in a child and return its exit code when no process below this one is left.
 
-    With `with_parent` the end of our own parent counts as Ctrl-C. `on_end` is called before leftovers are ended.
+    With `with_parent` the end of our own parent counts as Ctrl-C. With `keeps_terminal` the child can ask questions
+    and hears Ctrl-C itself; otherwise only the guard does and passes it on. `on_end` is called before leftovers are
+    ended.
     """
     process.adopt_orphans()
     parent, guard = os.getppid(), os.getpid()
@@ -233,8 +235,8 @@ def guarded(run: Callable[[], int], *, with_parent: bool, on_end: Callable[[], N
     if child == 0:
         code = 1
         try:
-            # A session of its own: Ctrl-C in the terminal reaches the guard only, which passes it on.
-            os.setsid()
+            if not keeps_terminal:
+                os.setsid()
             process.follow_parent(signal.SIGTERM, parent=guard)
             code = run()
         finally:
@@ -259,9 +261,14 @@ def guarded(run: Callable[[], int], *, with_parent: bool, on_end: Callable[[], N
 
 
 def say(name: str, line: str) -> None:
-    """One prefixed line; when nobody listens any more, the services go on in silence."""
+    """One line with the name of who says it."""
+    show(f"{name:>9} | {line}\n")
+
+
+def show(text: str) -> None:
+    """Write to the terminal; when nobody listens any more, the services go on in silence."""
     try:
-        sys.stdout.write(f"{name:>9} | {line}\n")
+        sys.stdout.write(text)
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -56,4 +56,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(supervisor.guarded(main, with_parent=True, on_end=lambda: None))
+    sys.exit(supervisor.guarded(main, with_parent=True, keeps_terminal=False, on_end=lambda: None))
