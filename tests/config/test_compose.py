@@ -13,6 +13,7 @@ VALUES = {
     "CHAPPE_SECRET_KEY": "x" * 50,
     "CHAPPE_ALLOWED_HOSTS": "mail.example.com",
     "CHAPPE_PUBLIC_URL": "https://mail.example.com",
+    "CHAPPE_POSTAL_ADDRESS": "1 Sample Street, Paris",
     "POSTGRES_PASSWORD": "secret",
     "SMTP_URL": "smtps://smtp.example.com",
 }
