@@ -3,9 +3,10 @@
 import uuid
 
 from django.conf import settings
-from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
 
@@ -50,8 +51,11 @@ class Profile(models.Model):
             ("release_quarantine", "Can release addresses from quarantine"),
         ]
         indexes = [
-            # Find a person by address; merge an import; duplicates within a delivery.
-            models.Index(fields=["email_key"], name="profile_email_key"),
+            # Find a person by address or its beginning; merge an import; duplicates within a delivery.
+            models.Index(fields=["email_key"], name="profile_email_key", opclasses=["text_pattern_ops"]),
+            # Find a person by the beginning of a name.
+            models.Index(OpClass(Lower("first_name"), "text_pattern_ops"), name="profile_first_name"),
+            models.Index(OpClass(Lower("last_name"), "text_pattern_ops"), name="profile_last_name"),
             # Conditions on attributes by containment.
             GinIndex(fields=["attributes"], name="profile_attributes", opclasses=["jsonb_path_ops"]),
             # Newest people first on the list.
@@ -71,7 +75,7 @@ class AttributeType(models.TextChoices):
 
 
 class AttributeDefinition(models.Model):
-    """The type of one custom attribute; made by an import's mapping or by the API. The name is its key in `Profile.attributes`."""
+    """The type of one custom attribute, by its key in `Profile.attributes`; made by an import's mapping or the API."""
 
     name = models.CharField(max_length=60, unique=True)
     type = models.CharField(max_length=10, choices=AttributeType.choices)
@@ -103,21 +107,25 @@ class ConsentChange(models.Model):
 
 
 class QuarantineEntry(models.Model):
-    """An address nobody is sent to, whoever has it. Released by setting `released_at`; a later cause makes a new row."""
+    """An address nobody is sent to, whoever has it. Left by setting `released_at`; a later cause makes a new row."""
 
     address_key = models.CharField(max_length=320)
     reason = models.CharField(max_length=40)
     evidence = models.TextField(blank=True)
     since = models.DateTimeField(auto_now_add=True)
     released_at = models.DateTimeField(null=True, blank=True)
-    released_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    released_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
     release_note = models.CharField(max_length=300, blank=True)
 
     class Meta:
         default_permissions = ("view",)
         constraints = [
             # The one active entry of an address; also the look-up of preparation and of every window.
-            models.UniqueConstraint(fields=["address_key"], condition=Q(released_at__isnull=True), name="quarantine_one_active")
+            models.UniqueConstraint(
+                fields=["address_key"], condition=Q(released_at__isnull=True), name="quarantine_one_active"
+            )
         ]
 
 
@@ -129,7 +137,8 @@ class SegmentKind(models.TextChoices):
 class Segment(models.Model):
     """A named group: people who match a rule (evaluated each time) or a list of people (imported).
 
-    `rule` is the conditions group of audiences.rules. `n_people` with its time is what the list page shows; never used to send.
+    `rule` is the conditions group of audiences.rules. `n_people` with its time is what the list page shows; it never
+    decides who is sent to.
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -177,7 +186,8 @@ class ImportState(models.TextChoices):
 class ProfileImport(models.Model):
     """One uploaded CSV file on its way into profiles. The file lies in ProfileImportChunk until the import ends.
 
-    n_rows = n_created + n_updated + n_unchanged + n_refused, once finished.
+    n_rows = n_created + n_updated + n_unchanged + n_refused, at all times. `n_bytes_done` and `n_lines_done` are the
+    end of the last committed batch: where a worker goes on after a crash, and the fence against two workers at once.
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -188,7 +198,8 @@ class ProfileImport(models.Model):
     delimiter = models.CharField(max_length=1, blank=True)
     columns = models.JSONField(default=list)
     sample = models.JSONField(default=list)
-    # {"<column index>": {"target": "email"} | {"target": "attribute", "name": "plan", "type": "text"} | {"target": "skip"}}
+    # {"<column index>": {"target": "email"} | {"target": "attribute", "name": "plan", "type": "text"}
+    #                    | {"target": "skip"}}
     mapping = models.JSONField(default=dict)
     # "email" or "external_id": what makes two rows the same person.
     key = models.CharField(max_length=20, default="email")
@@ -203,6 +214,9 @@ class ProfileImport(models.Model):
     n_refused = models.BigIntegerField(default=0)
     # {"<reason code>": count}
     refused_by_reason = models.JSONField(default=dict)
+    # {"<code>": count} of rows that were imported with something left out, such as an unknown time zone.
+    notes_by_kind = models.JSONField(default=dict)
+    n_lines_done = models.BigIntegerField(default=0)
     by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
@@ -224,6 +238,18 @@ class ProfileImportChunk(models.Model):
     class Meta:
         default_permissions = ()
         constraints = [models.UniqueConstraint(fields=["profile_import", "number"], name="import_chunk_once")]
+
+
+class ProfileImportKey(models.Model):
+    """One person already seen in a file, so that the first row wins however large it is. Deleted with the chunks."""
+
+    profile_import = models.ForeignKey(ProfileImport, on_delete=models.CASCADE, related_name="keys")
+    # MD5 of the row's key as a UUID: 16 bytes instead of an address; nothing depends on its secrecy.
+    digest = models.UUIDField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["profile_import", "digest"], name="import_key_once")]
 
 
 class ProfileImportRefusal(models.Model):
