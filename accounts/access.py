@@ -23,7 +23,9 @@ def check(user: User, permission: str) -> None:
     """
     if user.is_active and user.has_perm(permission):
         return
-    people = " ".join([_("{name} can give it.").format(name=u) for u in roles.holders(roles.MANAGE_TRANSPORTS, limit=1)])
+    people = " ".join(
+        [_("{name} can give it.").format(name=u) for u in roles.holders(roles.MANAGE_TRANSPORTS, limit=1)]
+    )
     sentence = _("This needs the {role} role.").format(role=_(roles.role_with(permission)))
     raise NotAllowed(f"{sentence} {people}".strip())
 

@@ -4,7 +4,12 @@ from accounts.models import AuditEntry, User
 
 
 def record(
-    action: str, *, subject: tuple[str, str], by: User | None = None, label: str = "", detail: dict[str, object] | None = None
+    action: str,
+    *,
+    subject: tuple[str, str],
+    by: User | None = None,
+    label: str = "",
+    detail: dict[str, object] | None = None,
 ) -> AuditEntry:
     """Write one row in the current transaction. `subject` is (kind, public id); give `by` or, for machines, `label`."""
     assert by is not None or label, "somebody or something must have acted"
@@ -16,5 +21,7 @@ def record(
 def timeline(kind: str, subject_id: str, *, limit: int = 200) -> list[AuditEntry]:
     """The newest `limit` rows about one thing, newest first, actors loaded."""
     return list(
-        AuditEntry.objects.filter(subject_kind=kind, subject_id=subject_id).select_related("actor").order_by("-at", "-id")[:limit]
+        AuditEntry.objects.filter(subject_kind=kind, subject_id=subject_id)
+        .select_related("actor")
+        .order_by("-at", "-id")[:limit]
     )

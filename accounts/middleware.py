@@ -19,8 +19,13 @@ class PreferencesMiddleware:
             if user.language:
                 translation.activate(user.language)
                 request.LANGUAGE_CODE = translation.get_language()
-            if user.time_zone in zoneinfo.available_timezones():
-                timezone.activate(zoneinfo.ZoneInfo(user.time_zone))
-            else:
-                timezone.deactivate()
+            self._activate_zone(user.time_zone)
         return self.get_response(request)
+
+    @staticmethod
+    def _activate_zone(name: str) -> None:
+        """ZoneInfo keeps what it has read; a name this machine does not know is like no choice."""
+        try:
+            timezone.activate(zoneinfo.ZoneInfo(name))
+        except (ValueError, zoneinfo.ZoneInfoNotFoundError, OSError):
+            timezone.deactivate()

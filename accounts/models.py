@@ -27,7 +27,7 @@ class Theme(models.TextChoices):
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """One person who signs in. Rights come from the groups of accounts.roles. Never deleted once they acted: set `is_active`."""
+    """One person who signs in. Rights come from the groups of accounts.roles. Never deleted: set `is_active`."""
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     email = models.EmailField(_("email address"), unique=True)

@@ -22,6 +22,8 @@ ROLES: dict[str, tuple[str, ...]] = {
     "Admin": (*_OPERATOR, MANAGE_TRANSPORTS),
 }
 
+_ROOMS = ("accounts", "audiences", "messaging", "delivery", "campaigns")
+
 
 def sync() -> None:
     """Make the four groups hold exactly their permissions; safe to repeat. Run after migrate.
@@ -37,7 +39,14 @@ def sync() -> None:
         if len(permissions) != len(names):
             raise LookupError(f"role {role}: expected {len(names)} permissions, found {len(permissions)}")
         group, _ = Group.objects.get_or_create(name=role)
-        group.permissions.set(permissions)
+        group.permissions.set([*permissions, *(_admin_site() if role == "Admin" else [])])
+
+
+def _admin_site() -> list[Permission]:
+    """What Admins may do in Django admin: look at everything of ours, add people and change them."""
+    ours = Q(content_type__app_label__in=_ROOMS, codename__startswith="view_")
+    people = Q(content_type__app_label="accounts", codename__in=["add_user", "change_user"])
+    return list(Permission.objects.filter(ours | people | Q(content_type__app_label="auth", codename="view_group")))
 
 
 def give(user: User, role: str) -> None:
@@ -63,7 +72,9 @@ def holders(permission: str, *, limit: int = 3) -> list[User]:
     app_label, codename = permission.split(".")
     return list(
         User.objects.filter(
-            is_active=True, groups__permissions__content_type__app_label=app_label, groups__permissions__codename=codename
+            is_active=True,
+            groups__permissions__content_type__app_label=app_label,
+            groups__permissions__codename=codename,
         )
         .distinct()
         .order_by("name")[:limit]

@@ -8,7 +8,7 @@ from config import dev
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("dev/components/", dev.components, name="dev-components"),
-    path("accounts/", include("accounts.urls")),
+    path("", include("accounts.urls")),
     path("", include("audiences.urls")),
     path("", include("messaging.urls")),
     path("", include("delivery.urls")),

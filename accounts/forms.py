@@ -1,0 +1,73 @@
+"""Forms of people: sign-in, preferences, and adding somebody in Django admin."""
+
+import zoneinfo
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib.auth.forms import AdminUserCreationForm, AuthenticationForm
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from accounts import throttling
+from accounts.models import Theme, User
+
+
+class SignInForm(AuthenticationForm):
+    """Address and password; one sentence for every way in which they can be wrong."""
+
+    error_messages = {
+        "invalid_login": _("The email address or the password is wrong."),
+        "inactive": _("The email address or the password is wrong."),
+        "blocked": _("Too many attempts. Try again in 15 minutes."),
+    }
+
+    def clean_username(self) -> str:
+        return str(self.cleaned_data["username"]).strip().lower()
+
+    def clean(self) -> dict[str, Any]:
+        assert self.request is not None
+        email, ip = str(self.cleaned_data.get("username", "")), str(self.request.META.get("REMOTE_ADDR", ""))
+        if throttling.is_blocked(email, ip):
+            raise ValidationError(self.error_messages["blocked"], code="blocked")
+        try:
+            cleaned = super().clean()
+        except ValidationError:
+            throttling.count_failure(email, ip)
+            raise
+        throttling.forget(email, ip)
+        return cleaned
+
+
+def _time_zones() -> list[tuple[str, Any]]:
+    return [
+        ("", _("Same as this installation")),
+        *((zone, zone.replace("_", " ")) for zone in sorted(zoneinfo.available_timezones())),
+    ]
+
+
+class PreferencesForm(forms.ModelForm):  # type: ignore[type-arg]
+    """What each person chooses for themselves."""
+
+    name = forms.CharField(label=_("Name"), max_length=120)
+    language = forms.ChoiceField(
+        label=_("Language"), required=False, choices=[("", _("Same as my browser")), *settings.LANGUAGES]
+    )
+    time_zone = forms.ChoiceField(label=_("Time zone"), required=False, choices=_time_zones)
+    theme = forms.ChoiceField(label=_("Theme"), choices=Theme.choices)
+    has_shortcuts = forms.BooleanField(label=_("Keyboard shortcuts with single keys"), required=False)
+
+    class Meta:
+        model = User
+        fields = ["name", "language", "time_zone", "theme", "has_shortcuts"]
+
+
+class AddUserForm(AdminUserCreationForm):  # type: ignore[type-arg]
+    """A new person in Django admin."""
+
+    class Meta:
+        model = User
+        fields = ("email", "name")
+
+    def clean_email(self) -> str:
+        return str(self.cleaned_data["email"]).strip().lower()

@@ -1,0 +1,93 @@
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+from django.urls import reverse
+
+from accounts import demo, throttling
+from accounts.models import User
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+SIGN_IN = "/accounts/sign-in/"
+WRONG = "The email address or the password is wrong."
+
+
+@pytest.fixture(autouse=True)
+def _no_failures_counted() -> None:
+    cache.clear()
+
+
+def sign_in(client: Client, email: str, password: str, **extra: Any) -> Any:
+    return client.post(SIGN_IN, {"username": email, "password": password, **extra})
+
+
+def test_a_person_signs_in_and_lands_where_they_wanted(client: Client) -> None:
+    user = factories.user("Viewer")
+    assert client.get("/me/").headers["Location"] == f"{SIGN_IN}?next=/me/"
+    answer = sign_in(client, f" {user.email.upper()}", factories.PASSWORD, next="/me/")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/me/")
+    assert client.get("/me/").status_code == 200
+    assert client.get(f"{SIGN_IN}?next=/me/").headers["Location"] == "/me/"
+
+
+def test_another_site_is_not_a_place_to_go_on_to(client: Client) -> None:
+    user = factories.user("Viewer")
+    answer = sign_in(client, user.email, factories.PASSWORD, next="https://evil.test/")
+    assert answer.headers["Location"] == reverse("campaigns:home")
+
+
+@pytest.mark.parametrize("case", ["unknown", "wrong password", "inactive", "empty password"])
+def test_a_refusal_does_not_say_which_part_is_wrong(client: Client, case: str) -> None:
+    user = factories.user("Viewer", is_active=case != "inactive")
+    email = "nobody-at-all@chappe.test" if case == "unknown" else user.email
+    password = {"wrong password": "wrong", "empty password": ""}.get(case, factories.PASSWORD)
+    answer = sign_in(client, email, password)
+    assert answer.status_code == 200
+    assert WRONG in answer.content.decode()
+    assert "_auth_user_id" not in client.session
+
+
+def test_after_ten_failures_even_the_right_password_waits(client: Client) -> None:
+    user, other = factories.user("Viewer"), factories.user("Viewer")
+    for _attempt in range(throttling.MAX_FAILURES):
+        assert WRONG in sign_in(client, user.email, "wrong").content.decode()
+    assert (
+        "Too many attempts. Try again in 15 minutes."
+        in sign_in(client, user.email, factories.PASSWORD).content.decode()
+    )
+    assert (
+        client.post(
+            SIGN_IN, {"username": user.email, "password": factories.PASSWORD}, REMOTE_ADDR="10.1.1.1"
+        ).status_code
+        == 302
+    )
+    client.logout()
+    assert sign_in(client, other.email, factories.PASSWORD).status_code == 302
+
+
+def test_a_sign_in_clears_the_count(client: Client) -> None:
+    user = factories.user("Viewer")
+    for _round in range(2):
+        for _attempt in range(throttling.MAX_FAILURES - 1):
+            sign_in(client, user.email, "wrong")
+        assert sign_in(client, user.email, factories.PASSWORD).status_code == 302
+        client.logout()
+
+
+def test_sign_out_is_a_post(client: Client) -> None:
+    client.force_login(factories.user("Viewer"))
+    assert client.get("/accounts/sign-out/").status_code == 405
+    assert client.get("/me/").status_code == 200
+    assert client.post("/accounts/sign-out/").headers["Location"] == SIGN_IN
+    assert client.get("/me/").status_code == 302
+
+
+def test_demo_people_are_offered_only_while_they_exist(client: Client, settings: Any) -> None:
+    assert b"chappe-demo" not in client.get(SIGN_IN).content
+    User.objects.create_user(demo.ACCOUNTS[1].email, demo.PASSWORD, name="Milo Marketer")
+    page = client.get(SIGN_IN).content.decode()
+    assert "marketer@chappe.test" in page and "operator@chappe.test" not in page
+    settings.IS_PRODUCTION = True
+    assert b"marketer@chappe.test" not in client.get(SIGN_IN).content
