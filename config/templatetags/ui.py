@@ -57,6 +57,8 @@ def number(value: float | None, decimals: int | None = None) -> str:
     """9,892 in English, 9 892 in French; "" for None."""
     if value is None or value == "":
         return ""
+    if decimals is not None:
+        value = round(value, decimals)  # number_format cuts decimals off
     return formats.number_format(value, decimal_pos=decimals, use_l10n=True, force_grouping=True)
 
 

@@ -1,6 +1,6 @@
 /* The code editor as one ES module: CodeMirror 6 with HTML, XML (for MJML) and Liquid.
 
-   `mount(host, {doc, language, label, isReadOnly, onChange})` puts an editor into a shadow root of `host`. The shadow root
+   `mount(host, {doc, language, label, isReadOnly, phrases, onChange})` puts an editor into a shadow root of `host`. The shadow root
    is what keeps the page's Content-Security-Policy strict: there CodeMirror uses constructed style sheets, which the policy
    allows, instead of <style> elements. Colours come from the page's custom properties, which reach into shadow roots. */
 
@@ -28,7 +28,10 @@ const look = EditorView.theme({
   ".cm-panels": { backgroundColor: "var(--bg)", color: "var(--text)", borderColor: "var(--border)" },
   ".cm-tooltip": { backgroundColor: "var(--surface)", color: "var(--text)", borderColor: "var(--border)" },
   ".cm-tooltip-autocomplete ul li[aria-selected]": { backgroundColor: "var(--accent-subtle)", color: "var(--accent-text)" },
+  ".cm-panel.cm-search": { padding: "var(--sp-2) var(--sp-3)" },
+  ".cm-panel.cm-search label": { fontSize: "var(--fs-sm)" },
   ".cm-textfield, .cm-button": {
+    padding: ".1875rem .5rem", borderRadius: "var(--r-sm)", fontSize: "var(--fs-sm)",
     backgroundColor: "var(--surface)", backgroundImage: "none", color: "var(--text)", borderColor: "var(--border-strong)",
   },
 });
@@ -50,7 +53,7 @@ const LANGUAGES = {
   liquid: () => liquid(),
 };
 
-export function mount(host, { doc = "", language = "html", label = "", isReadOnly = false, onChange = () => {} } = {}) {
+export function mount(host, { doc = "", language = "html", label = "", isReadOnly = false, phrases = {}, onChange = () => {} } = {}) {
   const root = host.shadowRoot ?? host.attachShadow({ mode: "open" });
   const readOnly = new Compartment();
   const mode = new Compartment();
@@ -61,6 +64,7 @@ export function mount(host, { doc = "", language = "html", label = "", isReadOnl
       doc,
       extensions: [
         basicSetup,
+        EditorState.phrases.of(phrases),
         keymap.of([indentWithTab]),
         EditorView.lineWrapping,
         EditorView.contentAttributes.of({ "aria-label": label }),
