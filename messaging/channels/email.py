@@ -1,0 +1,156 @@
+"""Email: one immutable message compiled into a program, and one person's bytes from the program.
+
+`compile` does everything that does not depend on the person, once per process and send. `Program.render` does no I/O
+and costs some tens of microseconds: it looks up values, encodes them and joins them with the encoded static text.
+Here, and nowhere else, the open pixel, the numbered click addresses and the recipient's token enter a message.
+"""
+
+import hashlib
+import re
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from functools import lru_cache
+from typing import NamedTuple
+
+from django.utils.translation import gettext as _
+
+from audiences.profiles import Person
+from messaging import compilation, content, headers, links, markup, personalization
+from messaging.channels import pieces
+from messaging.models import Message
+
+# Largest message handed over, bytes; common servers take 10 to 25 MB, readers far less.
+MAX_BYTES = 5 * 1024 * 1024
+_TOKEN = "chappe_token"
+_PART_HEAD = b'Content-Type: text/%s; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
+
+
+class Payload(NamedTuple):
+    """One message for SMTP. `data` is complete: CRLF, dot-stuffed, with the final dot."""
+
+    mail_from: bytes
+    rcpt_to: bytes
+    data: bytes
+
+
+class Program:
+    """A message ready to be rendered for many people; made by `compile`, safe to share between threads."""
+
+    def __init__(
+        self, message: Message, *, delivery_id: int, delivery_ref: str, campaign: Mapping[str, object]
+    ) -> None:
+        self._delivery_id = delivery_id
+        self._campaign = dict(campaign)
+        sender = headers.ascii_address(message.sender_address)
+        self._domain = sender.rpartition("@")[2]
+        self._html = personalization.parse(tracked_html(message), html=True)
+        self._text = personalization.parse(message.text, html=False)
+        self._subject = personalization.parse(message.subject, html=False)
+        self._html_pieces = pieces.compile_template(self._html)
+        self._text_pieces = pieces.compile_template(self._text)
+        self._static_subject = b"" if "{" in message.subject else headers.line("Subject", message.subject)
+        self._head = _static_head(message, delivery_ref)
+        boundary = f"=_{hashlib.blake2s((message.sha256 + delivery_ref).encode(), digest_size=12).hexdigest()}".encode()
+        # "=_" can't occur in quoted-printable text, so the boundary never needs to be searched for in the parts.
+        self._start = (
+            b'Content-Type: multipart/alternative; boundary="' + boundary + b'"\r\n\r\n--' + boundary + b"\r\n"
+        )
+        self._start += _PART_HEAD % b"plain"
+        self._middle = b"\r\n--" + boundary + b"\r\n" + _PART_HEAD % b"html"
+        self._end = b"\r\n--" + boundary + b"--\r\n.\r\n"
+        self.subject_prefix = ""
+
+    def render(self, person: Person, *, request_no: int = 0) -> Payload:
+        """The message of one person. Raises RenderProblem, Aborted and TooLarge, each with `.code` and `.message`."""
+        recipient = headers.ascii_address(person.email)
+        token = links.token(self._delivery_id, person.id, request_no)
+        unsubscribe = links.unsubscribe_url(token)
+        values = personalization.context(person, campaign=self._campaign)
+        values["unsubscribe_url"] = unsubscribe
+        values["mirror_url"] = links.mirror_url(token)
+        values[_TOKEN] = token
+        data = b"".join(
+            (
+                self._head,
+                f"To: {recipient}\r\n".encode(),
+                self._subject_line(values),
+                _date(int(time.time())),
+                (
+                    f"Message-ID: <{token}@{self._domain}>\r\nList-Unsubscribe: <{unsubscribe}>\r\n"
+                    "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+                ).encode(),
+                self._start,
+                pieces.join(self._text_pieces, pieces.Values(self._text, values)),
+                self._middle,
+                pieces.join(self._html_pieces, pieces.Values(self._html, values)),
+                self._end,
+            )
+        )
+        if len(data) > MAX_BYTES:
+            raise content.TooLarge(_("The message has {n} MB.").format(n=len(data) // (1024 * 1024)))
+        return Payload(f"bounce+{token}@{self._domain}".encode(), recipient.encode(), data)
+
+    def _subject_line(self, values: Mapping[str, object]) -> bytes:
+        if self._static_subject and not self.subject_prefix:
+            return self._static_subject
+        return headers.line("Subject", self.subject_prefix + self._subject.render(values))
+
+
+def compile(  # the verb of every channel, always called through its module
+    message: Message, *, delivery_id: int, delivery_ref: str, campaign: Mapping[str, object], feedback_domain: str = ""
+) -> Program:
+    """The program of a message for one send. `delivery_ref` is for people and for the inbox; `campaign` is what
+    templates see. Raises TemplateProblem, which freezing has made impossible for stored messages.
+    """
+    program = Program(message, delivery_id=delivery_id, delivery_ref=delivery_ref, campaign=campaign)
+    program._head += _feedback_id(campaign, delivery_ref, feedback_domain or program._domain)
+    return program
+
+
+def tracked_html(message: Message) -> str:
+    """The message's HTML with click addresses and the open pixel; the recipient is the field `chappe_token`."""
+    masked = markup.mask(message.html)
+    placeholder = f"lq{len(masked.constructs)}qx"
+    masked.constructs.append(f"{{{{ {_TOKEN} }}}}")
+    html = masked.html
+    if message.tracks_clicks and message.links:
+        number = -1
+
+        def numbered(link: markup.Link) -> str | None:
+            nonlocal number
+            if number + 1 >= len(message.links) or not compilation.tracked(masked, link.url):
+                return None
+            number += 1
+            return links.click_url(placeholder, number)
+
+        html = markup.replace_links(html, numbered)
+    if message.tracks_opens:
+        html = markup.before_body_end(html, _pixel(placeholder))
+    return masked.restore(html)
+
+
+def _pixel(placeholder: str) -> str:
+    return (
+        f'<img src="{links.open_url(placeholder)}" width="1" height="1" alt="" style="border:0;width:1px;height:1px">'
+    )
+
+
+def _static_head(message: Message, delivery_ref: str) -> bytes:
+    head = headers.mailbox("From", message.sender_name, message.sender_address)
+    if message.reply_to:
+        head += headers.mailbox("Reply-To", "", message.reply_to)
+    return head + b"MIME-Version: 1.0\r\n" + headers.line("X-Chappe-Delivery", delivery_ref)
+
+
+def _feedback_id(campaign: Mapping[str, object], delivery_ref: str, domain: str) -> bytes:
+    """Feedback-ID for Gmail's spam reports: campaign, send, channel, and a sender id of 5 to 15 letters."""
+    sender_id = (re.sub(r"[^a-z0-9]", "", domain.lower()) + "chappe")[:15]
+    parts = (str(campaign.get("id", "")), delivery_ref, "email", sender_id)
+    return headers.line("Feedback-ID", ":".join(re.sub(r"[^A-Za-z0-9_-]", "", part)[:40] for part in parts))
+
+
+@lru_cache(maxsize=2)
+def _date(second: int) -> bytes:
+    return f"Date: {format_datetime(datetime.fromtimestamp(second, UTC))}\r\n".encode()

@@ -1,0 +1,263 @@
+"""The content of an email: checked while it is written, frozen into an immutable Message when it is published."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.core.cache import cache
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from audiences import profiles
+from lib.errors import DomainError
+from messaging import blocks, compilation, headers, markup, personalization
+from messaging.compilation import ContentSpec
+from messaging.models import Message
+
+__all__ = ["ContentProblem", "ContentSpec", "TooLarge", "check", "freeze"]
+
+# Largest body that may be typed or pasted, bytes.
+BODY_LIMIT = 2 * 1024 * 1024
+# From here on Gmail hides the rest of a message behind a link.
+_CLIPPED_FROM = 102 * 1024
+# Seconds for which a field's coverage is taken as known.
+_COVERAGE_TTL_S = 60
+_ALWAYS_KNOWN = frozenset({"profile.id", "profile.public_id"})
+
+
+class TooLarge(DomainError):
+    """A message is larger than may be handed over."""
+
+    code = "too_large"
+
+
+class ContentInvalid(DomainError):
+    """The content can't be frozen; `check` says why."""
+
+    code = "content_invalid"
+    status = 422
+
+
+@dataclass(frozen=True)
+class ContentProblem:
+    """One alert: stable `code`, "error" or "warning", the field it belongs to and, in code, the line."""
+
+    code: str
+    level: str
+    field: str
+    message: str
+    line: int | None = None
+
+
+def freeze(spec: ContentSpec) -> Message:
+    """The immutable message of `spec`; equal contents give the same row, also when two freeze at once.
+
+    Raises TemplateProblem or ContentInvalid for content that can't be compiled or addressed.
+    """
+    message = draft_message(spec)
+    existing = Message.objects.filter(sha256=message.sha256).first()
+    if existing:
+        return existing
+    try:
+        with transaction.atomic():
+            message.save(force_insert=True)
+    except IntegrityError:
+        return Message.objects.get(sha256=message.sha256)
+    return message
+
+
+def draft_message(spec: ContentSpec) -> Message:
+    """The message `freeze` would store, unsaved, for tests and previews. Raises as `freeze` does."""
+    compiled = compilation.compile_spec(spec)
+    for source, html in ((compiled.html, True), (compiled.text, False), (spec.subject, False)):
+        personalization.parse(source, html=html)
+    fields = {
+        "channel": "email",
+        "sender_name": headers.clean(spec.sender_name),
+        "sender_address": _checked_address(spec.sender_address),
+        "reply_to": _checked_address(spec.reply_to) if spec.reply_to else "",
+        "subject": headers.clean(spec.subject),
+        "preheader": " ".join(spec.preheader.split()),
+        "body_kind": spec.body_kind,
+        "body": spec.body,
+        "html": compiled.html,
+        "text": compiled.text,
+        "links": list(compiled.tracked_links),
+        "tracks_opens": spec.tracks_opens,
+        "tracks_clicks": spec.tracks_clicks,
+    }
+    sha256 = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+    return Message(sha256=sha256, **fields)
+
+
+def _checked_address(address: str) -> str:
+    try:
+        headers.ascii_address(address.strip())
+    except personalization.RenderProblem as problem:
+        raise ContentInvalid(problem.message, fields={"sender": problem.message}) from problem
+    return address.strip()
+
+
+def check(spec: ContentSpec) -> list[ContentProblem]:
+    """Everything that stands in the way (errors) or deserves a look (warnings), in the order of the page."""
+    return [*_check_subject(spec), *_check_preheader(spec), *_check_body(spec)]
+
+
+def _check_subject(spec: ContentSpec) -> Iterator[ContentProblem]:
+    if not spec.subject.strip():
+        yield ContentProblem("subject_empty", "error", "subject", _("The subject is empty. Enter a subject."))
+    else:
+        yield from _check_template(spec.subject, "subject", html=False)
+
+
+def _check_preheader(spec: ContentSpec) -> Iterator[ContentProblem]:
+    if spec.preheader.strip():
+        yield from _check_template(spec.preheader, "preheader", html=True)
+    else:
+        sentence = _("There is no preheader. Mail apps will show the first words of the message.")
+        yield ContentProblem("preheader_missing", "warning", "preheader", sentence)
+
+
+def _check_body(spec: ContentSpec) -> Iterator[ContentProblem]:
+    size = len(spec.body.encode("utf-8", "replace"))
+    if size > BODY_LIMIT:
+        sentence = _("The message has {size} MB. Use at most 2 MB.").format(size=round(size / 1024 / 1024, 1))
+        yield ContentProblem("body_too_long", "error", "body", sentence)
+        return
+    if not spec.body.strip():
+        yield _empty()
+        return
+    is_code = spec.body_kind != "blocks"
+    problems = list(_check_template(spec.body, "body", html=True)) if is_code else []
+    yield from problems
+    if any(p.code == "template_syntax" for p in problems):
+        return
+    try:
+        compiled = compilation.compile_spec(spec)
+    except personalization.TemplateProblem as problem:
+        yield _syntax(problem, "body")
+        return
+    yield from _check_compiled(spec, compiled, is_checked=is_code)
+
+
+def _check_compiled(spec: ContentSpec, compiled: compilation.Compiled, *, is_checked: bool) -> Iterator[ContentProblem]:
+    problems = list(_check_template(compiled.html, "body", html=True))
+    if any(p.code == "template_syntax" for p in problems):
+        yield from problems
+        return
+    if not is_checked:
+        # Lines of compiled HTML say nothing to the author of blocks.
+        yield from (ContentProblem(p.code, p.level, p.field, p.message) for p in problems)
+    if spec.text is not None:
+        yield from _check_template(spec.text, "text", html=False)
+    if _is_empty(spec, compiled):
+        yield _empty()
+    yield from _check_footer(compiled)
+    yield from _check_looks(compiled)
+
+
+def _is_empty(spec: ContentSpec, compiled: compilation.Compiled) -> bool:
+    """Whether there is nothing to read or to see, the locked footer apart."""
+    if spec.body_kind == "blocks":
+        return blocks.is_empty(spec.body)
+    words = re.sub(r"\W+", "", re.sub(r"\{\{.*?\}\}|\(https?://\S*\)", "", compiled.text))
+    return not words and not compiled.n_images and "{{" not in compiled.text
+
+
+def _empty() -> ContentProblem:
+    return ContentProblem("body_empty", "error", "body", _("The message is empty. Add a block."))
+
+
+def _check_footer(compiled: compilation.Compiled) -> Iterator[ContentProblem]:
+    masked = markup.mask(compiled.html)
+    targets = [masked.restore(link.url) for link in markup.links(masked.html)]
+    if not any(re.search(r"\bunsubscribe_url\b|set_user_to_unsubscribed_url", url) for url in targets):
+        sentence = _("There is no unsubscribe link. Add the footer block.")
+        yield ContentProblem("unsubscribe_missing", "error", "body", sentence)
+    uses_address = any(f.name == "postal_address" for f in personalization.parse(compiled.html, html=True).fields())
+    if not settings.POSTAL_ADDRESS:
+        sentence = _("The footer has no postal address. Add it in Settings.")
+        yield ContentProblem("address_missing", "error", "body", sentence)
+    elif not uses_address and settings.POSTAL_ADDRESS not in compiled.html:
+        sentence = _("The message has no postal address. Add {field} to its footer.").format(
+            field="{{ postal_address }}"
+        )
+        yield ContentProblem("address_missing", "error", "body", sentence)
+
+
+def _check_looks(compiled: compilation.Compiled) -> Iterator[ContentProblem]:
+    n_images = compiled.n_images_without_alt
+    if n_images:
+        sentence = ngettext(
+            "{n} image has no alternative text.", "{n} images have no alternative text.", n_images
+        ).format(n=n_images)
+        yield ContentProblem("alt_missing", "warning", "body", sentence)
+    size = len(compiled.html.encode("utf-8", "replace"))
+    if size > _CLIPPED_FROM:
+        sentence = _("The message is {n} KB. Gmail cuts messages over 102 KB.").format(n=-(-size // 1024))
+        yield ContentProblem("too_big", "warning", "body", sentence)
+    n_http = sum(1 for url in compiled.links if url.lower().startswith("http:"))
+    if n_http:
+        sentence = ngettext("{n} link uses http.", "{n} links use http.", n_http).format(n=n_http)
+        yield ContentProblem("link_http", "warning", "body", sentence)
+
+
+def _check_template(source: str, field: str, *, html: bool) -> Iterator[ContentProblem]:
+    """Syntax, fields that don't exist, and fields that some people lack."""
+    try:
+        uses = personalization.parse(source, html=html).fields()
+    except personalization.TemplateProblem as problem:
+        yield _syntax(problem, field)
+        return
+    known = profiles.known_fields() if uses else {}
+    reported: set[str] = set()
+    for use in uses:
+        if use.name in reported:
+            continue
+        problem = _unknown(use, field, known) or _without_fallback(use, field, known)
+        if problem:
+            reported.add(use.name)
+            yield problem
+
+
+def _unknown(use: personalization.Field, field: str, known: dict[str, str]) -> ContentProblem | None:
+    root, _dot, rest = use.name.partition(".")
+    is_known = root in personalization.GLOBALS
+    if root == "profile" and rest:
+        is_known = ".".join(use.name.split(".")[:2]) in known.keys() | _ALWAYS_KNOWN
+    if is_known:
+        return None
+    sentence = _("“{field}” doesn't exist. Choose a field.").format(field=use.name)
+    return ContentProblem("unknown_field", "error", field, sentence, use.line)
+
+
+def _without_fallback(use: personalization.Field, field: str, known: dict[str, str]) -> ContentProblem | None:
+    if use.has_default or use.name not in known:
+        return None
+    n_people = _people_without(use.name)
+    if not n_people:
+        return None
+    sentence = ngettext(
+        "{n} person has no {field} and would see a blank. Add a fallback.",
+        "{n} people have no {field} and would see a blank. Add a fallback.",
+        n_people,
+    ).format(n=f"{n_people:,}", field=use.name.removeprefix("profile."))
+    return ContentProblem("fallback_missing", "warning", field, sentence, use.line)
+
+
+def _people_without(name: str) -> int:
+    """Counts the whole audience; kept a minute, since alerts are computed after every autosave."""
+    return int(cache.get_or_set(f"coverage:{name}", lambda: profiles.coverage(name), _COVERAGE_TTL_S) or 0)
+
+
+def _syntax(problem: personalization.TemplateProblem, field: str) -> ContentProblem:
+    detail = problem.message.rstrip(".")
+    if field in {"subject", "preheader"}:
+        sentence = f"{detail}."
+    else:
+        sentence = _("Line {n}: {detail}.").format(n=problem.line, detail=detail)
+    return ContentProblem("template_syntax", "error", field, sentence, problem.line)

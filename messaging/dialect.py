@@ -1,0 +1,206 @@
+"""The personalization language: Liquid with limits, without files, with `abort_message`, and with Braze's `${…}`.
+
+Differences from the library's defaults, each tested:
+- no include, no render, no `safe`: a template reaches no file and can't switch escaping off;
+- loops, nesting, assigned values and output are bounded;
+- nil, false and undefined equal `blank`, as in Liquid's reference implementation, so that guards work;
+- `{{${first_name}}}` and `{{custom_attribute.${plan}}}` are read as `profile.first_name` and `profile["plan"]`.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable
+from typing import TextIO
+
+from liquid import Environment, RenderContext
+from liquid.ast import Node
+from liquid.builtin.expressions import BooleanExpression
+from liquid.builtin.expressions.logical import (
+    EqExpression,
+    LogicalAndExpression,
+    LogicalNotExpression,
+    LogicalOrExpression,
+    NeExpression,
+)
+from liquid.builtin.expressions.primitive import Blank
+from liquid.expression import Expression
+from liquid.stream import TokenStream
+from liquid.tag import Tag
+from liquid.template import BoundTemplate
+from liquid.token import TOKEN_EXPRESSION, TOKEN_TAG, Token
+from liquid.undefined import is_undefined
+
+# Largest rendered part of one message, bytes.
+OUTPUT_LIMIT = 4 * 1024 * 1024
+
+
+class Stopped(Exception):
+    """The template said `abort_message`: this person gets nothing."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class AbortNode(Node):
+    __slots__ = ("reason",)
+
+    def __init__(self, token: Token, reason: str) -> None:
+        super().__init__(token)
+        self.reason = reason
+        # A block that holds only this tag must still be rendered.
+        self.blank = False
+
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        raise Stopped(self.reason)
+
+
+class AbortTag(Tag):
+    """`{% abort_message('reason') %}`, `{% abort_message "reason" %}` or without a reason."""
+
+    name = "abort_message"
+    block = False
+
+    def parse(self, stream: TokenStream) -> Node:
+        token = stream.eat(TOKEN_TAG)
+        reason = ""
+        if stream.current.kind == TOKEN_EXPRESSION:
+            reason = stream.current.value.strip().strip("()").strip().strip("'\"")
+        return AbortNode(token, reason[:200])
+
+
+class ChappeEnvironment(Environment):
+    """Liquid as templates of this product may use it."""
+
+    loop_iteration_limit = 10_000
+    local_namespace_limit = 1024 * 1024
+    output_stream_limit = OUTPUT_LIMIT
+    context_depth_limit = 20
+
+    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
+        super().setup_tags_and_filters(extra=extra)
+        for name in ("include", "render"):
+            del self.tags[name]
+        del self.filters["safe"]
+        self.add_tag(AbortTag)
+
+    def from_string(self, source: str, *args: object, **kwargs: object) -> BoundTemplate:
+        template = super().from_string(source, *args, **kwargs)  # type: ignore[arg-type]
+        static = RenderContext(template)
+        for node in template.nodes:
+            _mend_blank(node, static)
+        return template
+
+
+# One for HTML, where every value is escaped, and one for subjects, plain text and URLs.
+HTML = ChappeEnvironment(autoescape=True)
+PLAIN = ChappeEnvironment(autoescape=False)
+
+
+def children(node: Node, static: RenderContext) -> Iterable[Node]:
+    """The nodes directly inside `node`."""
+    return node.children(static, include_partials=False)
+
+
+def _mend_blank(node: Node, static: RenderContext) -> None:
+    for expression in node.expressions():
+        if isinstance(expression, BooleanExpression):
+            expression.expression = _mended(expression.expression)
+    for child in children(node, static):
+        _mend_blank(child, static)
+
+
+def _mended(expression: Expression) -> Expression:
+    if isinstance(expression, LogicalAndExpression | LogicalOrExpression):
+        expression.left, expression.right = _mended(expression.left), _mended(expression.right)
+    elif isinstance(expression, LogicalNotExpression):
+        expression.right = _mended(expression.right)
+    elif isinstance(expression, EqExpression | NeExpression):
+        for side, other in ((expression.left, expression.right), (expression.right, expression.left)):
+            if isinstance(side, Blank):
+                return BlankTest(expression.token, other, wanted=isinstance(expression, EqExpression))
+    return expression
+
+
+class BlankTest(Expression):
+    """`value == blank` (or `!=`), true for nil, undefined, false, whitespace and empty lists."""
+
+    __slots__ = ("value", "wanted")
+
+    def __init__(self, token: Token, value: Expression, *, wanted: bool) -> None:
+        super().__init__(token)
+        self.value = value
+        self.wanted = wanted
+
+    def evaluate(self, context: RenderContext) -> bool:
+        return is_blank(self.value.evaluate(context)) is self.wanted
+
+    def children(self) -> list[Expression]:
+        return [self.value]
+
+
+def is_blank(value: object) -> bool:
+    """Whether Liquid's `blank` equals `value`."""
+    if value is None or value is False or is_undefined(value) or isinstance(value, Blank):
+        return True
+    if isinstance(value, str):
+        return not value or value.isspace()
+    return isinstance(value, list | dict) and not value
+
+
+# --- Braze's ${…} ---------------------------------------------------------------------------------------------
+
+_STANDARD = {
+    "email_address": "profile.email",
+    "phone_number": "profile.phone",
+    "user_id": "profile.external_id",
+    "braze_id": "profile.public_id",
+    "set_user_to_unsubscribed_url": "unsubscribe_url",
+}
+_RAW_OR_TAG = re.compile(
+    r"""\{%-?\s*raw\s*-?%\}.*?\{%-?\s*endraw\s*-?%\}"""
+    r"""|\{\{(?:\$\{[^{}]*\}|'[^']*'|"[^"]*"|(?!\}\}).)*\}\}"""
+    r"""|\{%(?:\$\{[^{}]*\}|'[^']*'|"[^"]*"|(?!%\}).)*%\}""",
+    re.DOTALL,
+)
+_DOLLAR = re.compile(r"(?:\b(\w+)\.)?\$\{\s*([^{}'\"]*?)\s*\}")
+
+
+class Rewritten:
+    """Template source with `${…}` replaced, that can tell where a position was in the original."""
+
+    def __init__(self, source: str) -> None:
+        self.original = source
+        self._starts: list[int] = [0]
+        self._shifts: list[int] = [0]
+        self.text = self._rewrite(source) if "${" in source else source
+
+    def _rewrite(self, source: str) -> str:
+        out: list[str] = []
+        length = copied = 0
+        for tag in _RAW_OR_TAG.finditer(source):
+            if "${" not in tag[0] or re.match(r"\{%-?\s*raw\b", tag[0]):
+                continue
+            for found in _DOLLAR.finditer(source, tag.start(), tag.end()):
+                new = _translated(found[1] or "", found[2])
+                out += (source[copied : found.start()], new)
+                length += found.start() - copied + len(new)
+                copied = found.end()
+                self._starts.append(length)
+                self._shifts.append(copied - length)
+        out.append(source[copied:])
+        return "".join(out)
+
+    def position(self, index: int) -> tuple[int, int]:
+        """(line, column) in the original, both from 1, of `index` in the rewritten text."""
+        place = bisect_right(self._starts, index) - 1
+        before = self.original[: max(0, index + self._shifts[place])]
+        return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+
+
+def _translated(root: str, name: str) -> str:
+    if root == "custom_attribute":
+        return f"profile['{name}']"
+    if root:
+        return f"{root}['{name}']"
+    return _STANDARD.get(name, f"profile.{name}" if name.isidentifier() else f"profile['{name}']")

@@ -1,0 +1,227 @@
+"""Mail servers: which one is used, how its secret is kept, and whether it answers.
+
+The password is encrypted with a key derived from SECRET_KEY and is never shown again; whoever changes SECRET_KEY has
+to type it again. The transport that was never edited takes everything from the environment's SMTP_URL.
+"""
+
+import base64
+import hashlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from urllib.parse import unquote, urlsplit
+
+from cryptography.fernet import Fernet, InvalidToken
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from accounts import access, audit, roles
+from accounts.models import User
+from lib.errors import DomainError
+from messaging import smtp
+from messaging.models import Feedback, Security, Transport
+
+_SECURITY_OF_SCHEME = {"smtp": Security.NONE, "smtp+starttls": Security.STARTTLS, "smtps": Security.TLS}
+_DEFAULT_PORTS = {Security.NONE: 25, Security.STARTTLS: 587, Security.TLS: 465}
+# Seconds; a person waits in front of the page.
+_TEST_TIMEOUTS = smtp.Timeouts(connect=8, greeting=8, command=8, body=8, dot=8)
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class TransportInvalid(DomainError):
+    """A mail server can't be saved or used; `fields` says where."""
+
+    code = "transport_invalid"
+    status = 422
+
+
+@dataclass(frozen=True)
+class Server:
+    """All that is needed to speak to one SMTP server."""
+
+    host: str
+    port: int
+    security: str
+    username: str
+    password: str = field(repr=False)
+    n_connections: int
+    rate_per_minute: int | None
+
+
+@dataclass(frozen=True)
+class TransportForm:
+    """What a person entered. `password` None keeps the stored one."""
+
+    name: str
+    host: str
+    port: int
+    security: str
+    username: str
+    password: str | None
+    n_connections: int
+    rate_per_minute: int | None
+    feedback: str
+
+
+def default() -> Transport:
+    """The transport sends use; made on first use, then it takes its server from the environment."""
+    found = Transport.objects.filter(is_default=True).first()
+    if found:
+        return found
+    try:
+        with transaction.atomic():
+            return Transport.objects.create(name="SMTP", uses_environment=True, is_default=True)
+    except IntegrityError:
+        return Transport.objects.get(is_default=True)
+
+
+def server(transport: Transport) -> Server:
+    """The server behind a transport. Raises TransportInvalid when its password can't be decrypted any more."""
+    if transport.uses_environment:
+        return _environment_server(transport)
+    return Server(
+        host=transport.host,
+        port=transport.port,
+        security=transport.security,
+        username=transport.username,
+        password=_decrypt(transport.secret),
+        n_connections=transport.n_connections,
+        rate_per_minute=transport.rate_per_minute,
+    )
+
+
+def _environment_server(transport: Transport) -> Server:
+    parts = urlsplit(settings.SMTP_URL)
+    security = _SECURITY_OF_SCHEME[parts.scheme]
+    return Server(
+        host=parts.hostname or "127.0.0.1",
+        port=parts.port or _DEFAULT_PORTS[security],
+        security=security,
+        username=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        n_connections=transport.n_connections,
+        rate_per_minute=transport.rate_per_minute,
+    )
+
+
+def is_catcher(transport: Transport) -> bool:
+    """Whether messages go to the local mail catcher: the environment's server, on this machine, outside production."""
+    return transport.uses_environment and not settings.IS_PRODUCTION and server(transport).host in _LOOPBACK
+
+
+@transaction.atomic
+def save(transport_id: int, form: TransportForm, *, by: User) -> Transport:
+    """Use this server from now on; running sends follow soon. Raises NotAllowed, TransportInvalid."""
+    access.check(access.fresh(by), roles.MANAGE_TRANSPORTS)
+    validate(form)
+    transport = Transport.objects.select_for_update(no_key=True).get(pk=transport_id)
+    names = ["name", "host", "port", "security", "username", "n_connections", "rate_per_minute", "feedback"]
+    before = {name: getattr(transport, name) for name in names}
+    for name in names:
+        setattr(transport, name, getattr(form, name))
+    transport.uses_environment = False
+    if form.password is not None:
+        transport.secret = _encrypt(form.password) if form.password else None
+        transport.secret_set_at = datetime.now(UTC) if form.password else None
+        names += ["secret", "secret_set_at"]
+    transport.save(update_fields=[*names, "uses_environment", "updated_at"])
+    changed = {name: getattr(form, name) for name in before if before[name] != getattr(form, name)}
+    detail = {**changed, "password": "replaced"} if form.password is not None else changed
+    audit.record("transport.saved", subject=("transport", str(transport.public_id)), by=by, detail=detail)
+    return transport
+
+
+@transaction.atomic
+def use_environment(transport_id: int, *, by: User) -> Transport:
+    """Go back to the server of SMTP_URL and forget the stored password. Raises NotAllowed."""
+    access.check(access.fresh(by), roles.MANAGE_TRANSPORTS)
+    transport = Transport.objects.select_for_update(no_key=True).get(pk=transport_id)
+    transport.uses_environment, transport.secret, transport.secret_set_at = True, None, None
+    transport.save(update_fields=["uses_environment", "secret", "secret_set_at", "updated_at"])
+    audit.record(
+        "transport.saved", subject=("transport", str(transport.public_id)), by=by, detail={"server": "environment"}
+    )
+    return transport
+
+
+def candidate(transport: Transport, form: TransportForm) -> Server:
+    """The server of a form that is not saved yet, with the stored password where it was not typed again.
+
+    A stored password is only ever sent to the host it was stored for; for another host it has to be typed again.
+    Raises TransportInvalid.
+    """
+    validate(form)
+    current = server(transport)
+    password = form.password
+    if password is None:
+        is_same = (form.host, form.port, form.username) == (current.host, current.port, current.username)
+        if current.password and not is_same:
+            sentence = _("Enter the password again: it is only sent to the server it was stored for.")
+            raise TransportInvalid(sentence, fields={"password": sentence})
+        password = current.password
+    return Server(
+        form.host, form.port, form.security, form.username, password, form.n_connections, form.rate_per_minute
+    )
+
+
+def validate(form: TransportForm) -> None:
+    """Raise TransportInvalid with a sentence for each field that is wrong."""
+    problems: dict[str, str] = {}
+    if not form.host or (any(c.isspace() or c in "/@:" for c in form.host.strip("[]")) and not _is_ipv6(form.host)):
+        problems["host"] = _("Enter the name of the mail server, such as smtp.example.com.")
+    if not 1 <= form.port <= 65535:
+        problems["port"] = _("Enter a port from 1 to 65535.")
+    if form.security not in Security.values:
+        problems["security"] = _("Choose how the connection is secured.")
+    if not 1 <= form.n_connections <= 50:
+        problems["n_connections"] = _("Enter a number of connections from 1 to 50.")
+    if form.rate_per_minute is not None and not 1 <= form.rate_per_minute <= 10_000_000:
+        problems["rate_per_minute"] = _("Enter a number of messages per minute, or leave it empty for no limit.")
+    if form.feedback not in Feedback.values:
+        problems["feedback"] = _("Choose what the mail server tells us.")
+    if (form.username or form.password) and form.security == Security.NONE and form.host not in _LOOPBACK:
+        problems["security"] = _("Choose STARTTLS or TLS: without it the password would cross the network in clear.")
+    if problems:
+        raise TransportInvalid(_("The mail server can't be saved."), fields=problems)
+
+
+def _is_ipv6(host: str) -> bool:
+    return host.count(":") > 1 and all(c in "0123456789abcdefABCDEF:.[]" for c in host)
+
+
+@lru_cache(maxsize=2)
+def _cipher(secret_key: str) -> Fernet:
+    key = hashlib.blake2s(secret_key.encode(), digest_size=32, person=b"smtp").digest()
+    return Fernet(base64.urlsafe_b64encode(key))
+
+
+def _encrypt(password: str) -> bytes:
+    return _cipher(settings.SECRET_KEY).encrypt(password.encode())
+
+
+def _decrypt(secret: bytes | memoryview | None) -> str:
+    if not secret:
+        return ""
+    try:
+        return _cipher(settings.SECRET_KEY).decrypt(bytes(secret)).decode()
+    except InvalidToken as error:
+        sentence = _(
+            "The stored password can't be read, because the installation's secret key changed. Enter it again."
+        )
+        raise TransportInvalid(sentence, fields={"password": sentence}) from error
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """A connection test: whether messages could be handed over, the conversation without secrets, and what is wrong."""
+
+    ok: bool
+    lines: list[str]
+    problem: str
+
+
+def check_connection(candidate_server: Server) -> Transcript:
+    """Connect, sign in and leave, waiting seconds rather than minutes; nothing is sent."""
+    probe = smtp.probe(candidate_server, timeouts=_TEST_TIMEOUTS)
+    return Transcript(probe.trouble is None, probe.lines, probe.trouble.message if probe.trouble else "")
