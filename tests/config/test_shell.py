@@ -16,7 +16,7 @@ from accounts.models import Theme, User
 from config import errors, shell
 from config.templatetags import ui
 from lib.errors import DomainError, NotAllowed
-from messaging.models import Transport
+from messaging import transports
 from tests import factories
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -90,7 +90,9 @@ def test_fragments_do_not_pay_for_the_shell(django_assert_num_queries: object) -
 @pytest.mark.django_db
 def test_the_strip_is_there_only_while_nothing_real_is_sent() -> None:
     assert shell.is_test_mode()
-    Transport.objects.create(name="Relay", host="mail.example.com", is_default=True)
+    transport = transports.default()
+    transport.uses_environment, transport.host = False, "mail.example.com"
+    transport.save(update_fields=["uses_environment", "host"])
     assert not shell.is_test_mode()
 
 
@@ -109,7 +111,9 @@ def test_shortcuts_can_be_off(client: Client) -> None:
 # --- tags ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("value", "text"), [(0.184, "18.4%"), (0.979, "97.9%"), (1, "100.0%"), (0, "0.0%"), (None, "")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.184, "18.4%"), (0.979, "97.9%"), (1, "100.0%"), (0, "0.0%"), (None, "")]
+)
 def test_percent(value: float | None, text: str) -> None:
     assert ui.percent(value) == text
 

@@ -1,0 +1,96 @@
+/* The personalization picker: the button {} or typing {{ opens a list of fields; the chosen one is inserted with its
+   fallback where the caret was. Works on inputs, text areas and the code editor through `insertInto`. */
+
+import { say } from "./attach.js";
+
+const picker = document.getElementById("picker");
+const search = picker?.querySelector("[data-picker-search]");
+const fallback = picker?.querySelector("[data-picker-fallback]");
+const options = picker ? [...picker.querySelectorAll("[role=option]")] : [];
+let target = null;
+
+const plain = (control) => ({
+  element: control,
+  /* `before`: how many characters of what was typed to replace. */
+  insert(text, before) {
+    const start = control.selectionStart - before;
+    control.focus();
+    control.setRangeText(text, start, control.selectionEnd, "end");
+    control.dispatchEvent(new InputEvent("input", { bubbles: true }));
+  },
+});
+
+export function openPicker(into, { before = 0, near }) {
+  target = { ...into, before };
+  search.value = fallback.value = "";
+  filter();
+  /* Inside a modal dialog only what is inside it can be reached. */
+  (near.closest("dialog") ?? document.body).append(picker);
+  picker.showPopover();
+  const at = near.getBoundingClientRect();
+  const box = picker.getBoundingClientRect();
+  picker.style.left = `${Math.max(8, Math.min(at.right - box.width, innerWidth - box.width - 8))}px`;
+  picker.style.top = `${Math.max(8, Math.min(at.bottom + 4, innerHeight - box.height - 8))}px`;
+  search.focus();
+}
+
+function visible() {
+  return options.filter((option) => !option.hidden);
+}
+
+function mark(option) {
+  for (const other of options) other.setAttribute("aria-selected", String(other === option));
+  search.setAttribute("aria-activedescendant", option?.id ?? "");
+  option?.scrollIntoView({ block: "nearest" });
+}
+
+function filter() {
+  const wanted = search.value.trim().toLowerCase();
+  for (const option of options) option.hidden = !option.textContent.toLowerCase().includes(wanted);
+  for (const group of picker.querySelectorAll("[role=group]")) group.hidden = !group.querySelector("[role=option]:not([hidden])");
+  picker.querySelector("[data-picker-none]").hidden = visible().length > 0;
+  mark(visible()[0]);
+}
+
+function choose(option) {
+  if (!option) return;
+  const instead = fallback.value.trim().replaceAll('"', "'");
+  const text = `{{ ${option.dataset.field}${instead ? ` | default: "${instead}"` : ""} }}`;
+  picker.hidePopover();
+  target.insert(text, target.before);
+  say(option.dataset.inserted);
+}
+
+function keys(event) {
+  const shown = visible();
+  const at = shown.findIndex((option) => option.getAttribute("aria-selected") === "true");
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (step) mark(shown.at((at + step) % shown.length));
+  else if (event.key === "Enter") choose(shown[at]);
+  else return;
+  event.preventDefault();
+}
+
+if (picker) {
+  search.addEventListener("input", filter);
+  search.addEventListener("keydown", keys);
+  fallback.addEventListener("keydown", keys);
+  picker.addEventListener("click", (event) => choose(event.target.closest("[role=option]")));
+  picker.addEventListener("toggle", (event) => {
+    if (event.newState === "closed" && target?.element && picker.contains(document.activeElement)) target.element.focus();
+  });
+}
+
+/** Buttons data-picker="#field" and typing {{ in fields marked data-personal. */
+export function bindPicker(root) {
+  for (const button of root.querySelectorAll("[data-picker]")) {
+    const control = document.querySelector(button.dataset.picker);
+    button.addEventListener("click", () => openPicker(plain(control), { near: button }));
+  }
+  for (const control of root.querySelectorAll("[data-personal]")) {
+    control.addEventListener("input", (event) => {
+      const before = control.value.slice(0, control.selectionStart);
+      if (event.data === "{" && before.endsWith("{{") && !control.readOnly) openPicker(plain(control), { before: 2, near: control });
+    });
+  }
+}

@@ -1,0 +1,187 @@
+"""The shell and every component in a real browser: accessibility, sideways scroll, content policy, keyboard."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from playwright.sync_api import Browser, Page, expect
+
+from accounts.models import User
+from tests import factories
+
+AXE = (Path(__file__).parent / "vendor/axe-4.14.1.min.js").read_text()
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+WIDTHS = (360, 768, 1280)
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def person(transactional_db: None) -> User:
+    from django.core.management import call_command  # noqa: PLC0415  # roles are truncated with each live-server test
+
+    call_command("setup_roles", verbosity=0)
+    return factories.user("Admin")
+
+
+@pytest.fixture
+def browse(browser: Browser, live_server: Any, person: User) -> Iterator[Callable[..., Page]]:
+    """Pages of `person`, signed in through the session; a script or policy error fails the test."""
+    contexts = []
+    errors: list[str] = []
+
+    def open_page(*, width: int = 1280, theme: str = "light", signed_in: bool = True) -> Page:
+        context = browser.new_context(
+            base_url=live_server.url,
+            viewport={"width": width, "height": 800},
+            color_scheme=theme,
+            reduced_motion="reduce",
+        )
+        contexts.append(context)
+        if signed_in:
+            client = Client()
+            client.force_login(person)
+            context.add_cookies(
+                [{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}]
+            )
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text) if "Content Security" in message.text else None)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def desk(browse: Callable[..., Page]) -> Page:
+    page = browse()
+    page.goto("/dev/components/")
+    return page
+
+
+def _violations(page: Page) -> list[str]:
+    page.evaluate(AXE)
+    found = page.evaluate("rules => axe.run(document, {runOnly: rules}).then(result => result.violations)", RULES)
+    return [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_components_have_no_accessibility_violation(browse: Callable[..., Page], width: int, theme: str) -> None:
+    page = browse(width=width, theme=theme)
+    page.goto("/dev/components/")
+    assert _violations(page) == []
+    page.get_by_role("button", name="Open a dialog").click()
+    assert _violations(page) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_sign_in_has_no_accessibility_violation(browse: Callable[..., Page], width: int, theme: str) -> None:
+    page = browse(width=width, theme=theme, signed_in=False)
+    page.goto("/accounts/sign-in/")
+    assert _violations(page) == []
+    page.get_by_role("button", name="Show password").click()
+    expect(page.get_by_label("Password", exact=True)).to_have_attribute("type", "text")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_scrolls_sideways(browse: Callable[..., Page], width: int) -> None:
+    page = browse(width=width)
+    page.goto("/dev/components/")
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+
+
+def test_palette_leads_to_a_page_by_keyboard(desk: Page) -> None:
+    desk.keyboard.press("Control+k")
+    expect(desk.get_by_role("combobox", name="Search or jump to")).to_be_focused()
+    desk.keyboard.type("prof")
+    expect(desk.locator("#palette").get_by_role("option", selected=True)).to_have_text("Profiles")
+    desk.keyboard.press("Enter")
+    desk.wait_for_url("**/profiles/")
+
+
+def test_first_tab_stop_skips_to_the_content(desk: Page) -> None:
+    desk.goto("/no/such/page/")
+    desk.keyboard.press("Tab")
+    expect(desk.get_by_role("link", name="Skip to content")).to_be_focused()
+    desk.keyboard.press("Enter")
+    expect(desk.locator("#main")).to_be_focused()
+
+
+def test_dialog_takes_and_returns_the_focus(desk: Page) -> None:
+    opener = desk.get_by_role("button", name="Open a dialog")
+    opener.click()
+    expect(desk.get_by_role("button", name="Go back")).to_be_focused()
+    desk.keyboard.press("Escape")
+    expect(opener).to_be_focused()
+
+
+def test_menu_moves_by_arrows_and_returns_the_focus(desk: Page) -> None:
+    button = desk.get_by_role("button", name="More actions for Autumn sale")
+    button.press("ArrowDown")
+    expect(desk.get_by_role("menuitem", name="Open")).to_be_focused()
+    desk.keyboard.press("ArrowDown")
+    expect(desk.get_by_role("menuitem", name="Duplicate")).to_be_focused()
+    desk.keyboard.press("Escape")
+    expect(button).to_be_focused()
+
+
+def test_theme_is_switched_at_once_and_kept(desk: Page, person: User) -> None:
+    desk.locator(".topbar__user").click()
+    with desk.expect_response("**/me/theme/"):
+        desk.locator("#user-menu").get_by_role("button", name="Dark").click()
+    expect(desk.locator("html")).to_have_attribute("data-theme", "dark")
+    desk.reload()
+    expect(desk.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_single_keys_do_nothing_while_typing(desk: Page) -> None:
+    search = desk.get_by_role("searchbox", name="Search campaigns")
+    search.click()
+    desk.keyboard.type("?gc")
+    expect(search).to_have_value("?gc")
+    assert desk.url.endswith("/dev/components/")
+    desk.evaluate("document.activeElement.blur()")
+    desk.keyboard.press("?")
+    expect(desk.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+
+
+def test_navigation_is_a_drawer_on_a_phone(browse: Callable[..., Page]) -> None:
+    page = browse(width=360)
+    page.goto("/dev/components/")
+    button = page.get_by_role("button", name="Navigation")
+    expect(page.get_by_role("link", name="Campaigns", exact=True)).to_be_hidden()
+    button.click()
+    expect(button).to_have_attribute("aria-expanded", "true")
+    expect(page.get_by_role("link", name="Campaigns", exact=True)).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(button).to_be_focused()
+
+
+def test_losing_the_network_is_said_and_taken_back(desk: Page) -> None:
+    desk.context.set_offline(True)
+    expect(desk.get_by_text("You're offline. Changes are kept on this device.").first).to_be_visible()
+    desk.context.set_offline(False)
+    expect(desk.locator("#net")).to_be_empty()
+
+
+def test_code_editor_runs_under_the_strict_policy(desk: Page) -> None:
+    desk.evaluate(
+        """async () => {
+            const { mount } = await import("/static/vendor/codemirror-6.0.2.min.js");
+            const host = document.createElement("div");
+            document.getElementById("main").append(host);
+            window.editor = mount(host, { doc: "<p>Hello</p>", label: "Body" });
+        }"""
+    )
+    desk.get_by_role("textbox", name="Body").press("End")
+    desk.keyboard.type("!")
+    assert desk.evaluate("editor.value") == "<p>Hello</p>!"
+    assert desk.evaluate("getComputedStyle(editor.view.scrollDOM).fontFamily").startswith("ui-monospace")
