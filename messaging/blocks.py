@@ -57,7 +57,8 @@ def is_empty(body: str) -> bool:
 
 def to_mjml(body: str) -> tuple[str, list[str]]:
     """The MJML of a JSON list of blocks, and the raw HTML for `place_raw`. Raises TemplateProblem."""
-    sections, raws = [], []
+    sections: list[str] = []
+    raws: list[str] = []
     for block in parse(body):
         if block["type"] == "html":
             sections.append(f"<mj-raw><!--raw-html-{len(raws)}--></mj-raw>")

@@ -17,6 +17,7 @@ from messaging import blocks, markup, mjml_source, personalization, plaintext
 MAX_TRACKED = 1000
 _CACHE_SIZE = 32
 _STATIC_HOST = re.compile(r"https?://(?![^/?#]*lq\d+qx)[^/?#\s]+", re.IGNORECASE)
+_ASSIGN = re.compile(r"\{%-?\s*assign\b")
 _LIQUID_WORD = re.compile(r"lq(\d+)qx")
 
 
@@ -75,7 +76,7 @@ def _compile(spec: ContentSpec) -> Compiled:
         html = markup.inline_styles(masked, html)
     links = [link.url for link in markup.links(html) if link.url.lower().startswith(("http:", "https:"))]
     html = markup.replace_links(html, lambda link: with_utm(link.url, spec.utm))
-    text = masked.restore(plaintext.generate(masked, html)) if spec.text is None else spec.text
+    text = _generated_text(masked, html) if spec.text is None else spec.text
     without_alt = markup.images_without_alt(html)
     html = masked.restore(html)
     if spec.preheader.strip():
@@ -88,6 +89,20 @@ def _compile(spec: ContentSpec) -> Compiled:
         n_images=html.lower().count("<img"),
         n_images_without_alt=without_alt,
     )
+
+
+def _generated_text(masked: markup.Masked, html: str) -> str:
+    """The text with the same Liquid; where a tag's other half was in something hidden, without any tags but outputs."""
+    text = plaintext.generate(masked, html)
+    used = set(_LIQUID_WORD.findall(text))
+    # What is assigned before the body is not text, but the text may speak of it.
+    assigned = [c for n, c in enumerate(masked.constructs) if _ASSIGN.match(c) and str(n) not in used]
+    text = "".join(assigned) + masked.restore(text)
+    try:
+        personalization.parse(text, html=False)
+    except personalization.TemplateProblem:
+        return markup.LIQUID.sub(lambda found: found[0] if found[0].startswith("{{") else "", text)
+    return text
 
 
 def _html(spec: ContentSpec) -> str:

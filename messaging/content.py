@@ -218,10 +218,10 @@ def _check_template(source: str, field: str, *, html: bool) -> Iterator[ContentP
     for use in uses:
         if use.name in reported:
             continue
-        problem = _unknown(use, field, known) or _without_fallback(use, field, known)
-        if problem:
+        found = _unknown(use, field, known) or _without_fallback(use, field, known)
+        if found:
             reported.add(use.name)
-            yield problem
+            yield found
 
 
 def _unknown(use: personalization.Field, field: str, known: dict[str, str]) -> ContentProblem | None:

@@ -27,7 +27,7 @@ from liquid.expression import Expression
 from liquid.stream import TokenStream
 from liquid.tag import Tag
 from liquid.template import BoundTemplate
-from liquid.token import TOKEN_EXPRESSION, TOKEN_TAG, Token
+from liquid.token import TOKEN_EXPRESSION, Token
 from liquid.undefined import is_undefined
 
 # Largest rendered part of one message, bytes.
@@ -62,9 +62,10 @@ class AbortTag(Tag):
     block = False
 
     def parse(self, stream: TokenStream) -> Node:
-        token = stream.eat(TOKEN_TAG)
+        token = stream.current
         reason = ""
-        if stream.current.kind == TOKEN_EXPRESSION:
+        if stream.peek.kind == TOKEN_EXPRESSION:
+            next(stream)
             reason = stream.current.value.strip().strip("()").strip().strip("'\"")
         return AbortNode(token, reason[:200])
 

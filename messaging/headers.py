@@ -21,8 +21,8 @@ _QUOTED_LOCAL = re.compile(r'"[\x20-\x21\x23-\x5b\x5d-\x7e]{1,62}"')
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
 # Preferred length of a header line; RFC 5322 allows 998.
 _FOLD_AT = 76
-# Bytes of UTF-8 in one encoded word of at most 75 characters: (75 - len("=?utf-8?b??=")) / 4 * 3.
-_WORD_BYTES = 45
+# What an encoded word of at most 75 characters has around its base64.
+_WORD_FRAME = len("=?utf-8?b??=")
 
 
 def clean(text: str) -> str:
@@ -33,11 +33,12 @@ def clean(text: str) -> str:
 def line(name: str, text: str) -> bytes:
     """A header of free text, with CRLF."""
     text = clean(text)
-    if len(name) + 2 + len(text) <= _FOLD_AT and text.isascii() and "=?" not in text:
+    room = _FOLD_AT - len(name) - 2
+    if len(text) <= room and text.isascii() and "=?" not in text:
         return f"{name}: {text}\r\n".encode()
-    if text.isascii() and "=?" not in text and all(len(word) <= _FOLD_AT for word in text.split(" ")):
+    if text.isascii() and "=?" not in text and all(len(word) <= room for word in text.split(" ")):
         return _folded(name, text.split(" "))
-    return _folded(name, encoded_words(text))
+    return _folded(name, encoded_words(text, room))
 
 
 def mailbox(name: str, display: str, address: str) -> bytes:
@@ -47,7 +48,7 @@ def mailbox(name: str, display: str, address: str) -> bytes:
     if not display:
         return f"{name}: {address}\r\n".encode()
     if not display.isascii() or "=?" in display:
-        words = encoded_words(display)
+        words = encoded_words(display, _FOLD_AT - len(name) - 2)
     elif _ATOMS.fullmatch(display):
         words = display.split(" ")
     else:
@@ -55,14 +56,16 @@ def mailbox(name: str, display: str, address: str) -> bytes:
     return _folded(name, [*words, f"<{address}>"])
 
 
-def encoded_words(text: str) -> list[str]:
-    """RFC 2047 words of at most 75 characters, none of which splits a character."""
-    words, chunk = [], b""
+def encoded_words(text: str, first_room: int = 75) -> list[str]:
+    """RFC 2047 words of at most 75 characters, the first of at most `first_room`; none splits a character."""
+    words: list[str] = []
+    chunk = b""
+    most = (first_room - _WORD_FRAME) // 4 * 3
     for character in text:
         encoded = character.encode("utf-8", "replace")
-        if len(chunk) + len(encoded) > _WORD_BYTES:
+        if len(chunk) + len(encoded) > most:
             words.append(_word(chunk))
-            chunk = b""
+            chunk, most = b"", (75 - _WORD_FRAME) // 4 * 3
         chunk += encoded
     return [*words, _word(chunk)]
 

@@ -151,7 +151,8 @@ def links(masked_html: str) -> Iterator[Link]:
 
 def replace_links(masked_html: str, new: Callable[[Link], str | None]) -> str:
     """The HTML with each link's URL replaced by `new(link)` (unescaped), or kept where that is None."""
-    out, copied = [], 0
+    out: list[str] = []
+    copied = 0
     for link in links(masked_html):
         url = new(link)
         if url is not None:

@@ -91,9 +91,9 @@ class Template:
             bound = self.environment.from_string(self._rewritten.text)
             _check_filters(bound)
         except LiquidError as error:
-            index = max(0, error.token.start_index) if error.token else 0
+            index, words = _place_and_words(error, self._rewritten.text)
             line, column = self._rewritten.position(index)
-            raise TemplateProblem(_in_our_words(error), line=line, column=column) from error
+            raise TemplateProblem(words, line=line, column=column) from error
         return bound
 
     def render(self, context: Mapping[str, object]) -> str:
@@ -273,6 +273,24 @@ def _refuse_unclosed(rewritten: dialect.Rewritten) -> None:
             raise TemplateProblem(sentence, line=line, column=column)
 
 
+_BLOCK_TAG = re.compile(r"\{%-?\s*(end)?(if|unless|case|for|tablerow|capture|ifchanged|comment|raw)\b")
+
+
+def _place_and_words(error: LiquidError, text: str) -> tuple[int, str]:
+    """Where in `text` the problem is, and what it is. At the end of the text the library knows no place."""
+    if error.token is not None and error.token.start_index >= 0:
+        return error.token.start_index, _in_our_words(error)
+    opened: list[re.Match[str]] = []
+    for found in _BLOCK_TAG.finditer(text):
+        if not found[1]:
+            opened.append(found)
+        elif opened and opened[-1][2] == found[2]:
+            opened.pop()
+    if not opened:
+        return 0, _in_our_words(error)
+    return opened[-1].start(), _("`{tag}` is not closed.").format(tag=f"{{% {opened[-1][2]} %}}")
+
+
 def _in_our_words(error: LiquidError) -> str:
     text = str(error.args[0]) if error.args else ""
     word = next(iter(re.findall(r"'([^']+)'", text)), "")
@@ -293,8 +311,6 @@ def _syntax_in_our_words(text: str, word: str, error: LiquidError) -> str:
     opened = error.token.value if error.token else ""
     if "unexpected tag" in text or "unknown tag" in text:
         return _("The tag “{name}” doesn't exist or has nothing to close.").format(name=word or opened)
-    if "end of expression" in text and ("expected tag" in text or "expected 'tag'" in text):
-        return _("A block is not closed. Add its end tag.")
     if "end of" in text:
         return _("Something is missing at the end of this tag.")
     return _("This can't be read: {detail}.").format(detail=text.rstrip("."))

@@ -56,7 +56,10 @@ class _Writer:
         self.prefix = ""
 
     def glue_before(self, word: str) -> None:
-        self.parts.append(word)
+        if self.prefix:
+            self.prefix += word
+        else:
+            self.parts.append(word)
 
     def result(self) -> str:
         text = "".join(self.parts) + self.prefix
@@ -65,7 +68,8 @@ class _Writer:
 
 def generate(masked: markup.Masked, html: str) -> str:
     """The text of masked `html`, still masked where Liquid is a word; call `masked.restore` on the result."""
-    body = LexborHTMLParser(html).body
+    # A parser puts a comment that comes before the body outside of it.
+    body = LexborHTMLParser(html if "<body" in html.lower() else f"<body>{html}").body
     if body is None:
         return ""
     writer = _Writer()

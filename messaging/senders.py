@@ -128,7 +128,8 @@ def _validate(fields: dict[str, str], sender_id: int | None) -> None:
         except personalization.RenderProblem as problem:
             problems[field] = problem.message
     same = Sender.objects.filter(name=fields["name"], address__iexact=fields["address"], archived_at=None)
-    if not problems and same.exclude(pk=sender_id).exists():
+    others = same if sender_id is None else same.exclude(pk=sender_id)
+    if not problems and others.exists():
         problems["address"] = _("There is already a sender with this name and address.")
     if problems:
         raise SenderInvalid(_("The sender can't be saved."), fields=problems)

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import uuid
 
 from django.contrib.auth.hashers import make_password
 
@@ -9,6 +10,13 @@ from accounts import roles
 from accounts.models import User
 from audiences import addresses
 from audiences.models import AttributeDefinition, Profile, Segment, SegmentKind, SegmentMember
+from audiences.profiles import Person
+from campaigns import document as documents
+from campaigns import drafts, versions
+from campaigns.models import Campaign
+from messaging import content
+from messaging.content import ContentSpec
+from messaging.models import Message, Sender
 
 _numbers = itertools.count(1)
 PASSWORD = "a long enough secret"
@@ -55,3 +63,80 @@ def segment(
     made = Segment.objects.create(**{"name": f"Segment {next(_numbers)}", "kind": kind, "rule": rule or {}, **fields})
     SegmentMember.objects.bulk_create(SegmentMember(segment=made, profile=member) for member in members or [])
     return made
+
+
+# --- messaging ----------------------------------------------------------------------------------------------
+
+HTML_BODY = (
+    "<html><body><p>Hello {{ profile.first_name | default: 'you' }}</p>"
+    '<p><a href="https://shop.test/sale">See the sale</a></p>'
+    '<p>{{ postal_address }} <a href="{{ unsubscribe_url }}">Unsubscribe</a></p></body></html>'
+)
+
+
+def person(**fields: object) -> Person:
+    """Somebody for rendering, without a row."""
+    n = next(_numbers)
+    defaults: dict[str, object] = {
+        "id": n, "public_id": str(uuid.uuid4()), "email": f"person{n}@example.test", "email_key": "", "external_id": "",
+        "first_name": "Lea", "last_name": "Durand", "phone": "", "country": "France", "city": "Paris",
+        "language": "fr", "time_zone": "Europe/Paris", "attributes": {},
+    }  # fmt: skip
+    return Person(**{**defaults, **fields})  # type: ignore[arg-type]
+
+
+def content_spec(**fields: object) -> ContentSpec:
+    defaults: dict[str, object] = {
+        "sender_name": "Example Shop", "sender_address": "hello@shop.test", "reply_to": "", "subject": "The sale",
+        "preheader": "", "body_kind": "html", "body": HTML_BODY, "text": None, "tracks_opens": True,
+        "tracks_clicks": True, "utm": {},
+    }  # fmt: skip
+    return ContentSpec(**{**defaults, **fields})  # type: ignore[arg-type]
+
+
+def message(**fields: object) -> Message:
+    """A frozen message; fields as in `content_spec`."""
+    return content.freeze(content_spec(**fields))
+
+
+def sender(**fields: object) -> Sender:
+    n = next(_numbers)
+    return Sender.objects.create(**{"name": f"Shop {n}", "address": f"hello{n}@shop.test", **fields})
+
+
+# --- campaigns ----------------------------------------------------------------------------------------------
+
+BODY = (
+    "<p>Hello {{ profile.first_name | default: 'there' }}, read <a href='https://shop.test/sale'>the news</a>.</p>"
+    "<p><a href='{{ unsubscribe_url }}'>Unsubscribe</a> {{ postal_address }}</p>"
+)
+
+
+def draft_document(**fields: object) -> documents.Document:
+    """A document without errors, once somebody matches; fields as `compose__subject`."""
+    sender = Sender.objects.get_or_create(name="Example Shop", address="hello@shop.test")[0]
+    made = documents.apply(
+        documents.blank(),
+        {
+            "compose.sender": str(sender.public_id),
+            "compose.subject": "Autumn sale",
+            "compose.preheader": "Half price until Sunday",
+            "compose.body": BODY,
+            "audience.conditions": {"match": "all", "rules": [{"field": "profile.email", "op": "is_set"}]},
+        },
+    )
+    return documents.apply(made, {name.replace("__", "."): value for name, value in fields.items()})
+
+
+def campaign(by: User | None = None, *, name: str = "Autumn sale", **fields: object) -> Campaign:
+    """A campaign with a first draft that can be published."""
+    return drafts.create(name=name, by=by or user("Marketer"), document=draft_document(**fields))
+
+
+def published(by: User | None = None, **fields: object) -> Campaign:
+    """A campaign with a live version and no draft."""
+    if not Profile.objects.exists():
+        profile()
+    made = campaign(by, **fields)
+    versions.publish(made.draft.pk, base_revision=made.draft.revision, note="", by=made.owner)
+    return Campaign.objects.select_related("live_version").get(pk=made.pk)

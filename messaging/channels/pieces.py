@@ -71,7 +71,7 @@ def join(pieces: list[Piece], values: Values) -> bytes:
 
 
 def _joined(pieces: list[Piece], values: Values) -> bytes:
-    return b"".join([piece if piece.__class__ is bytes else piece(values) for piece in pieces])  # type: ignore[misc,operator]
+    return b"".join([piece if piece.__class__ is bytes else piece(values) for piece in pieces])  # type: ignore[operator]
 
 
 class _Compiler:
@@ -180,7 +180,7 @@ def _from_root(name: str, encode: Encode, fallback: str | None, evaluate: Callab
     def look_up(values: Values) -> bytes:
         value = values.data.get(name)
         if value.__class__ is str:
-            return encode(value or fallback or "")  # type: ignore[operator]
+            return encode(value or fallback or "")
         return evaluate(values)
 
     return look_up
@@ -191,9 +191,9 @@ def _from_group(
 ) -> Piece:
     def look_up(values: Values) -> bytes:
         group = values.data.get(root)
-        value = group.get(name) if group.__class__ is dict else None  # type: ignore[union-attr]
+        value = group.get(name) if group.__class__ is dict else None
         if value.__class__ is str:
-            return encode(value or fallback or "")  # type: ignore[operator]
+            return encode(value or fallback or "")
         return evaluate(values)
 
     return look_up
