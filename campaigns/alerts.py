@@ -182,10 +182,10 @@ def _audience(document: documents.Document) -> Iterator[Alert]:
 
 
 def _size_jump(n: int) -> Iterator[Alert]:
-    sizes = list(
+    sizes: list[int] = list(
         CampaignSend.objects.filter(delivery__state=DeliveryState.FINISHED, delivery__n_to_send__gt=0)
         .order_by("-pk")
-        .values_list("delivery__n_to_send", flat=True)[:_USUAL_OF]
+        .values_list("delivery__n_to_send", flat=True)[:_USUAL_OF]  # type: ignore[arg-type]  # none is null
     )
     if len(sizes) < 3:
         return

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -35,12 +36,12 @@ class DraftInvalid(DomainError):
 
 @dataclass(frozen=True)
 class Field:
-    """One field of the document. `kind`: text, flag, number, choice-free JSON ("list" of ids or "tree")."""
+    """One field of the document. `kind`: "text", "flag", "number", "list" of ids, "tree" of conditions."""
 
     name: str
     kind: str
     default: Any
-    label: str
+    label: str | Promise
 
 
 _FIELDS = {

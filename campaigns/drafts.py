@@ -175,7 +175,7 @@ def discard(draft_id: int, *, by: User) -> DraftSnapshot:
 def restore(campaign_id: int, *, by: User, snapshot_id: int | None = None, version_id: int | None = None) -> Draft:
     """Make the draft what a snapshot or a version was; never touches the live version.
 
-    An existing draft is kept in the history as "replaced" and rises by one revision, so that open tabs are told.
+    An existing draft is kept in the history as discarded and rises by one revision, so that open tabs are told.
     """
     access.check(by, roles.EDIT)
     assert (snapshot_id is None) != (version_id is None), "one source"
@@ -185,13 +185,13 @@ def restore(campaign_id: int, *, by: User, snapshot_id: int | None = None, versi
         if snapshot_id is not None:
             wanted = DraftSnapshot.objects.get(pk=snapshot_id, campaign=campaign).document
         else:
-            wanted = CampaignVersion.objects.get(pk=version_id, campaign=campaign).document
+            wanted = CampaignVersion.objects.get(campaign=campaign, id=version_id or 0).document
         draft = Draft.objects.select_for_update(no_key=True).filter(campaign=campaign).first()
         if draft is None:
             draft = _make(campaign, wanted, campaign.live_version, by)
         else:
             draft.campaign = campaign
-            _snapshot(draft, cause="replaced", changed=[], by=by)
+            _snapshot(draft, cause="discarded", changed=[], by=by)
             after = documents.normalise(wanted)
             changed = documents.differences(documents.normalise(draft.document), after)
             draft.revision = _store(draft, after, changed, by, timezone.now())

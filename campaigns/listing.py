@@ -81,13 +81,14 @@ def page(user: User, params: Mapping[str, str]) -> Page:
     sort = sort if sort in SORTS else "edited"
     is_descending = params.get("sort", "").startswith("-") or (sort != "name" and "sort" not in params)
     found = _matching(user, query)
-    groups = {facts.derive(text): n for text, n in found.values_list("facts").annotate(n=Count("pk")).order_by()}
+    counted = found.order_by().values_list("facts").annotate(n=Count("pk"))  # type: ignore[misc]  # an annotation
+    groups = {facts.derive(text): n for text, n in counted}
     wanted = [one for one in groups if _is_in(tab, one) and _has_status(query, one)]
     n_total = sum(groups[one] for one in wanted)
     n_pages = max(1, -(-n_total // PAGE_SIZE))
     number = min(max(1, _whole(params.get("page", ""))), n_pages)
     start = (number - 1) * PAGE_SIZE
-    chosen = _sorted(found.filter(facts__in=[one.text for one in wanted]), sort, is_descending=is_descending)
+    chosen = _sorted(found.filter(Q(facts__in=[one.text for one in wanted])), sort, is_descending=is_descending)
     return Page(
         rows=rows.build(list(chosen[start : start + PAGE_SIZE]), user) if n_total else (),
         tabs=_tabs(tab, groups, query),

@@ -7,6 +7,7 @@ campaign's own state moves in the same transaction as the delivery's. Locks: cam
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -119,7 +120,7 @@ def staleness(campaign: Campaign, send: CampaignSend) -> Staleness:
     return Staleness()
 
 
-def _sends(campaign: Campaign):  # type: ignore[no-untyped-def]  # the queryset's type is longer than its meaning
+def _sends(campaign: Campaign) -> QuerySet[CampaignSend]:
     return CampaignSend.objects.filter(campaign=campaign).select_related("delivery", "version").order_by("pk")
 
 

@@ -1,0 +1,201 @@
+"""The catalogue of alerts: each case with its words, its level, its step and its field."""
+
+import datetime as dt
+
+import pytest
+import time_machine
+
+from campaigns import alerts, drafts
+from campaigns import document as documents
+from campaigns.models import Draft, DraftSnapshot
+from messaging.models import Sender
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+NOW = dt.datetime(2026, 3, 1, 12, 0, tzinfo=dt.UTC)
+AT = {"delivery.kind": "at", "delivery.date": "2026-03-05", "delivery.time": "09:00", "delivery.zone": "Europe/Paris"}
+E, W = alerts.ERROR, alerts.WARNING
+TABLE = [
+    ({"compose.subject": " "}, "subject_empty", E, "compose.subject", "The subject is empty. Enter a subject."),
+    ({"compose.body": ""}, "body_empty", E, "compose.body", "The message is empty. Add a block."),
+    ({"compose.sender": ""}, "sender_missing", E, "compose.sender", "There is no sender. Choose a sender."),
+    (
+        {"compose.sender": "5b0f5d4e-2a0b-4a51-9d7c-0d9b6f1b7c11"},
+        "sender_gone",
+        E,
+        "compose.sender",
+        "The sender doesn't exist any more. Choose another sender.",
+    ),
+    (
+        {"compose.preheader": ""},
+        "preheader_missing",
+        W,
+        "compose.preheader",
+        "There is no preheader. Mail apps will show the first words of the message.",
+    ),
+    (
+        {"compose.subject": "Hi {{ profile.shoe }}"},
+        "unknown_field",
+        E,
+        "compose.subject",
+        "“profile.shoe” doesn't exist. Choose a field.",
+    ),
+    ({"audience.conditions": None}, "audience_empty", E, "audience.segments", "Choose at least one segment."),
+    (
+        {"audience.segments": ["5b0f5d4e-2a0b-4a51-9d7c-0d9b6f1b7c11"]},
+        "audience_invalid",
+        E,
+        "audience.segments.0",
+        "A segment of this audience doesn't exist.",
+    ),
+    (
+        {"audience.conditions": {"match": "all", "rules": [{"field": "profile.country", "op": "is", "value": "Mars"}]}},
+        "audience_zero",
+        E,
+        "audience.segments",
+        "Nobody matches right now.",
+    ),
+    ({"delivery.kind": "at"}, "schedule_missing", E, "delivery.date", "Choose a date and a time."),
+    ({**AT, "delivery.zone": "Mars/Base"}, "zone_unknown", E, "delivery.zone", "Choose a time zone."),
+    (
+        {**AT, "delivery.date": "2026-02-30"},
+        "schedule_unreadable",
+        E,
+        "delivery.date",
+        "This date or time doesn't exist. Choose another.",
+    ),
+    (
+        {**AT, "delivery.date": "2026-02-28"},
+        "schedule_past",
+        E,
+        "delivery.date",
+        "The send time has passed. Choose a later time.",
+    ),
+    (
+        {**AT, "delivery.date": "2026-03-29", "delivery.time": "02:30"},
+        "schedule_skipped",
+        W,
+        "delivery.time",
+        "02:30 doesn't exist on 29 March. It will send at 03:00.",
+    ),
+    (
+        {**AT, "delivery.date": "2026-10-25", "delivery.time": "02:30"},
+        "schedule_twice",
+        W,
+        "delivery.time",
+        "02:30 exists twice on 25 October. It will send at the first.",
+    ),
+    ({"delivery.kind": "sometimes"}, "kind_unknown", E, "delivery.kind", "Choose when it is sent."),
+    (
+        {"delivery.validity_hours": "soon"},
+        "number_invalid",
+        E,
+        "delivery.validity_hours",
+        "Enter a whole number from 1 to 336.",
+    ),
+    (
+        {"delivery.rate_per_minute": 0},
+        "number_invalid",
+        E,
+        "delivery.rate_per_minute",
+        "Enter a whole number from 1 to 10,000,000.",
+    ),
+    (
+        {"delivery.reeligibility": "after", "delivery.reeligible_after": ""},
+        "number_invalid",
+        E,
+        "delivery.reeligible_after",
+        "Enter a whole number from 1 to 3,650.",
+    ),
+    (
+        {"delivery.reeligibility": "perhaps"},
+        "reeligibility_unknown",
+        E,
+        "delivery.reeligibility",
+        "Choose who can get it again.",
+    ),
+]
+
+
+@pytest.fixture(autouse=True)
+def _now() -> object:
+    with time_machine.travel(NOW, tick=False):
+        yield
+
+
+@pytest.mark.parametrize(("fields", "code", "level", "field", "message"), TABLE, ids=[row[1] for row in TABLE])
+def test_alert(fields: dict[str, object], code: str, level: str, field: str, message: str) -> None:
+    factories.profile()
+    made = factories.campaign()
+    assert alerts.compute(made, made.draft.document) == []
+    found = alerts.compute(made, documents.apply(made.draft.document, fields))
+    assert [(one.id, one.level, one.field, one.message) for one in found] == [(code, level, field, message)]
+    assert found[0].step == field.split(".")[0]
+    assert alerts.blocks(found) is (level == E)
+    assert alerts.steps(found)[found[0].step] == alerts.steps(found)["review"] == level
+
+
+def test_valid_schedule_and_no_preheader_have_no_alerts() -> None:
+    factories.profile()
+    made = factories.campaign()
+    fields = {**AT, "compose.preheader": "", "compose.no_preheader": True}
+    assert alerts.compute(made, documents.apply(made.draft.document, fields)) == []
+
+
+def test_an_archived_sender_is_gone() -> None:
+    factories.profile()
+    made = factories.campaign()
+    Sender.objects.update(archived_at=NOW)
+    assert [one.id for one in alerts.compute(made, made.draft.document)] == ["sender_gone"]
+
+
+def test_own_text_older_than_the_message() -> None:
+    factories.profile()
+    made = factories.campaign()
+    own = documents.apply(
+        made.draft.document,
+        {"compose.text_mode": "own", "compose.text": "Hello. {{ unsubscribe_url }} {{ postal_address }}"},
+    )
+    assert alerts.compute(made, own) == []
+    (found,) = alerts.compute(made, documents.apply(own, {"compose.body": factories.BODY + "<p>More</p>"}))
+    assert (found.id, found.level, found.message) == ("text_stale", W, "The plain text is older than the message.")
+
+
+def test_test_is_stale_only_when_the_message_changed() -> None:
+    factories.profile()
+    made = factories.campaign()
+    drafts.mark_tested(made.draft.pk, revision=1, by=made.owner)
+
+    def store(revision: int, field: str, value: object) -> list[alerts.Alert]:
+        draft = Draft.objects.get(pk=made.draft.pk)
+        document = documents.apply(draft.document, {field: value})
+        Draft.objects.filter(pk=draft.pk).update(document=document, revision=revision)
+        DraftSnapshot.objects.create(
+            campaign=made, revision=revision, document=document, cause="saved", changed_fields=[field]
+        )
+        return alerts.compute(made, document)
+
+    assert store(2, "delivery.validity_hours", 24) == []
+    (found,) = store(3, "compose.subject", "Changed")
+    assert (found.id, found.level, found.message) == ("test_stale", W, "The message changed since your last test.")
+
+
+def test_errors_come_first_within_a_step_and_steps_in_order() -> None:
+    made = factories.campaign()
+    fields = {
+        "audience.conditions": None,
+        "compose.preheader": "",
+        "compose.subject": "",
+        "delivery.validity_hours": "",
+    }
+    found = alerts.compute(made, documents.apply(made.draft.document, fields))
+    assert [one.id for one in found] == ["subject_empty", "preheader_missing", "number_invalid", "audience_empty"]
+    assert alerts.steps(found) == {"compose": E, "delivery": E, "audience": E, "tracking": "done", "review": E}
+    assert (alerts.count(found, E), alerts.count(found, W)) == (3, 1)
+
+
+def test_blank_documents_and_rubbish_are_answered_with_alerts() -> None:
+    made = factories.campaign()
+    for raw in ({}, {"audience": {"conditions": {"x": 1}}}, {"compose": {"body": "{{", "body_kind": "mjml"}}):
+        assert alerts.blocks(alerts.compute(made, documents.normalise(raw)))

@@ -1,0 +1,161 @@
+"""Many people at once, on PostgreSQL, each with a connection of their own."""
+
+import random
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from accounts import roles
+from campaigns import document as documents
+from campaigns import drafts, versions
+from campaigns.models import Campaign, CampaignVersion, Draft, DraftSnapshot
+from lib.errors import DomainError
+from tests import factories
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _with_roles(transactional_db: None) -> None:
+    """The test before this one emptied the tables."""
+    roles.sync()
+
+
+def at_once(jobs: list[Callable[[], Any]]) -> list[Any]:
+    """Run all `jobs` together; return each one's result or DomainError; anything else fails."""
+    barrier = threading.Barrier(len(jobs))
+    results: list[Any] = [None] * len(jobs)
+
+    def run(n: int, job: Callable[[], Any]) -> None:
+        try:
+            barrier.wait()
+            results[n] = job()
+        except DomainError as error:
+            results[n] = error
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(n, job)) for n, job in enumerate(jobs)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    assert None not in results, "a job died"
+    return results
+
+
+def test_twenty_editors_lose_no_acknowledged_save() -> None:
+    made = factories.campaign()
+    people = [factories.user("Marketer") for _ in range(20)]
+    names = ["compose.subject", "compose.preheader", "compose.body", "delivery.date"]
+
+    def edit(n: int) -> list[tuple[int, str, str]]:
+        session = drafts.open_session(made.draft.pk, by=people[n])
+        base, kept = 1, []
+        for k in range(20):
+            field, value = names[(n + k) % 4], f"editor {n} save {k}"
+            while True:
+                arguments = {"session_id": session.public_id, "save_id": uuid.uuid4(), "fields": {field: value}}
+                try:
+                    saved = drafts.save(made.draft.pk, base_revision=base, by=people[n], **arguments)
+                except drafts.DraftConflict:
+                    time.sleep(random.random() / 4)
+                    base = Draft.objects.values_list("revision", flat=True).get(pk=made.draft.pk)
+                    continue
+                base = saved.revision
+                # A lost response: the same request again is answered, not refused.
+                assert drafts.save(made.draft.pk, base_revision=0, by=people[n], **arguments).revision == base
+                kept.append((saved.revision, field, value))
+                break
+        return kept
+
+    acknowledged = [one for kept in at_once([lambda n=n: edit(n) for n in range(20)]) for one in kept]
+    assert len(acknowledged) == 400
+    draft = Draft.objects.get(pk=made.draft.pk)
+    assert draft.revision == 401
+    snapshots = {row.revision: row for row in DraftSnapshot.objects.filter(campaign=made)}
+    assert sorted(snapshots) == list(range(2, 402))
+    for revision, field, value in acknowledged:
+        assert documents.value(snapshots[revision].document, field) == value
+        assert snapshots[revision].changed_fields == [field]
+    assert snapshots[401].document == draft.document
+
+
+def test_modifying_at_once_makes_one_draft() -> None:
+    made = factories.published()
+    people = [factories.user("Marketer") for _ in range(10)]
+    results = at_once([lambda by=by: drafts.modify(made.pk, by=by) for by in people])
+    assert len({draft.pk for draft in results}) == 1
+    assert Draft.objects.filter(campaign=made).count() == 1
+
+
+def test_creating_publishing_and_discarding_never_leaves_two_drafts_or_two_equal_numbers() -> None:
+    made = factories.published()
+    people = [factories.user("Marketer") for _ in range(12)]
+
+    def churn(n: int) -> str:
+        for k in range(4):
+            draft = drafts.modify(made.pk, by=people[n])
+            try:
+                if (n + k) % 2:
+                    versions.publish(draft.pk, base_revision=draft.revision, by=people[n])
+                else:
+                    drafts.discard(draft.pk, by=people[n])
+            except (drafts.DraftGone, drafts.DraftConflict):
+                continue
+        return "done"
+
+    assert at_once([lambda n=n: churn(n) for n in range(12)]) == ["done"] * 12
+    assert Draft.objects.filter(campaign=made).count() <= 1
+    numbers = list(CampaignVersion.objects.filter(campaign=made).order_by("number").values_list("number", flat=True))
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert Campaign.objects.get(pk=made.pk).live_version.number == numbers[-1]
+
+
+def test_publish_and_save_at_once_never_publish_what_nobody_saw() -> None:
+    for round_no in range(5):
+        made, other = factories.campaign(name=f"Race {round_no}"), factories.user("Marketer")
+        factories.profile()
+        arguments = {"session_id": uuid.uuid4(), "save_id": uuid.uuid4(), "fields": {"compose.subject": "Late"}}
+        published, saved = at_once(
+            [
+                lambda made=made: versions.publish(made.draft.pk, base_revision=1, by=made.owner),
+                lambda made=made, other=other, arguments=arguments: drafts.save(
+                    made.draft.pk, base_revision=1, by=other, **arguments
+                ),
+            ]
+        )
+        draft = Draft.objects.filter(campaign=made).first()
+        if isinstance(published, DomainError):
+            assert isinstance(published, drafts.DraftConflict)
+            assert draft is not None and draft.document["compose"]["subject"] == "Late"
+            assert not CampaignVersion.objects.filter(campaign=made).exists()
+        else:
+            assert isinstance(saved, drafts.DraftGone)
+            assert draft is None
+            assert CampaignVersion.objects.get(campaign=made).document["compose"]["subject"] == "Autumn sale"
+
+
+def test_a_save_that_dies_in_the_middle_leaves_nothing() -> None:
+    made = factories.campaign()
+    arguments = {
+        "session_id": uuid.uuid4(),
+        "save_id": uuid.uuid4(),
+        "fields": {"compose.subject": "Half", "name": "Half"},
+    }
+
+    def save_and_die() -> None:
+        with transaction.atomic():
+            drafts.save(made.draft.pk, base_revision=1, by=made.owner, **arguments)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        save_and_die()
+    assert Draft.objects.get(pk=made.draft.pk).revision == 1
+    assert (Campaign.objects.get(pk=made.pk).name, DraftSnapshot.objects.count()) == ("Autumn sale", 0)

@@ -1,0 +1,41 @@
+"""Wall times to instants, with daylight saving."""
+
+import datetime as dt
+
+import pytest
+
+from campaigns import schedules
+
+
+@pytest.mark.parametrize(
+    ("date", "time", "zone", "at", "quirk", "shown"),
+    [
+        ("2026-11-25", "09:00", "Europe/Paris", "2026-11-25T08:00:00+00:00", "", "09:00"),
+        ("2026-07-01", "09:00", "America/New_York", "2026-07-01T13:00:00+00:00", "", "09:00"),
+        ("2026-03-29", "02:30", "Europe/Paris", "2026-03-29T01:00:00+00:00", "skipped", "03:00"),
+        ("2026-03-29", "03:00", "Europe/Paris", "2026-03-29T01:00:00+00:00", "", "03:00"),
+        ("2026-10-25", "02:30", "Europe/Paris", "2026-10-25T00:30:00+00:00", "twice", "02:30"),
+        ("2026-10-04", "02:10", "Australia/Lord_Howe", "2026-10-03T15:30:00+00:00", "skipped", "02:30"),
+    ],
+)
+def test_moment(date: str, time: str, zone: str, at: str, quirk: str, shown: str) -> None:
+    found = schedules.moment({"date": date, "time": time, "zone": zone})
+    assert found is not None
+    assert (found.at.isoformat(), found.quirk, f"{found.shown:%H:%M}") == (at, quirk, shown)
+    assert found.at.tzinfo is dt.UTC
+
+
+@pytest.mark.parametrize(
+    ("date", "time", "zone"),
+    [
+        ("", "09:00", "Europe/Paris"),
+        ("2026-02-30", "09:00", "Europe/Paris"),
+        ("2026-11-25", "25:00", "Europe/Paris"),
+        ("2026-11-25", "09:00", "Europe/Nowhere"),
+        ("2026-11-25", "09:00", "../../etc/passwd"),
+        ("2026-11-25", "09:00+02:00", "Europe/Paris"),
+        ("soon", "", ""),
+    ],
+)
+def test_unreadable_moments_are_none(date: str, time: str, zone: str) -> None:
+    assert schedules.moment({"date": date, "time": time, "zone": zone}) is None
