@@ -1,0 +1,133 @@
+"""DeliveryStat: the figures of one delivery that need its whole log. Counted from the log and the events, nothing else.
+
+Rebuilding is one statement, may run at any time, twice or in parallel, and gives the same numbers for the same log.
+Called hourly for what still changes (`refresh`), by Compute stats, and by whoever looks at a small send (`freshen`).
+"""
+
+import datetime as dt
+
+from django.db import connection
+from django.utils import timezone
+
+from delivery.models import Delivery, DeliveryStat, DeliveryState
+from messaging.models import Feedback
+
+# Up to this many messages a rebuild is cheap enough to do while somebody looks.
+SMALL = 50_000
+# Seconds between two rebuilds of a small send that somebody looks at.
+FRESH_S = 15
+# Seconds between two rebuilds by the scheduler.
+HOURLY_S = 3600
+# Events that come later than this after the validity period are found by Compute stats only.
+_WATCH = dt.timedelta(days=7)
+
+# One row per message with what came back for it; `m` is the delivery's month, which prunes partitions.
+_REBUILD = """
+WITH answers AS (
+    SELECT request_no, profile_id,
+           bool_or(kind = 'delivered') AS is_delivered,
+           bool_or(kind = 'bounced' AND detail NOT LIKE '4%%') AS is_hard,
+           bool_or(kind = 'bounced' AND detail LIKE '4%%') AS is_soft,
+           bool_or(kind = 'opened' AND NOT is_automatic) AS is_opened,
+           bool_or(kind = 'opened' AND is_automatic) AS is_opened_automatic,
+           bool_or(kind = 'clicked' AND NOT is_automatic) AS is_clicked,
+           bool_or(kind = 'clicked' AND is_automatic) AS is_clicked_automatic,
+           bool_or(kind = 'unsubscribed') AS is_unsubscribed,
+           bool_or(kind = 'complained') AS is_complained
+    FROM delivery_event WHERE opened_month = %(month)s AND delivery_id = %(id)s
+    GROUP BY request_no, profile_id
+), rows AS (
+    SELECT l.outcome, a.*,
+           CASE WHEN l.outcome <> 'sent' THEN NULL
+                WHEN a.is_hard THEN 'failed'
+                WHEN a.is_delivered THEN 'delivered'
+                WHEN %(real_time)s THEN CASE WHEN a.is_soft THEN 'failed' ELSE 'pending' END
+                WHEN a.is_soft AND %(final)s THEN 'failed'
+                ELSE 'delivered' END AS verdict
+    FROM delivery_sendlog l
+    LEFT JOIN answers a ON a.request_no = l.request_no AND a.profile_id = l.profile_id
+    WHERE l.opened_month = %(month)s AND l.delivery_id = %(id)s
+)
+INSERT INTO delivery_deliverystat (delivery_id, computed_at, n_sent, n_failed_at_handover, n_not_sent, n_cancelled,
+    n_unknown, n_delivered, n_pending, n_failed, n_opened, n_opened_automatic, n_clicked, n_clicked_automatic,
+    n_unsubscribed, n_complained)
+SELECT %(id)s, %(now)s,
+    count(*) FILTER (WHERE outcome = 'sent'),
+    count(*) FILTER (WHERE outcome = 'failed'),
+    count(*) FILTER (WHERE outcome = 'not_sent'),
+    count(*) FILTER (WHERE outcome = 'cancelled'),
+    count(*) FILTER (WHERE outcome = 'unknown'),
+    count(*) FILTER (WHERE verdict = 'delivered'),
+    count(*) FILTER (WHERE verdict = 'pending'),
+    count(*) FILTER (WHERE verdict = 'failed' OR outcome = 'failed'),
+    count(*) FILTER (WHERE outcome = 'sent' AND is_opened),
+    count(*) FILTER (WHERE outcome = 'sent' AND is_opened_automatic AND NOT is_opened),
+    count(*) FILTER (WHERE outcome = 'sent' AND is_clicked),
+    count(*) FILTER (WHERE outcome = 'sent' AND is_clicked_automatic AND NOT is_clicked),
+    count(*) FILTER (WHERE outcome = 'sent' AND is_unsubscribed),
+    count(*) FILTER (WHERE outcome = 'sent' AND is_complained)
+FROM rows
+ON CONFLICT (delivery_id) DO UPDATE SET
+    (computed_at, n_sent, n_failed_at_handover, n_not_sent, n_cancelled, n_unknown, n_delivered, n_pending, n_failed,
+     n_opened, n_opened_automatic, n_clicked, n_clicked_automatic, n_unsubscribed, n_complained)
+  = (EXCLUDED.computed_at, EXCLUDED.n_sent, EXCLUDED.n_failed_at_handover, EXCLUDED.n_not_sent, EXCLUDED.n_cancelled,
+     EXCLUDED.n_unknown, EXCLUDED.n_delivered, EXCLUDED.n_pending, EXCLUDED.n_failed, EXCLUDED.n_opened,
+     EXCLUDED.n_opened_automatic, EXCLUDED.n_clicked, EXCLUDED.n_clicked_automatic, EXCLUDED.n_unsubscribed,
+     EXCLUDED.n_complained)
+  WHERE delivery_deliverystat.computed_at <= EXCLUDED.computed_at
+"""
+
+
+def rebuild(delivery_id: int) -> DeliveryStat:
+    """Count everything of one delivery again and return it. Reads the whole log of the delivery; no locks on it."""
+    delivery = Delivery.objects.only("id", "opened_month", "feedback", "valid_until").get(pk=delivery_id)
+    now = timezone.now()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _REBUILD,
+            {
+                "id": delivery.pk,
+                "month": delivery.opened_month,
+                "now": now,
+                "real_time": delivery.feedback == Feedback.REAL_TIME,
+                "final": is_final(delivery, now),
+            },
+        )
+    return DeliveryStat.objects.get(pk=delivery_id)
+
+
+def is_final(delivery: Delivery, now: dt.datetime) -> bool:
+    """True once the validity period is over: soft bounces are not retried any more."""
+    return delivery.valid_until is not None and delivery.valid_until <= now
+
+
+def freshen(delivery: Delivery) -> None:
+    """Rebuild a small send whose figures are older than FRESH_S; larger ones wait for the hour or for Compute stats."""
+    stat = DeliveryStat.objects.filter(pk=delivery.pk).first()
+    if delivery.started_at is None or (delivery.n_to_send or 0) >= SMALL:
+        return
+    if stat and timezone.now() - stat.computed_at < dt.timedelta(seconds=FRESH_S):
+        return
+    rebuild(delivery.pk)
+
+
+def due() -> list[int]:
+    """Deliveries whose figures may have changed since their last rebuild, oldest first."""
+    now = timezone.now()
+    started = Delivery.objects.filter(started_at__isnull=False).exclude(state=DeliveryState.CANCELLED)
+    recent = started.filter(valid_until__gte=now - _WATCH) | started.filter(stat__isnull=True)
+    stale = now - dt.timedelta(seconds=HOURLY_S * 0.9)
+    return list(
+        recent.exclude(stat__computed_at__gte=stale)
+        .order_by("stat__computed_at")
+        .distinct()
+        .values_list("pk", flat=True)
+    )
+
+
+def refresh() -> int:
+    """Rebuild everything that is due; return how many. The hourly job."""
+    ids = due()
+    for delivery_id in ids:
+        rebuild(delivery_id)
+    return len(ids)
