@@ -1,0 +1,1 @@
+"""Pages, fragments and actions of deliveries, and the public addresses that stand in messages."""
