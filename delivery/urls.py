@@ -1,4 +1,33 @@
-from django.urls import URLPattern
+from django.urls import path
+
+from delivery.views import control, logs, panel, public
 
 app_name = "delivery"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("deliveries/pill/", panel.pill, name="pill"),
+    path("deliveries/<uuid:public_id>/panel/", panel.panel, name="panel"),
+    path("deliveries/<uuid:public_id>/chart/", panel.chart, name="chart"),
+    path("deliveries/<uuid:public_id>/samples/", panel.samples, name="samples"),
+    path("deliveries/<uuid:public_id>/samples/<int:number>/", panel.sample_frame, name="sample-frame"),
+    path("deliveries/<uuid:public_id>/prepare/", control.prepare, name="prepare"),
+    path("deliveries/<uuid:public_id>/abort/", control.abort, name="abort"),
+    path("deliveries/<uuid:public_id>/pause/", control.pause, name="pause"),
+    path("deliveries/<uuid:public_id>/resume/", control.resume, name="resume"),
+    path("deliveries/<uuid:public_id>/stop/", control.stop, name="stop"),
+    path("deliveries/<uuid:public_id>/start-now/", control.start_now, name="start-now"),
+    path("deliveries/<uuid:public_id>/compute/", control.compute, name="compute"),
+    path("deliveries/<uuid:public_id>/log/<slug:tab>/", logs.log, name="log"),
+    path("deliveries/<uuid:public_id>/log/<slug:tab>/export.csv", logs.export, name="log-export"),
+    path("deliveries/<uuid:public_id>/recipients/<uuid:profile_id>/", logs.recipient, name="recipient"),
+    path(
+        "deliveries/<uuid:public_id>/recipients/<uuid:profile_id>/message/",
+        logs.recipient_message,
+        name="recipient-message",
+    ),
+    path("profiles/<uuid:public_id>/messages/", logs.profile_messages, name="profile-messages"),
+    # In messages that were sent years ago: these four never change.
+    path("o/<str:token>.gif", public.opened, name="open"),
+    path("c/<str:token>/<int:number>", public.clicked, name="click"),
+    path("u/<str:token>/", public.unsubscribe, name="unsubscribe"),
+    path("v/<str:token>/", public.mirror, name="mirror"),
+]

@@ -1,0 +1,44 @@
+"""What the confirm dialog and the confirm page post."""
+
+import re
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+
+from delivery.models import Delivery
+from lib.errors import DomainError
+
+
+def asks_number(n_to_send: int | None) -> bool:
+    """Whether the number must be typed to confirm."""
+    return (n_to_send or 0) >= settings.CONFIRM_TYPED_FROM
+
+
+class ConfirmForm(forms.Form):
+    """The seal and the count of the page that was looked at, and the number as typed. Whether they still hold is
+    checked under the lock by `lifecycle.confirm`."""
+
+    seal = forms.CharField(max_length=64)
+    n_to_send = forms.IntegerField(min_value=1)
+    typed = forms.CharField(required=False, max_length=40)
+
+    def __init__(self, data: Any = None, *, delivery: Delivery) -> None:
+        super().__init__(data)
+        self.delivery = delivery
+
+    def clean_typed(self) -> str:
+        """9892, 9,892 and 9 892 are the same number."""
+        typed: str = self.cleaned_data["typed"]
+        wanted = self.cleaned_data.get("n_to_send")
+        if asks_number(wanted) and re.sub(r"[\s.,'’]", "", typed) != str(wanted):
+            raise forms.ValidationError(_("Type {number} to confirm.").format(number=number_format(wanted)))
+        return typed
+
+    def problem(self) -> DomainError:
+        """The refusal of an invalid form."""
+        fields = {name: str(errors[0]) for name, errors in self.errors.items()}
+        sentence = fields.get("typed") or _("This page is incomplete. Reload it and confirm again.")
+        return DomainError(sentence, code="not_confirmed", status=422, fields=fields)

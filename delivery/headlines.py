@@ -1,0 +1,131 @@
+"""What the panel says in one line about a delivery that runs or has ended, and in which tone. Pure."""
+
+import datetime as dt
+from dataclasses import dataclass
+
+from django.utils import formats, timezone
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from delivery.kpi import Panel
+from delivery.models import Delivery, DeliveryState
+
+# Nothing handed over for this long while people wait: stalled.
+STALLED = dt.timedelta(minutes=2)
+
+
+@dataclass(frozen=True)
+class Headline:
+    """`title` in bold, `text` after it."""
+
+    title: str
+    text: str = ""
+    tone: str = ""
+    icon: str = ""
+
+
+def headline(delivery: Delivery, panel: Panel, now: dt.datetime) -> Headline:
+    """The line for a delivery that has started."""
+    lines = {
+        DeliveryState.SENDING: _sending,
+        DeliveryState.PAUSED: _paused,
+        DeliveryState.FINISHED: _finished,
+        DeliveryState.STOPPED: _stopped,
+    }
+    return lines[DeliveryState(delivery.state)](delivery, panel, now)
+
+
+def count(number: int) -> str:
+    """9,892"""
+    return number_format(number, force_grouping=True)
+
+
+def stamp(moment: dt.datetime | None) -> str:
+    """25 Nov 13:58, in the reader's zone; "" for None."""
+    if moment is None:
+        return ""
+    local = timezone.localtime(moment)
+    return f"{formats.date_format(local, 'j M')} {formats.time_format(local, 'H:i')}"
+
+
+def time(moment: dt.datetime | None) -> str:
+    """14:06, with the day when it is not today."""
+    if moment is None:
+        return ""
+    local = timezone.localtime(moment)
+    is_today = local.date() == timezone.localdate()
+    return formats.time_format(local, "H:i") if is_today else stamp(moment)
+
+
+def duration(seconds: float) -> str:
+    """16 min, 2 h 14 min, 40 s."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return ngettext("%(n)d s", "%(n)d s", whole) % {"n": whole}
+    if whole < 3600:
+        return _("%(n)d min") % {"n": round(whole / 60)}
+    hours, minutes = divmod(round(whole / 60), 60)
+    if hours < 48:
+        return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes}
+    return _("%(n)d days") % {"n": round(hours / 24)}
+
+
+def _sending(delivery: Delivery, panel: Panel, now: dt.datetime) -> Headline:
+    if not panel.waiting and panel.retrying:
+        text = ngettext(
+            "All handed over. %(n)s is being retried until %(until)s.",
+            "All handed over. %(n)s are being retried until %(until)s.",
+            panel.retrying,
+        )
+        return Headline(_("Finishing"), text % {"n": count(panel.retrying), "until": stamp(delivery.valid_until)})
+    moved = delivery.progressed_at or delivery.started_at
+    if panel.waiting and moved and now - moved >= STALLED:
+        text = _("No message sent for %(gap)s.") % {"gap": duration((now - moved).total_seconds())}
+        if delivery.trouble:
+            text = _("%(text)s Last error: %(error)s") % {"text": text, "error": delivery.trouble}
+        return Headline(_("Stalled"), text, "warn", "triangle-alert")
+    parts = [
+        _("%(n)s of %(all)s handed to the mail server") % {"n": count(panel.sent), "all": count(panel.to_send or 0)}
+    ]
+    if panel.rate_per_minute:
+        parts.append(_("%(n)s per minute") % {"n": count(panel.rate_per_minute)})
+    if panel.eta_s and panel.eta_s >= 5:
+        parts.append(_("about %(time)s left") % {"time": duration(panel.eta_s)})
+    return Headline(_("Sending"), " · ".join(parts))
+
+
+def _paused(delivery: Delivery, panel: Panel, now: dt.datetime) -> Headline:
+    left = panel.waiting + panel.retrying
+    waiting = ngettext("%(n)s waiting.", "%(n)s waiting.", left) % {"n": count(left)}
+    title = _("Paused: %(trouble)s")
+    if delivery.pause_cause == "transport":
+        trouble = sentence(delivery.trouble) or _("The mail server doesn't answer.")
+        text = _("It resumes by itself when the mail server answers. %(waiting)s") % {"waiting": waiting}
+        return Headline(title % {"trouble": trouble}, text, "warn", "triangle-alert")
+    if delivery.pause_cause == "errors":
+        trouble = sentence(delivery.trouble) or _("Too many errors in a row.")
+        return Headline(title % {"trouble": trouble}, waiting, "err", "octagon-x")
+    values = {"name": delivery.paused_by or _("Chappe"), "time": time(delivery.paused_at)}
+    return Headline(_("Paused by %(name)s at %(time)s.") % values, waiting, "warn", "circle-pause")
+
+
+def _finished(delivery: Delivery, panel: Panel, now: dt.datetime) -> Headline:
+    text = _("%(n)s processed in %(time)s.")
+    seconds = (
+        (delivery.ended_at - delivery.started_at).total_seconds() if delivery.ended_at and delivery.started_at else 0
+    )
+    return Headline(_("Sent."), text % {"n": count(panel.processed), "time": duration(seconds)}, "ok", "circle-check")
+
+
+def _stopped(delivery: Delivery, panel: Panel, now: dt.datetime) -> Headline:
+    by = {"name": delivery.ended_by or _("Chappe"), "time": time(delivery.ended_at)}
+    figures = {"sent": count(panel.sent), "rest": count((panel.to_send or 0) - panel.sent)}
+    text = _("%(sent)s sent, %(rest)s not sent.") % figures
+    return Headline(_("Stopped by %(name)s at %(time)s.") % by, text, "neutral", "octagon-x")
+
+
+def sentence(text: str) -> str:
+    """With a full stop at its end."""
+    text = text.strip()
+    return text if not text or text[-1] in ".!?" else f"{text}."

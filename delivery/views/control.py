@@ -1,0 +1,101 @@
+"""The buttons of a delivery. Each is a POST that calls one work function and goes back to where it was pressed."""
+
+import datetime as dt
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from accounts import access, roles
+from delivery import kpi, lifecycle, origins, rollups, tasks
+from delivery.models import Delivery
+from delivery.views.panel import get
+from lib.errors import DomainError
+
+# Seconds in which the same figures are not computed again.
+_COMPUTE_EVERY_S = 30
+
+
+@access.requires(roles.EDIT)
+@require_POST
+def prepare(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    delivery = lifecycle.prepare(get(public_id).pk, by=request.user)
+    tasks.prepare.delay_on_commit(delivery.pk)
+    return _back(request, delivery)
+
+
+@access.requires(roles.EDIT)
+@require_POST
+def abort(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    return _back(request, lifecycle.abort(get(public_id).pk, by=request.user))
+
+
+@access.requires(roles.EDIT)
+@require_POST
+def pause(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Operators, and the owner; who is neither is refused by the work function."""
+    return _back(request, lifecycle.pause(get(public_id).pk, by=request.user))
+
+
+@access.requires(roles.START)
+@require_POST
+def resume(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    delivery = lifecycle.resume(get(public_id).pk, by=request.user)
+    tasks.drain.delay_on_commit(delivery.pk)
+    return _back(request, delivery)
+
+
+@access.requires(roles.START)
+@require_POST
+def stop(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    return _back(request, lifecycle.stop(get(public_id).pk, by=request.user))
+
+
+@access.requires(roles.START)
+@require_POST
+def start_now(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    delivery = lifecycle.start_now(get(public_id).pk, by=request.user)
+    tasks.drain.delay_on_commit(delivery.pk)
+    return _back(request, delivery)
+
+
+@access.requires(roles.VIEW)
+@require_POST
+def compute(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Count everything again from the log; says what changed. A large log is counted by a worker."""
+    delivery = get(public_id)
+    before = kpi.panel(delivery)
+    if before.computed_at and timezone.now() - before.computed_at < dt.timedelta(seconds=_COMPUTE_EVERY_S):
+        # Small sends are counted while somebody looks, so pressing again is no mistake.
+        if not before.is_small:
+            raise DomainError(_("The figures were computed less than 30 s ago."), code="just_computed", status=429)
+    elif not before.is_small:
+        tasks.compute_stats.delay_on_commit(delivery.pk)
+        messages.info(request, _("Computing. The time beside the button changes when it is done."))
+        return _back(request, delivery)
+    rollups.rebuild(delivery.pk)
+    messages.success(request, _changes(before, kpi.panel(delivery)))
+    return _back(request, delivery)
+
+
+def _changes(before: kpi.Panel, after: kpi.Panel) -> str:
+    pairs = (
+        (_("Delivered"), before.delivered, after.delivered),
+        (_("Bounces + errors"), before.failed, after.failed),
+        (_("Opened"), before.opened, after.opened),
+        (_("Clicked"), before.clicked, after.clicked),
+    )
+    changed = [f"{label} {number_format(old)} → {number_format(new)}." for label, old, new in pairs if old != new]
+    return " ".join([_("Updated."), *changed]) if changed else _("Computed again. Nothing changed.")
+
+
+def _back(request: HttpRequest, delivery: Delivery) -> HttpResponse:
+    """To the page the button was on, else to the delivery's page."""
+    referer = request.headers.get("Referer", "")
+    is_ours = url_has_allowed_host_and_scheme(referer, {request.get_host()}, require_https=request.is_secure())
+    return HttpResponseRedirect(referer if is_ours else origins.url(delivery))

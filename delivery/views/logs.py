@@ -1,0 +1,213 @@
+"""The log pages of a delivery, their export, one recipient's record, and a profile's Messages tab."""
+
+import csv
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from accounts import access, roles
+from audiences.models import Profile
+from delivery import breakdowns, history, kpi, logs, origins, pages, reasons, recipients, status
+from delivery.models import Delivery, EventKind
+from delivery.views.panel import get
+from messaging import preview
+
+_EXPORTS = {"sending", "exclusions", "tracking"}
+# What a spreadsheet would run as a formula (OWASP, CSV injection).
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+
+
+@access.requires(roles.VIEW)
+@require_safe
+def log(request: HttpRequest, public_id: UUID, tab: str) -> HttpResponse:
+    """One tab; also without script."""
+    delivery = get(public_id)
+    if tab not in pages.TABS:
+        raise Http404
+    panel = kpi.panel(delivery)
+    wanted = _wanted(request)
+    context = {
+        "delivery": delivery,
+        "tab": tab,
+        "tab_label": pages.TABS[tab],
+        "tabs": pages.tabs(delivery, panel, tab),
+        "panel": panel,
+        "wanted": wanted,
+        "back_url": origins.url(delivery),
+        "may_export": request.user.has_perm(roles.EXPORT),
+        "export_url": f"{reverse('delivery:log-export', args=[public_id, tab])}?{_query(request)}"
+        if tab in _EXPORTS
+        else "",
+        "filters": _filters(tab),
+        **_rows(delivery, tab, wanted),
+    }
+    _link(request, context)
+    return render(request, f"delivery/log_{tab}.html", context)
+
+
+@access.requires(roles.EXPORT)
+@require_safe
+def export(request: HttpRequest, public_id: UUID, tab: str) -> StreamingHttpResponse:
+    """All rows of a tab as CSV, streamed in batches; the same filters as on the page."""
+    delivery = get(public_id)
+    if tab not in _EXPORTS:
+        raise Http404
+    answer = StreamingHttpResponse(
+        _csv(_lines(delivery, tab, _wanted(request))), content_type="text/csv; charset=utf-8"
+    )
+    answer["Content-Disposition"] = f'attachment; filename="{tab}-{delivery.public_id}.csv"'
+    return answer
+
+
+@access.requires(roles.VIEW)
+@require_safe
+def recipient(request: HttpRequest, public_id: UUID, profile_id: UUID) -> HttpResponse:
+    """One person's record: a drawer when a script asks, else a page of its own."""
+    delivery = get(public_id)
+    profile = get_object_or_404(Profile, public_id=profile_id)
+    found = recipients.find(delivery, profile.pk)
+    if found is None:
+        raise Http404
+    context = {
+        "delivery": delivery,
+        "profile": profile,
+        "recipient": found,
+        "badge": status.badge(found.status),
+        "frame_url": reverse("delivery:recipient-message", args=[public_id, profile_id]),
+        "here": request.path,
+        "back_url": reverse("delivery:log", args=[public_id, "sending"]),
+        "tabs": pages.tabs(delivery, None, "sending"),
+    }
+    is_drawer = bool(request.headers.get("HX-Request"))
+    answer = render(request, f"delivery/{'_recipient_drawer' if is_drawer else 'recipient'}.html", context)
+    answer["Vary"] = "HX-Request"
+    return answer
+
+
+@access.requires(roles.VIEW)
+@require_safe
+def recipient_message(request: HttpRequest, public_id: UUID, profile_id: UUID) -> HttpResponse:
+    """The message as this person gets it, where it can run nothing and loads no tracking of ours."""
+    profile = get_object_or_404(Profile, public_id=profile_id)
+    return preview.frame_response(recipients.message_html(get(public_id), profile.pk))
+
+
+@access.requires(roles.VIEW)
+@require_safe
+def profile_messages(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """What one person was sent, and what not and why."""
+    profile = get_object_or_404(Profile, public_id=public_id)
+    rows = [
+        {"entry": entry, "badge": status.badge(entry.status), "url": origins.url(entry.delivery)}
+        for entry in history.entries(profile.pk)
+    ]
+    context = {"profile": profile, "rows": rows, "current_tab": "messages"}
+    return render(request, "delivery/profile_messages.html", context)
+
+
+def _wanted(request: HttpRequest) -> logs.Filter:
+    """Filters from the query string; what isn't one of ours is ignored."""
+    get_value = request.GET.get
+    known = get_value("status", "")
+    after, before = get_value("after", ""), get_value("before", "")
+    key = after or before
+    return logs.Filter(
+        search=get_value("q", "").strip()[:320],
+        status=known if known in status.Status.values else "",
+        reason=get_value("reason", "")[:30],
+        kind=get_value("event", "")[:12],
+        has_automatic=get_value("automatic", "") == "1",
+        after=int(key) if key.isascii() and key.isdigit() and len(key) < 19 else None,
+        is_back=bool(before and not after),
+    )
+
+
+def _query(request: HttpRequest, **changes: object) -> str:
+    kept = {name: value for name, value in request.GET.items() if name not in {"after", "before"} and value}
+    return urlencode(kept | {name: value for name, value in changes.items() if value is not None})
+
+
+def _link(request: HttpRequest, context: dict[str, Any]) -> None:
+    """Addresses of the neighbouring pages."""
+    page = context.get("page")
+    if page is None:
+        return
+    context["previous_url"] = f"?{_query(request, before=page.previous)}" if page.previous is not None else ""
+    context["next_url"] = f"?{_query(request, after=page.next)}" if page.next is not None else ""
+
+
+def _rows(delivery: Delivery, tab: str, wanted: logs.Filter) -> dict[str, Any]:
+    read: dict[str, Callable[[], dict[str, Any]]] = {
+        "sending": lambda: {"page": logs.sending(delivery, wanted)},
+        "exclusions": lambda: {"page": logs.exclusions(delivery, wanted), "sum": pages.prepared(delivery)},
+        "tracking": lambda: {"page": logs.tracking(delivery, wanted)},
+        "links": lambda: {"rows": breakdowns.links(delivery)},
+        "failures": lambda: {"rows": breakdowns.failures(delivery)},
+        "activity": lambda: {"rows": breakdowns.activity(delivery)},
+    }
+    found = read[tab]()
+    if tab == "sending":
+        found["badges"] = [(row, status.badge(row.status)) for row in found["page"].rows]
+    return found
+
+
+def _filters(tab: str) -> list[tuple[str, str]]:
+    """Choices of the tab's one select, value and label."""
+    kinds = (EventKind.OPENED, EventKind.CLICKED, EventKind.UNSUBSCRIBED, EventKind.COMPLAINED)
+    choices: dict[str, list[tuple[str, str]]] = {
+        "sending": [(value, str(label)) for value, label in status.Status.choices],
+        "exclusions": [(code, reasons.exclusion_sentence(code)) for code in reasons.EXCLUSIONS],
+        "tracking": [(kind.value, str(kind.label)) for kind in kinds],
+    }
+    return choices.get(tab, [])
+
+
+def _lines(delivery: Delivery, tab: str, wanted: logs.Filter) -> Iterator[list[object]]:
+    if tab == "sending":
+        yield [_("Profile"), _("Address"), _("Status"), _("Time"), _("Attempts"), _("Server answer")]
+        for sent in logs.export_sending(delivery, wanted):
+            yield [_id(sent.profile), sent.address, sent.status.label, _iso(sent.at), sent.n_attempts, sent.answer]
+    elif tab == "exclusions":
+        yield [_("Profile"), _("Address"), _("Reason"), _("Detail")]
+        for left_out in logs.export_exclusions(delivery, wanted):
+            address = left_out.profile.email if left_out.profile else ""
+            yield [_id(left_out.profile), address, left_out.reason, left_out.detail]
+    else:
+        yield [_("Time"), _("Profile"), _("Address"), _("Event"), _("Link"), _("Client"), _("Automatic")]
+        for seen in logs.export_tracking(delivery, wanted):
+            address = seen.profile.email if seen.profile else ""
+            automatic = _("yes") if seen.is_automatic else _("no")
+            yield [_iso(seen.at), _id(seen.profile), address, seen.label, seen.link, seen.client, automatic]
+
+
+def _id(profile: Profile | None) -> str:
+    return str(profile.public_id) if profile else ""
+
+
+def _iso(moment: Any) -> str:
+    return timezone.localtime(moment).isoformat(timespec="seconds")
+
+
+class _Echo:
+    def write(self, value: str) -> str:
+        return value
+
+
+def _csv(lines: Iterable[list[object]]) -> Iterator[str]:
+    writer = csv.writer(_Echo())
+    # A byte order mark, without which Excel reads UTF-8 as something else.
+    yield "\ufeff"
+    for line in lines:
+        yield writer.writerow([_safe(cell) for cell in line])
+
+
+def _safe(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

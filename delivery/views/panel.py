@@ -1,0 +1,115 @@
+"""Fragments that pages of deliveries keep up to date, and the rendered samples of a preparation."""
+
+import datetime as dt
+from http import HTTPStatus
+from uuid import UUID
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from accounts import access, roles
+from delivery import breakdowns, kpi, origins, pages, recipients, rollups
+from delivery.models import RUNNING, Delivery, DeliveryState
+from messaging import preview
+
+# htmx and live.js stop polling on this status.
+_STOP_POLLING = 286
+_PILL_MOST = 5
+_SPANS = {"1h": dt.timedelta(hours=1), "24h": dt.timedelta(hours=24)}
+
+
+def get(public_id: UUID) -> Delivery:
+    """The delivery of a URL, with what its pages show."""
+    people = ("owner", "prepared_by", "confirmed_by", "paused_by", "ended_by")
+    return get_object_or_404(Delivery.objects.select_related("message", *people), public_id=public_id)
+
+
+@access.requires(roles.VIEW)
+@require_safe
+@never_cache
+def panel(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """The changing part of a delivery's page; asks for a reload when the state isn't the page's any more."""
+    delivery = get(public_id)
+    if request.GET.get("state", delivery.state) != delivery.state:
+        return HttpResponse(headers={"X-Reload": "1"})
+    rollups.freshen(delivery)
+    values = pages.live(delivery, timezone.now())
+    status = HTTPStatus.OK if values["poll_ms"] else _STOP_POLLING
+    answer = render(request, "delivery/_live.html", values | {"is_update": True}, status=status)
+    if values["poll_ms"]:
+        answer["X-Next-Poll"] = str(values["poll_ms"])
+    return answer
+
+
+@access.requires(roles.VIEW)
+@require_safe
+@never_cache
+def pill(request: HttpRequest) -> HttpResponse:
+    """What is being sent right now, for the top bar; nothing when nothing is."""
+    deliveries = list(
+        Delivery.objects.filter(state__in=[*RUNNING, DeliveryState.CONFIRMED])
+        .exclude(state=DeliveryState.CONFIRMED, start_at__gt=timezone.now() + dt.timedelta(minutes=5))
+        .order_by("-started_at")[:_PILL_MOST]
+    )
+    summaries = kpi.summaries([delivery.pk for delivery in deliveries])
+    rows = [
+        {
+            "delivery": delivery,
+            "figures": summaries[delivery.pk],
+            "url": origins.url(delivery),
+            "may": pages.rights(delivery, request.user),
+            "is_trouble": delivery.state == DeliveryState.PAUSED and delivery.pause_cause != "person",
+        }
+        for delivery in deliveries
+    ]
+    rows.sort(key=lambda row: not row["is_trouble"])
+    return render(request, "delivery/_pill.html", {"rows": rows, "first": rows[0] if rows else None})
+
+
+@access.requires(roles.VIEW)
+@require_safe
+def chart(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """The running totals as a fragment: data for the chart, and the same as a table."""
+    delivery = get(public_id)
+    span = request.GET.get("span", "all")
+    points = breakdowns.chart(delivery, until=pages.chart_end(delivery), span=_SPANS.get(span))
+    return render(request, "delivery/_chart.html", pages.chart(delivery, points, span))
+
+
+@access.requires(roles.VIEW)
+@require_safe
+def samples(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """One rendered message of a preparation at a time."""
+    delivery = get(public_id)
+    if not delivery.samples:
+        raise Http404
+    wanted = request.GET.get("n", "1")
+    number = min(int(wanted), len(delivery.samples)) if wanted.isascii() and wanted.isdigit() else 1
+    number = max(1, number)
+    here = reverse("delivery:samples", args=[delivery.public_id])
+    context = {
+        "delivery": delivery,
+        "sample": delivery.samples[number - 1],
+        "number": number,
+        "n_samples": len(delivery.samples),
+        "frame_url": reverse("delivery:sample-frame", args=[delivery.public_id, number]),
+        "previous_url": f"{here}?n={number - 1}" if number > 1 else "",
+        "next_url": f"{here}?n={number + 1}" if number < len(delivery.samples) else "",
+        "back_url": origins.url(delivery),
+    }
+    return render(request, "delivery/samples.html", context)
+
+
+@access.requires(roles.VIEW)
+@require_safe
+def sample_frame(request: HttpRequest, public_id: UUID, number: int) -> HttpResponse:
+    """The HTML of a sample, rendered now, in a page of its own that can run nothing."""
+    delivery = get(public_id)
+    if not 1 <= number <= len(delivery.samples):
+        raise Http404
+    profile_id = int(delivery.samples[number - 1]["profile_id"])
+    return preview.frame_response(recipients.message_html(delivery, profile_id))

@@ -1,0 +1,63 @@
+/* <div data-chart="id of a JSON script">: running totals as lines. uPlot and its style are loaded when one is there.
+   Colours come from the theme's tokens; each line also has a dash pattern. The table beside it says the same in words. */
+
+import { attach } from "./attach.js";
+
+const VENDOR = new URL("../vendor/", import.meta.url);
+const DASHES = [[], [6, 4], [2, 3], [10, 3, 2, 3]];
+const SERIES = ["--series-1", "--series-5", "--series-3", "--series-4"];
+const HEIGHT = 220;
+let loading;
+
+function library() {
+  loading ??= new Promise((resolve, reject) => {
+    const style = Object.assign(document.createElement("link"), { rel: "stylesheet", href: new URL("uplot-1.6.32.min.css", VENDOR) });
+    const script = Object.assign(document.createElement("script"), { src: new URL("uplot-1.6.32.min.js", VENDOR), onload: resolve, onerror: reject });
+    document.head.append(style, script);
+  });
+  return loading;
+}
+
+/* A canvas understands no light-dark(): the browser resolves it through an element. */
+function colour(element, token) {
+  const probe = document.createElement("span");
+  probe.hidden = true;
+  element.append(probe);
+  probe.style.color = `var(${token})`;
+  const found = getComputedStyle(probe).color;
+  probe.remove();
+  return found;
+}
+
+function options(element, labels, format) {
+  const grid = { stroke: colour(element, "--border"), width: 1 };
+  const axis = { stroke: colour(element, "--text-muted"), grid, ticks: grid };
+  const font = `12px ${getComputedStyle(document.body).fontFamily}`;
+  return {
+    width: element.clientWidth,
+    height: HEIGHT,
+    legend: { live: true },
+    cursor: { drag: { x: false, y: false } },
+    axes: [{ ...axis, font, space: 90, values: (_plot, ticks) => ticks.map((tick) => clock(tick)) }, { ...axis, font, size: 64, values: (_plot, ticks) => ticks.map(format) }],
+    series: [{ value: (_plot, at) => (at ? clock(at) : "") }, ...labels.map((label, index) => ({ label, stroke: colour(element, SERIES[index]), width: 2, dash: DASHES[index], points: { show: false }, value: (_plot, n) => (n == null ? "" : format(n)) }))],
+  };
+}
+
+const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+
+attach("[data-chart]", async (element) => {
+  const data = JSON.parse(document.getElementById(element.dataset.chart).textContent);
+  const format = new Intl.NumberFormat(document.documentElement.lang).format;
+  await library();
+  if (!element.isConnected) return;
+  const draw = () => {
+    element.replaceChildren();
+    return new window.uPlot(options(element, data.labels, format), [data.x, ...data.series], element);
+  };
+  let plot = draw();
+  new ResizeObserver(() => {
+    if (element.clientWidth && element.clientWidth !== plot.width) plot.setSize({ width: element.clientWidth, height: HEIGHT });
+  }).observe(element);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { plot = draw(); });
+  new MutationObserver(() => { plot = draw(); }).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+});
