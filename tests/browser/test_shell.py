@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from accounts.models import User
 from tests import factories
@@ -185,3 +185,46 @@ def test_code_editor_runs_under_the_strict_policy(desk: Page) -> None:
     desk.keyboard.type("!")
     assert desk.evaluate("editor.value") == "<p>Hello</p>!"
     assert desk.evaluate("getComputedStyle(editor.view.scrollDOM).fontFamily").startswith("ui-monospace")
+
+
+# Adds a region as htmx would, with the focus on its button.
+ADD_REGION = """html => {
+    document.getElementById("main").insertAdjacentHTML("afterbegin", html);
+    const region = document.getElementById("live");
+    region.dataset.liveInterval = "100";
+    region.querySelector("button").focus();
+    region.dispatchEvent(new CustomEvent("htmx:load", { bubbles: true, detail: { elt: region } }));
+}"""
+
+
+def _live_region(page: Page) -> list[str]:
+    """Put a polling region into the page; returns the list that its requests are noted in. The third answer ends it."""
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.headers.get("hx-request", ""))
+        body = f'<div id="live" data-live-url="/live-sample/"><b>{len(asked)}</b><button>Pause</button></div>'
+        route.fulfill(status=286 if len(asked) == 3 else 200, body=body, headers={"X-Next-Poll": "100"})
+
+    page.route("**/live-sample/", answer)
+    page.evaluate(ADD_REGION, '<div id="live" data-live-url="/live-sample/"><b>0</b><button>Pause</button></div>')
+    return asked
+
+
+def test_live_region_updates_keeps_the_focus_and_ends_when_told(desk: Page) -> None:
+    asked = _live_region(desk)
+    expect(desk.locator("#live b")).to_have_text("3")
+    expect(desk.locator("#live button")).to_be_focused()
+    desk.wait_for_timeout(400)
+    assert asked == ["true"] * 3
+
+
+def test_live_region_that_gets_no_answer_says_so_and_recovers(desk: Page) -> None:
+    desk.route("**/live-sample/", lambda route: route.abort())
+    desk.evaluate(ADD_REGION, '<div id="live" data-live-url="/live-sample/"><b>0</b><button>Pause</button></div>')
+    expect(desk.locator("#live")).to_contain_text("Live updates paused. Last update ")
+    expect(desk.locator("#live")).to_contain_text("Reload")
+    desk.unroute("**/live-sample/")
+    desk.route("**/live-sample/", lambda route: route.fulfill(status=286, body='<div id="live"><b>1</b></div>'))
+    desk.evaluate("document.dispatchEvent(new Event('live:refresh'))")
+    expect(desk.locator("#live")).to_have_text("1")
