@@ -5,6 +5,7 @@ import itertools
 import uuid
 
 from django.contrib.auth.hashers import make_password
+from django.utils import timezone
 
 from accounts import roles
 from accounts.models import User
@@ -13,8 +14,10 @@ from audiences.models import AttributeDefinition, Profile, Segment, SegmentKind,
 from audiences.profiles import Person
 from campaigns import document as documents
 from campaigns import drafts, versions
-from campaigns.models import Campaign
-from messaging import content
+from campaigns.models import Campaign, CampaignSend
+from delivery import partitions
+from delivery.models import Delivery
+from messaging import content, transports
 from messaging.content import ContentSpec
 from messaging.models import Message, Sender
 
@@ -140,3 +143,26 @@ def published(by: User | None = None, **fields: object) -> Campaign:
     made = campaign(by, **fields)
     versions.publish(made.draft.pk, base_revision=made.draft.revision, note="", by=made.owner)
     return Campaign.objects.select_related("live_version").get(pk=made.pk)
+
+
+def campaign_send(of: Campaign, state: str = "prepared", **fields: object) -> Delivery:
+    """A send of the live version of `of` in any state, without going through the moves."""
+    version = of.live_version
+    assert version is not None
+    made = Delivery.objects.create(
+        **{
+            "origin_kind": "campaign",
+            "origin_id": str(of.public_id),
+            "label": f"{of.name}, version {version.number}",
+            "owner": of.owner,
+            "state": state,
+            "message": version.message,
+            "transport": transports.default(),
+            "audience": version.document["audience"],
+            "opened_month": partitions.month_of(timezone.now()),
+            **fields,
+        }
+    )
+    partitions.ensure(made.opened_month)
+    CampaignSend.objects.create(campaign=of, version=version, delivery=made, occurrence_at=made.opened_at)
+    return made

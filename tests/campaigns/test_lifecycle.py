@@ -4,7 +4,7 @@ import pytest
 
 from accounts.models import AuditEntry
 from campaigns import drafts, lifecycle, versions
-from campaigns.models import Campaign, CampaignSend, CampaignState, CampaignVersion, Draft
+from campaigns.models import Campaign, CampaignState, CampaignVersion, Draft
 from delivery.models import Delivery, DeliveryState
 from lib.errors import DomainError, NotAllowed
 from tests import factories
@@ -91,11 +91,7 @@ def test_publish_changes_the_state_only_the_first_time(state: str, end: str) -> 
 def with_delivery(state: str) -> tuple[Campaign, Delivery]:
     """An active campaign with a send; the state is set on creation, as no move is under test here."""
     made = in_state(ACTIVE)
-    delivery = factories.delivery(message=made.live_version.message, state=state, owner=made.owner)
-    CampaignSend.objects.create(
-        campaign=made, version=made.live_version, delivery=delivery, occurrence_at=delivery.opened_at
-    )
-    return made, delivery
+    return made, factories.campaign_send(made, state)
 
 
 @pytest.mark.parametrize(

@@ -100,8 +100,6 @@ def test_publish_of_a_stopped_campaign_leaves_it_stopped() -> None:
     publish(made)
     assert Campaign.objects.get(pk=made.pk).state == CampaignState.STOPPED
 
-    lifecycle.stop(made.pk, by=factories.user("Operator"))
-
 
 def test_a_version_is_immutable_by_every_route() -> None:
     made = factories.published()
