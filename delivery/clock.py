@@ -1,0 +1,142 @@
+"""The tick: everything that time makes due, found in the database again and again. Idempotent; one at a time by a lock.
+
+Starts and misses, ends what is expired or finished, recovers lost leases, resumes deliveries whose mail server answers
+again, and says which workers to wake. Whatever is lost (a hint, a worker, the broker), the next tick finds it.
+"""
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from delivery import endings, lifecycle, preparation, recovery, sending, tracking
+from delivery.models import Delivery, DeliveryState, Shard, ShardState
+from lib.errors import DomainError
+from messaging import smtp, transports
+
+# A start that is later than this needs a person: what was right then may be wrong now.
+MOST_LATENESS = dt.timedelta(hours=1)
+# Seconds between two looks whether a mail server answers again.
+_PROBE_S = 10
+_PROBE_TIMEOUTS = smtp.Timeouts(connect=3, greeting=3, command=3, body=3, dot=3)
+_LOCK = 0x43680200
+
+
+@dataclass
+class Hints:
+    """Deliveries to wake a worker for: `prepare` once, `drain` once for each entry."""
+
+    prepare: list[int] = field(default_factory=list)
+    drain: list[int] = field(default_factory=list)
+
+
+def tick() -> Hints:
+    """Do all that is due; whom to wake. A tick that finds another one at work does nothing."""
+    hints = Hints()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, 0)", [_LOCK])
+        if not cursor.fetchone()[0]:
+            return hints
+        try:
+            _start_due()
+            recovery.recover_all()
+            _end_expired()
+            _cancel_left()
+            _finish()
+            _resume()
+            hints.prepare = _unprepared()
+            hints.drain = _undrained()
+            tracking.drain_spool()
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s, 0)", [_LOCK])
+    return hints
+
+
+def _start_due() -> None:
+    now = timezone.now()
+    due = Delivery.objects.filter(state=DeliveryState.CONFIRMED, start_at__lte=now).order_by("start_at")
+    for delivery_id, start_at in due.values_list("pk", "start_at"):
+        is_late = start_at is not None and now - start_at > MOST_LATENESS
+        _try(lifecycle.miss if is_late else lifecycle.start, delivery_id)
+
+
+def _end_expired() -> None:
+    """Everybody who still waits when the validity period of a running delivery is over gets an outcome."""
+    expired = Delivery.objects.filter(
+        _has_shards(ShardState.WAITING, ShardState.LEASED), valid_until__lte=timezone.now()
+    )
+    for delivery_id in expired.filter(state=DeliveryState.SENDING).values_list("pk", flat=True):
+        with transaction.atomic():
+            endings.expire_rest(Delivery.objects.select_for_update(no_key=True).get(pk=delivery_id))
+
+
+def _cancel_left() -> None:
+    """People a worker gave back just as their delivery was stopped."""
+    stopped = Delivery.objects.filter(_has_shards(ShardState.WAITING), state=DeliveryState.STOPPED)
+    for delivery_id in stopped.values_list("pk", flat=True):
+        with transaction.atomic():
+            endings.cancel_rest(Delivery.objects.select_for_update(no_key=True).get(pk=delivery_id))
+
+
+def _finish() -> None:
+    done = Delivery.objects.filter(~_has_shards(ShardState.WAITING, ShardState.LEASED), state=DeliveryState.SENDING)
+    for delivery_id in done.values_list("pk", flat=True):
+        _try(lifecycle.finish, delivery_id)
+
+
+def _resume() -> None:
+    """End pauses for a mail server's trouble once it answers; each server is asked once for all its deliveries."""
+    paused = list(
+        Delivery.objects.filter(state=DeliveryState.PAUSED, pause_cause="transport")
+        .select_related("transport")
+        .order_by("pk")
+    )
+    asked: dict[int, str] = {}
+    for delivery in paused:
+        if delivery.trouble_at and timezone.now() - delivery.trouble_at < dt.timedelta(seconds=_PROBE_S):
+            continue
+        if delivery.transport_id not in asked:
+            asked[delivery.transport_id] = _problem(delivery)
+        problem = asked[delivery.transport_id]
+        if not problem:
+            _try(lambda delivery_id: lifecycle.resume(delivery_id, by=None), delivery.pk)
+            continue
+        delivery.trouble, delivery.trouble_at = problem, timezone.now()
+        delivery.save(update_fields=["trouble", "trouble_at"])
+
+
+def _problem(delivery: Delivery) -> str:
+    try:
+        server = transports.server(delivery.transport)
+    except DomainError as error:
+        return error.message
+    trouble = smtp.probe(server, timeouts=_PROBE_TIMEOUTS).trouble
+    return trouble.message if trouble else ""
+
+
+def _unprepared() -> list[int]:
+    waiting = (
+        Delivery.objects.filter(state=DeliveryState.PREPARING).order_by("preparing_since").values_list("pk", flat=True)
+    )
+    return [delivery_id for delivery_id in waiting if not preparation.is_running(delivery_id)]
+
+
+def _undrained() -> list[int]:
+    due = Shard.objects.filter(delivery=OuterRef("pk"), state=ShardState.WAITING, due_at__lte=timezone.now())
+    sendable = Delivery.objects.filter(Exists(due), state=DeliveryState.SENDING).order_by("started_at")
+    return [pk for pk in sendable.values_list("pk", flat=True) for _slot in range(sending.n_free_slots(pk))]
+
+
+def _has_shards(*states: ShardState) -> Exists:
+    return Exists(Shard.objects.filter(delivery=OuterRef("pk"), state__in=states))
+
+
+def _try(move: Callable[[int], Delivery], delivery_id: int) -> None:
+    """A move that somebody else may have made in between, or made impossible."""
+    try:
+        move(delivery_id)
+    except DomainError:
+        return

@@ -1,0 +1,225 @@
+"""One drain at work: keeps windows open ahead of the connections and outcomes flowing into the log.
+
+An event loop owns the connections and the outbox; one thread beside it owns the database connection, so that a commit
+never stops the sending. See sending.py for the crash rule.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from delivery import limits, origins, windows
+from delivery.models import Delivery
+from delivery.outbox import Outbox
+from delivery.windows import Lease
+from messaging import channels, smtp, transports
+from messaging.handover import Trouble
+
+T = TypeVar("T")
+# People authorised and not yet recorded, and how many seconds of sending that may be at most.
+MOST = 1000
+_WINDOW_S = 2.0
+# Seconds after which a lease is renewed although nothing happened, and after which few outcomes are stored anyway.
+_HEARTBEAT_S = 10.0
+_FLUSH_S = 0.5
+
+
+class Drain:
+    """Works until the slice is over, nothing is due, or the delivery may not send any more. `trouble` says if the mail
+    server was the reason."""
+
+    def __init__(
+        self, delivery: Delivery, database: windows.Connection, *, slice_s: float, timeouts: smtp.Timeouts | None
+    ) -> None:
+        assert delivery.valid_until is not None
+        self.trouble: Trouble | None = None
+        self._delivery_id = delivery.pk
+        self._valid_until = delivery.valid_until
+        self._server = transports.server(delivery.transport)
+        program = channels.REGISTRY[delivery.message.channel].compile(
+            delivery.message,
+            delivery_id=delivery.pk,
+            delivery_ref=str(delivery.public_id),
+            campaign=origins.campaign(delivery),
+        )
+        self.outbox = Outbox(program, on_change=self._something_to_do)
+        self._limiter = limits.Limiter(
+            delivery=(delivery.pk, delivery.rate_per_minute),
+            transport=(delivery.transport_id, self._server.rate_per_minute),
+        )
+        self._timeouts = timeouts
+        self._database = database
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._ends_at = time.monotonic() + slice_s
+        self._leases: list[Lease] = []
+        self._current: Lease | None = None
+        self._may_send = True
+        self._is_dry = False
+        self._wake = asyncio.Event()
+        self._least = 2 * self._server.n_connections
+        self._size = 2 * self._least
+        self._measured = (time.monotonic(), 0)
+        self._stored_at = time.monotonic()
+        self._noted_at = 0.0
+
+    async def work(self) -> None:
+        """Everything; leases are back when it returns. On an error they are left to recovery."""
+        pool = smtp.Pool(self._server, self.outbox, out_of_order=self._out_of_order, timeouts=self._timeouts)
+        pool.start()
+        try:
+            while self._goes_on():
+                if await self._step(pool):
+                    continue
+                self._wake.clear()
+                try:
+                    async with asyncio.timeout(_FLUSH_S if not self._limiter.is_limited else 0.1):
+                        await self._wake.wait()
+                except TimeoutError:
+                    pass
+            self.outbox.close()
+            await self._close(pool)
+            for held in self._leases:
+                await self._release(held)
+        finally:
+            self.outbox.close()
+            await pool.close()
+            for held in self._leases:
+                held.journal.abandon()
+            self._thread.shutdown()
+
+    def _goes_on(self) -> bool:
+        if not self._may_send or self.trouble is not None or self.outbox.fuse.is_blown:
+            return False
+        is_idle = self._is_dry and not self._leases
+        return not is_idle and time.monotonic() < self._ends_at
+
+    async def _step(self, pool: smtp.Pool) -> bool:
+        """Do the most useful piece of database work; False when there is none now."""
+        if self._current is not None and self._current.is_exhausted:
+            self._current = None
+        complete = next((held for held in self._leases if held.is_complete), None)
+        if complete is not None:
+            await self._store(complete)
+            return True
+        n_ready = len(self.outbox.ready)
+        if self._current is None and not self._is_dry and n_ready <= self._size // 2:
+            await self._lease()
+            return True
+        if self._current is not None and n_ready <= self._size // 2:
+            n_free = self._size - n_ready - self.outbox.n_flying
+            n_granted = (
+                await self._in_thread(lambda: self._limiter.grant(n_free)) if self._limiter.is_limited else n_free
+            )
+            if n_granted > 0:
+                await self._authorise(self._current, n_granted)
+                pool.wake()
+                return True
+        return await self._store_late()
+
+    async def _lease(self) -> None:
+        held = await self._in_thread(lambda: windows.lease(self._database, self._delivery_id))
+        if held is None:
+            self._is_dry = True
+            return
+        self._leases.append(held)
+        self._current = held
+
+    async def _authorise(self, held: Lease, n: int) -> None:
+        """Open the next window of `held` for `n` people, first for those whose door closed before their turn."""
+        again, held.untried = held.untried[:n], held.untried[n:]
+        opened = await self._advance(held, n_more=n - len(again), again=again)
+        if opened is None:
+            return
+        if not opened.is_open:
+            held.untried = again + held.untried
+            self._may_send = False
+            return
+        self.outbox.let_in(held, opened)
+        self._resize()
+
+    async def _store(self, held: Lease) -> None:
+        """Store what is settled of `held`; a complete lease ends here."""
+        if await self._advance(held, n_more=0, again=[]) is None:
+            return
+        if held.n_settled >= held.n_ids:
+            self._leases.remove(held)
+            held.journal.remove()
+            if held is self._current:
+                self._current = None
+
+    async def _store_late(self) -> bool:
+        """Store outcomes that waited long enough, or renew leases."""
+        waited = time.monotonic() - self._stored_at
+        pending = [held for held in self._leases if held.settled] if waited > _FLUSH_S else []
+        for held in pending or (self._leases if waited > _HEARTBEAT_S else []):
+            await self._store(held)
+            return True
+        return False
+
+    async def _advance(self, held: Lease, *, n_more: int, again: list[int]) -> windows.Opened | None:
+        settled, held.settled = held.settled, []
+        try:
+            opened = await self._in_thread(
+                lambda: windows.advance(
+                    self._database, held, settled, n_more=n_more, again=again, valid_until=self._valid_until
+                )
+            )
+        except windows.LeaseLost:
+            self._lose(held)
+            return None
+        self._stored_at = time.monotonic()
+        self.outbox.stored(len(settled))
+        if settled and self._stored_at - self._noted_at > 1:
+            self._noted_at = self._stored_at
+            await self._in_thread(lambda: windows.note_progress(self._database, self._delivery_id))
+        return opened
+
+    async def _release(self, held: Lease) -> None:
+        settled, held.settled = held.settled, []
+        with contextlib.suppress(windows.LeaseLost):
+            await self._in_thread(
+                lambda: windows.release(self._database, held, settled, held.untried, valid_until=self._valid_until)
+            )
+        self._leases = [other for other in self._leases if other is not held]
+        held.journal.remove()
+
+    def _lose(self, held: Lease) -> None:
+        """Somebody else classified this shard: forget it, send nothing more of it."""
+        held.is_lost = True
+        self._leases.remove(held)
+        if held is self._current:
+            self._current = None
+        held.journal.remove()
+
+    async def _close(self, pool: smtp.Pool) -> None:
+        """Wait for the messages on the way, which may take as long as the final dot's timeout, and keep the leases."""
+        closing = asyncio.ensure_future(pool.close())
+        while not closing.done():
+            await asyncio.wait({closing}, timeout=_HEARTBEAT_S / 2)
+            if not closing.done():
+                for held in tuple(self._leases):
+                    await self._advance(held, n_more=0, again=[])
+
+    def _resize(self) -> None:
+        """A window is worth about _WINDOW_S of what was sent lately, at most doubling each time."""
+        now = time.monotonic()
+        since, n_before = self._measured
+        if now - since < 0.05:
+            return
+        rate = (self.outbox.n_settled - n_before) / (now - since)
+        self._measured = (now, self.outbox.n_settled)
+        self._size = int(min(MOST, max(self._least, min(2 * self._size, rate * _WINDOW_S))))
+        self.outbox.low = max(1, self._size // 2)
+
+    def _out_of_order(self, trouble: Trouble) -> None:
+        self.trouble = trouble
+        self._something_to_do()
+
+    def _something_to_do(self) -> None:
+        self._wake.set()
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)

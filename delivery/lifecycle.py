@@ -1,0 +1,368 @@
+"""The only place that moves `Delivery.state`.
+
+Each move: lock the row, check who asks, move, save what changed, leave an audit row, return the delivery.
+
+| move | from → to | who |
+|---|---|---|
+| prepare | new, prepared, missed → preparing | edit campaigns |
+| abort | preparing → new | edit campaigns |
+| seal, fail | preparing → prepared, failed | worker |
+| confirm | prepared → confirmed | start deliveries |
+| cancel | confirmed → prepared | start deliveries, or the owner |
+| start, miss | confirmed → sending, missed | clock; start_now: start deliveries |
+| pause | sending → paused | start deliveries, or the owner; worker on trouble |
+| resume | paused → sending | start deliveries; clock after a transport pause |
+| stop | sending, paused → stopped | start deliveries |
+| finish | sending → finished | worker |
+| discard | new, prepared, missed → cancelled | edit campaigns |
+
+`by` is None for machines. Nothing here sends, renders or waits; workers notice the new state within seconds.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import formats, timezone
+from django.utils.translation import gettext as _
+from django_fsm import TransitionNotAllowed, transition
+
+from accounts import access, audit, roles
+from accounts.models import User
+from delivery import endings
+from delivery.models import Delivery, DeliveryState, Shard, ShardState
+from lib.errors import DomainError
+
+# A list older than this is refused at confirmation: people unsubscribe, segments change.
+MAX_AGE = dt.timedelta(hours=24)
+S = DeliveryState
+_STATE = Delivery._meta.get_field("state")
+
+
+class WrongState(DomainError):
+    """The delivery is not in a state from which this is possible; somebody else moved it, or the page is old."""
+
+    code = "wrong_state"
+
+
+class Stale(DomainError):
+    """What the person saw is not what would be sent any more."""
+
+    code = "stale"
+
+
+class AlreadyConfirmed(DomainError):
+    """Somebody confirmed this send before."""
+
+    code = "already_confirmed"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a preparation found: the numbers (`n_targeted` = excluded + `n_to_send`) and the hash over all of it."""
+
+    n_targeted: int
+    n_to_send: int
+    excluded_by_reason: dict[str, int]
+    samples: list[dict[str, object]]
+    seal: str
+
+
+# The moves. django-fsm checks the source state; bodies are empty because each function below sets its own fields.
+@transition(field=_STATE, source=[S.NEW, S.PREPARED, S.MISSED], target=S.PREPARING)
+def _to_preparing(delivery: Delivery) -> None: ...
+
+
+@transition(field=_STATE, source=S.PREPARING, target=S.NEW)
+def _to_new(delivery: Delivery) -> None: ...
+
+
+@transition(field=_STATE, source=[S.PREPARING, S.CONFIRMED], target=S.PREPARED)
+def _to_prepared(delivery: Delivery) -> None: ...
+
+
+@transition(field=_STATE, source=S.PREPARING, target=S.FAILED)
+def _to_failed(delivery: Delivery) -> None: ...
+
+
+@transition(field=_STATE, source=S.PREPARED, target=S.CONFIRMED)
+def _to_confirmed(delivery: Delivery) -> None: ...
+
+
+@transition(field=_STATE, source=[S.CONFIRMED, S.PAUSED], target=S.SENDING)
+def _to_sending(delivery: Delivery) -> None: ...
+
+
+@transition(field=_STATE, source=S.CONFIRMED, target=S.MISSED)
+def _to_missed(delivery: Delivery) -> None: ...
+
+
+@transition(field=_STATE, source=S.SENDING, target=S.PAUSED)
+def _to_paused(delivery: Delivery) -> None: ...
+
+
+@transition(field=_STATE, source=[S.SENDING, S.PAUSED], target=S.STOPPED)
+def _to_stopped(delivery: Delivery) -> None: ...
+
+
+@transition(field=_STATE, source=S.SENDING, target=S.FINISHED)
+def _to_finished(delivery: Delivery) -> None: ...
+
+
+@transition(field=_STATE, source=[S.NEW, S.PREPARED, S.MISSED], target=S.CANCELLED)
+def _to_cancelled(delivery: Delivery) -> None: ...
+
+
+@transaction.atomic
+def prepare(delivery_id: int, *, by: User | None) -> Delivery:
+    """Ask for a preparation; a worker does it. An earlier one is replaced."""
+    delivery = _lock(delivery_id)
+    _require(by, roles.EDIT)
+    _move(_to_preparing, delivery)
+    delivery.preparing_since = timezone.now()
+    delivery.n_prepared = 0
+    delivery.seal = ""
+    delivery.failure = ""
+    delivery.prepared_by = by
+    return _save(
+        delivery, "delivery.preparing", by, ["preparing_since", "n_prepared", "seal", "failure", "prepared_by"]
+    )
+
+
+@transaction.atomic
+def abort(delivery_id: int, *, by: User | None) -> Delivery:
+    """Stop preparing; the worker notices at its next step. Nothing was sent."""
+    delivery = _lock(delivery_id)
+    _require(by, roles.EDIT)
+    _move(_to_new, delivery)
+    delivery.preparing_since = None
+    delivery.n_prepared = 0
+    return _save(delivery, "delivery.preparation_aborted", by, ["preparing_since", "n_prepared"])
+
+
+@transaction.atomic
+def seal(delivery_id: int, *, result: Prepared, preparing_since: dt.datetime, by: User | None = None) -> Delivery:
+    """Close the preparation that began at `preparing_since`. Raises WrongState when it was aborted or begun anew."""
+    delivery = _lock(delivery_id)
+    if delivery.preparing_since != preparing_since:
+        raise WrongState(_("This preparation was replaced by another one."))
+    _move(_to_prepared, delivery)
+    delivery.n_targeted = result.n_targeted
+    delivery.n_to_send = result.n_to_send
+    delivery.n_excluded = result.n_targeted - result.n_to_send
+    delivery.n_prepared = result.n_targeted
+    delivery.excluded_by_reason = result.excluded_by_reason
+    delivery.samples = result.samples
+    delivery.seal = result.seal
+    delivery.prepared_at = timezone.now()
+    numbers = ["n_targeted", "n_to_send", "n_excluded", "n_prepared", "excluded_by_reason"]
+    fields = [*numbers, "samples", "seal", "prepared_at"]
+    return _save(delivery, "delivery.prepared", by, fields, detail={"n_to_send": result.n_to_send, "seal": result.seal})
+
+
+@transaction.atomic
+def fail(delivery_id: int, *, failure: str, preparing_since: dt.datetime, by: User | None = None) -> Delivery:
+    """Preparation is impossible, and why, in a sentence for people."""
+    delivery = _lock(delivery_id)
+    if delivery.preparing_since != preparing_since:
+        raise WrongState(_("This preparation was replaced by another one."))
+    _move(_to_failed, delivery)
+    delivery.failure = failure
+    delivery.ended_at = timezone.now()
+    return _save(delivery, "delivery.failed", by, ["failure", "ended_at"], detail={"failure": failure})
+
+
+@transaction.atomic
+def confirm(delivery_id: int, *, by: User, seal: str, n_to_send: int) -> Delivery:
+    """Release the prepared list to be sent, exactly as it was shown.
+
+    Raises NotAllowed, AlreadyConfirmed (naming who and when), Stale (another list, or older than 24 h), WrongState.
+    However many ask at once, one succeeds.
+    """
+    delivery = _lock(delivery_id)
+    _require(by, roles.START)
+    if delivery.confirmed_at and delivery.state not in {S.NEW, S.PREPARING, S.PREPARED, S.MISSED}:
+        raise _already_confirmed(delivery)
+    if delivery.state != S.PREPARED:
+        raise _wrong(delivery)
+    if not seal or delivery.seal != seal or delivery.n_to_send != n_to_send:
+        raise Stale(_("The list was prepared again since this page was opened. Look at the new numbers first."))
+    now = timezone.now()
+    assert delivery.prepared_at is not None
+    if now - delivery.prepared_at > MAX_AGE:
+        raise Stale(_("Prepared more than 24 h ago. Prepare again."))
+    if n_to_send <= 0:
+        raise WrongState(_("Nobody to send to."))
+    _move(_to_confirmed, delivery)
+    delivery.confirmed_at = now
+    delivery.confirmed_by = by
+    soonest = now + dt.timedelta(seconds=settings.GRACE_S)
+    delivery.start_at = max(delivery.scheduled_at, soonest) if delivery.scheduled_at else soonest
+    detail = {"n_to_send": n_to_send, "seal": seal, "start_at": delivery.start_at.isoformat()}
+    return _save(delivery, "delivery.confirmed", by, ["confirmed_at", "confirmed_by", "start_at"], detail=detail)
+
+
+@transaction.atomic
+def cancel(delivery_id: int, *, by: User) -> Delivery:
+    """Take a confirmation back before the first message; the list stays prepared."""
+    delivery = _lock(delivery_id)
+    _require(by, roles.START, owner=delivery.owner_id)
+    if delivery.state in {S.SENDING, S.PAUSED, S.FINISHED}:
+        raise WrongState(_("It has started. Stop the rest instead."), code="already_started")
+    if delivery.state != S.CONFIRMED:
+        raise _wrong(delivery)
+    _move(_to_prepared, delivery)
+    delivery.confirmed_at = delivery.confirmed_by = delivery.start_at = None
+    return _save(delivery, "delivery.cancelled", by, ["confirmed_at", "confirmed_by", "start_at"])
+
+
+@transaction.atomic
+def start_now(delivery_id: int, *, by: User) -> Delivery:
+    """Skip the rest of the grace period or of the wait for the schedule."""
+    delivery = _lock(delivery_id)
+    _require(by, roles.START)
+    return _start(delivery, by)
+
+
+@transaction.atomic
+def start(delivery_id: int, *, by: User | None = None) -> Delivery:
+    """Begin sending; the clock calls it when `start_at` has come. The validity period begins here."""
+    delivery = _lock(delivery_id)
+    if by is not None:
+        _require(by, roles.START)
+    if delivery.start_at is not None and delivery.start_at > timezone.now():
+        raise WrongState(_("It isn't due yet."), code="not_due")
+    return _start(delivery, by)
+
+
+def _start(delivery: Delivery, by: User | None) -> Delivery:
+    _move(_to_sending, delivery)
+    now = timezone.now()
+    delivery.started_at = now
+    delivery.valid_until = now + dt.timedelta(seconds=delivery.validity_s)
+    return _save(delivery, "delivery.started", by, ["started_at", "valid_until"])
+
+
+@transaction.atomic
+def miss(delivery_id: int, *, by: User | None = None) -> Delivery:
+    """The start time passed long ago (nothing was running then): a person must look and confirm again."""
+    delivery = _lock(delivery_id)
+    _move(_to_missed, delivery)
+    detail = {"start_at": delivery.start_at.isoformat() if delivery.start_at else ""}
+    delivery.confirmed_at = delivery.confirmed_by = delivery.start_at = None
+    return _save(delivery, "delivery.missed", by, ["confirmed_at", "confirmed_by", "start_at"], detail=detail)
+
+
+@transaction.atomic
+def pause(delivery_id: int, *, by: User | None, cause: str = "person", trouble: str = "") -> Delivery:
+    """No new window opens from now on; what is on the wire ends. `cause`: "person", "transport" or "errors"."""
+    delivery = _lock(delivery_id)
+    if cause == "person" or by is not None:
+        _require(by, roles.START, owner=delivery.owner_id)
+    _move(_to_paused, delivery)
+    now = timezone.now()
+    delivery.pause_cause = cause
+    delivery.paused_at = now
+    delivery.paused_by = by
+    fields = ["pause_cause", "paused_at", "paused_by"]
+    if trouble:
+        delivery.trouble, delivery.trouble_at = trouble, now
+        fields += ["trouble", "trouble_at"]
+    return _save(delivery, "delivery.paused", by, fields, detail={"cause": cause, "trouble": trouble})
+
+
+@transaction.atomic
+def resume(delivery_id: int, *, by: User | None) -> Delivery:
+    """Go on with everybody who has not had it. A machine may only end a pause for a mail server's trouble."""
+    delivery = _lock(delivery_id)
+    if by is not None or delivery.pause_cause != "transport":
+        _require(by, roles.START)
+    _move(_to_sending, delivery)
+    delivery.pause_cause = ""
+    delivery.paused_at = delivery.paused_by = delivery.trouble_at = None
+    delivery.trouble = ""
+    return _save(delivery, "delivery.resumed", by, ["pause_cause", "paused_at", "paused_by", "trouble", "trouble_at"])
+
+
+@transaction.atomic
+def stop(delivery_id: int, *, by: User) -> Delivery:
+    """End it for good: everybody who is in no window gets a `cancelled` row in this transaction."""
+    delivery = _lock(delivery_id)
+    _require(by, roles.START)
+    _move(_to_stopped, delivery)
+    n_cancelled = endings.cancel_rest(delivery)
+    delivery.ended_at = timezone.now()
+    delivery.ended_by = by
+    return _save(delivery, "delivery.stopped", by, ["ended_at", "ended_by"], detail={"n_cancelled": n_cancelled})
+
+
+@transaction.atomic
+def finish(delivery_id: int, *, by: User | None = None) -> Delivery:
+    """Everybody has an outcome. Raises WrongState while anybody waits, is being retried or is in a window."""
+    delivery = _lock(delivery_id)
+    open_states = (ShardState.WAITING, ShardState.LEASED)
+    if Shard.objects.filter(delivery=delivery, state__in=open_states).exists():
+        raise WrongState(_("Not everybody has an outcome yet."), code="not_finished")
+    _move(_to_finished, delivery)
+    delivery.ended_at = timezone.now()
+    return _save(delivery, "delivery.finished", by, ["ended_at"])
+
+
+@transaction.atomic
+def discard(delivery_id: int, *, by: User | None) -> Delivery:
+    """Drop a send that was never confirmed."""
+    delivery = _lock(delivery_id)
+    _require(by, roles.EDIT)
+    _move(_to_cancelled, delivery)
+    delivery.ended_at = timezone.now()
+    delivery.ended_by = by
+    return _save(delivery, "delivery.discarded", by, ["ended_at", "ended_by"])
+
+
+def _lock(delivery_id: int) -> Delivery:
+    return Delivery.objects.select_for_update(no_key=True).get(pk=delivery_id)
+
+
+def _require(by: User | None, permission: str, *, owner: int | None = None) -> None:
+    """Raise NotAllowed unless `by`, read again in this transaction, has `permission` or is the owner."""
+    assert by is not None, "a person must ask for this"
+    user = access.fresh(by)
+    if owner is not None and user.pk == owner and user.is_active:
+        return
+    access.check(user, permission)
+
+
+def _move(move: object, delivery: Delivery) -> None:
+    try:
+        move(delivery)  # type: ignore[operator]
+    except TransitionNotAllowed as error:
+        raise _wrong(delivery) from error
+
+
+def _save(
+    delivery: Delivery,
+    action: str,
+    by: User | None,
+    fields: Iterable[str],
+    *,
+    detail: Mapping[str, object] | None = None,
+) -> Delivery:
+    delivery.save(update_fields=["state", *fields])
+    subject = ("delivery", str(delivery.public_id))
+    audit.record(action, subject=subject, by=by, label="" if by else "worker", detail=dict(detail or {}))
+    return delivery
+
+
+def _wrong(delivery: Delivery) -> WrongState:
+    sentence = _("This send is in state “{state}”, so that isn't possible. Reload the page to see what happened.")
+    return WrongState(sentence.format(state=delivery.get_state_display()))
+
+
+def _already_confirmed(delivery: Delivery) -> AlreadyConfirmed:
+    assert delivery.confirmed_at is not None
+    at = formats.time_format(timezone.localtime(delivery.confirmed_at), "H:i")
+    return AlreadyConfirmed(
+        _("{name} already confirmed this send at {time}.").format(name=delivery.confirmed_by, time=at)
+    )

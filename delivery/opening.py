@@ -1,0 +1,65 @@
+"""Open a delivery: pin the message, copy what the send needs, so that later edits of anything change nothing in it."""
+
+import datetime as dt
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import audit
+from accounts.models import User
+from delivery import partitions
+from delivery.models import Delivery
+from messaging import transports
+from messaging.models import Message
+
+
+def open_delivery(
+    *,
+    message: Message,
+    audience: dict[str, object],
+    label: str,
+    origin: tuple[str, str],
+    validity_s: int,
+    re_eligible_after_s: int | None,
+    rate_per_minute: int | None,
+    scheduled_at: dt.datetime | None,
+    scheduled_zone: str,
+    owner: User | None,
+    by: User | None,
+    n_estimated: int | None = None,
+) -> Delivery:
+    """A new delivery in state `new`, through the default transport. Nothing is chosen and nothing is sent yet.
+
+    `origin` is (kind, id) as text, such as ("campaign", "<uuid>"); earlier deliveries of the same origin count for
+    re-eligibility. `re_eligible_after_s`: None = never again, 0 = every time.
+    """
+    month = partitions.month_of(timezone.now())
+    with transaction.atomic():
+        partitions.ensure(month)
+        transport = transports.default()
+        delivery = Delivery.objects.create(
+            origin_kind=origin[0],
+            origin_id=origin[1],
+            label=label[:255],
+            owner=owner,
+            message=message,
+            transport=transport,
+            feedback=transport.feedback,
+            audience=audience,
+            re_eligible_after_s=re_eligible_after_s,
+            validity_s=validity_s,
+            rate_per_minute=rate_per_minute,
+            scheduled_at=scheduled_at,
+            scheduled_zone=scheduled_zone,
+            opened_month=month,
+            opened_by=by,
+            n_estimated=n_estimated,
+        )
+        audit.record(
+            "delivery.opened",
+            subject=("delivery", str(delivery.public_id)),
+            by=by,
+            label="" if by else "clock",
+            detail={"label": delivery.label},
+        )
+    return delivery

@@ -1,0 +1,63 @@
+"""Why somebody was left out or got nothing: codes for programs, sentences for people, in their fixed order.
+
+EXCLUSIONS are found by preparation: one per person, the first that applies, in this order. The duplicate comes last, so
+that the one of two profiles that is kept is always one who may get the message.
+NOT_SENT are found later, when a person's window comes or when a send ends.
+"""
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+NO_ADDRESS = "no_address"
+INVALID_ADDRESS = "invalid_address"
+UNSUBSCRIBED = "unsubscribed"
+QUARANTINED = "quarantined"
+EXCLUDED_SEGMENT = "excluded_segment"
+NOT_ELIGIBLE_AGAIN = "not_eligible_again"
+CONTROL_GROUP = "control_group"
+AUDIENCE_LIMIT = "audience_limit"
+DUPLICATE_ADDRESS = "duplicate_address"
+
+EXCLUSIONS: dict[str, str | Promise] = {
+    NO_ADDRESS: _("No email address"),
+    INVALID_ADDRESS: _("Invalid email address"),
+    UNSUBSCRIBED: _("Unsubscribed"),
+    QUARANTINED: _("In quarantine"),
+    EXCLUDED_SEGMENT: _("In an excluded segment"),
+    NOT_ELIGIBLE_AGAIN: _("Had it before and isn't eligible again"),
+    CONTROL_GROUP: _("In the control group"),
+    AUDIENCE_LIMIT: _("Above the audience limit"),
+    DUPLICATE_ADDRESS: _("Same address as another profile"),
+}
+
+GONE = "gone"
+EXPIRED = "expired"
+STOPPED = "stopped"
+ABORTED = "aborted"
+RENDER_ERROR = "render_error"
+TOO_LARGE = "too_large"
+WORKER_LOST = "worker_lost"
+
+NOT_SENT: dict[str, str | Promise] = {
+    NO_ADDRESS: _("The email address was removed after preparation."),
+    INVALID_ADDRESS: _("The email address was changed to an invalid one after preparation."),
+    UNSUBSCRIBED: _("Unsubscribed after preparation."),
+    QUARANTINED: _("Put in quarantine after preparation."),
+    GONE: _("The profile was deleted after preparation."),
+    EXPIRED: _("The validity period ended first."),
+    STOPPED: _("The send was stopped first."),
+    ABORTED: _("The message aborted itself for this person."),
+    RENDER_ERROR: _("The message couldn't be written for this person."),
+    TOO_LARGE: _("The message was too large for this person."),
+    WORKER_LOST: _("The connection or the worker ended before the mail server answered. It may have been sent."),
+}
+
+
+def exclusion_sentence(code: str) -> str:
+    """The words for an exclusion reason; the code itself when it is none of ours."""
+    return str(EXCLUSIONS.get(code, code))
+
+
+def not_sent_sentence(code: str) -> str:
+    """The words for a not-sent reason; the code itself when it is none of ours."""
+    return str(NOT_SENT.get(code, code))

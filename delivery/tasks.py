@@ -1,0 +1,37 @@
+"""Wake-up hints. Each carries ids only, may run twice or never: the tick finds what is left to do."""
+
+from celery import shared_task
+
+from delivery import clock, preparation, rollups, sending
+
+# Seconds after which a hint that nobody took is worthless: the tick has sent newer ones.
+_STALE_S = 10
+
+
+@shared_task
+def prepare(delivery_id: int) -> None:
+    preparation.run(delivery_id)
+
+
+@shared_task
+def drain(delivery_id: int) -> None:
+    sending.drain(delivery_id)
+
+
+@shared_task
+def tick() -> None:
+    hints = clock.tick()
+    for delivery_id in hints.prepare:
+        prepare.apply_async((delivery_id,), expires=_STALE_S)
+    for delivery_id in hints.drain:
+        drain.apply_async((delivery_id,), expires=_STALE_S)
+
+
+@shared_task
+def compute_stats(delivery_id: int) -> None:
+    rollups.rebuild(delivery_id)
+
+
+@shared_task
+def refresh_stats() -> None:
+    rollups.refresh()

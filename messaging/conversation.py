@@ -1,0 +1,265 @@
+"""One SMTP connection: a conversation whose stage is known at every moment, so that any fault has one honest outcome.
+
+Stages of a message and what a fault there (loss, timeout, garbage) means for the person it is for:
+
+| stage | written so far | outcome |
+|---|---|---|
+| MAIL | the envelope | not_tried: the connection is to blame, the person was not even named |
+| RCPT, DATA | the envelope | deferred |
+| BODY | the message without its final dot (only when it is larger than the socket takes at once) | deferred |
+| DOT | everything | unknown: the server may have it |
+
+A reply decides otherwise: 4xx deferred, 5xx refused, 2xx to the dot accepted, anything else as a fault. 421 ends the
+connection. With PIPELINING the envelope of the next message travels with the data of this one (RFC 2920); nothing else
+is assumed about a server than what its EHLO says. Setting up is a coroutine, sending is callbacks: about ten
+microseconds a message.
+"""
+
+import time
+from collections.abc import Callable
+
+from messaging.handover import Envelope, Handover, Result, Source, Stage, Timeouts, Trouble, failure, fault, text_of
+from messaging.talk import STAGED_BYTES, Talk
+
+
+class Connection(Talk):
+    """After `set_up` and the first `pull`, takes messages from `source` until it is ended or breaks."""
+
+    def __init__(self, source: Source, timeouts: Timeouts, log: Callable[[str], None] | None) -> None:
+        super().__init__(timeouts, log)
+        self.source = source
+        self.n_settled = 0
+        # Which slot of a pool it fills.
+        self.slot = 0
+        self._is_paused = False
+        self._is_ending = False
+        # Answers still to come that mean nothing: to the empty message after a refused recipient.
+        self._n_ignored = 0
+        self._current: Envelope | None = None
+        self._next: Envelope | None = None
+        self._failure: Handover | None = None
+
+    # --- the hot path
+    @property
+    def _pipelines(self) -> bool:
+        return "PIPELINING" in self.extensions
+
+    def pull(self) -> None:
+        """Start the next message if idle and there is one."""
+        if self.stage is not Stage.IDLE:
+            return
+        envelope = None if self._is_ending else self._take()
+        if envelope is None:
+            self.deadline = 0.0
+            if self._is_ending:
+                self._close(None)
+            return
+        self._current = envelope
+        self._begin(b"")
+
+    def end(self) -> None:
+        """Close after the messages that are on the way."""
+        self._is_ending = True
+        if self.stage is Stage.IDLE:
+            self.pull()
+
+    def _begin(self, before: bytes) -> None:
+        """Write the envelope of the current message after `before`."""
+        assert self._transport is not None and self._current is not None
+        self.stage = Stage.MAIL
+        self._failure = None
+        self.deadline = time.monotonic() + self.timeouts.command
+        self._transport.write(before + self._envelope(self._current))
+
+    def _envelope(self, envelope: Envelope) -> bytes:
+        mail = b"MAIL FROM:<%b>%b\r\n" % (envelope.mail_from, self._parameters(envelope))
+        if not self._pipelines:
+            return mail
+        return mail + b"RCPT TO:<%b>\r\nDATA\r\n" % envelope.rcpt_to
+
+    def _parameters(self, envelope: Envelope) -> bytes:
+        parameters = b""
+        if "SIZE" in self.extensions:
+            parameters += b" SIZE=%d" % len(envelope.data)
+        if not (envelope.rcpt_to.isascii() and envelope.mail_from.isascii()):
+            parameters += b" BODY=8BITMIME SMTPUTF8" if "8BITMIME" in self.extensions else b" SMTPUTF8"
+        elif "8BITMIME" in self.extensions and not envelope.data.isascii():
+            parameters += b" BODY=8BITMIME"
+        return parameters
+
+    def _take(self) -> Envelope | None:
+        """The next message that this server could take at all; others are settled at once."""
+        while True:
+            envelope = self.source.take()
+            if envelope is None:
+                return None
+            problem = self._unfit(envelope)
+            if problem is None:
+                return envelope
+            self.source.settle(envelope, problem)
+
+    def _unfit(self, envelope: Envelope) -> Handover | None:
+        addresses = envelope.mail_from + envelope.rcpt_to
+        if any(sign in addresses for sign in (b"\r", b"\n", b"\0", b"<", b">")):
+            return Handover(
+                Result.REFUSED, "invalid_address", "The address contains characters that no mail server accepts."
+            )
+        if not addresses.isascii() and "SMTPUTF8" not in self.extensions:
+            return Handover(
+                Result.REFUSED, "invalid_address", "The mail server doesn't support addresses like this one (SMTPUTF8)."
+            )
+        limit = self.extensions.get("SIZE", "")
+        if limit.isdigit() and 0 < int(limit) < len(envelope.data):
+            return Handover(
+                Result.REFUSED, "too_large", f"The message has {len(envelope.data)} bytes, the server takes {limit}."
+            )
+        return None
+
+    def _on_reply(self, line: bytes) -> None:
+        stage = self.stage
+        if stage is Stage.DOT:
+            self._on_dot(line)
+        elif line.startswith(b"421") or stage in (Stage.IDLE, Stage.BODY):
+            self._on_unasked(line)
+        elif stage is Stage.MAIL:
+            self._on_step(line, Stage.RCPT, b"RCPT TO:<%b>\r\n")
+        elif stage is Stage.RCPT:
+            self._on_step(line, Stage.DATA, b"DATA\r\n")
+        elif stage is Stage.DATA:
+            self._on_data(line)
+        else:
+            self._on_reset(line)
+
+    def _on_step(self, line: bytes, after: Stage, command: bytes) -> None:
+        """An answer to MAIL or RCPT."""
+        if line[0] != 50 and self._failure is None:
+            self._failure = failure(line, self.stage)
+        if self._pipelines:
+            self.stage = after
+            return
+        assert self._transport is not None and self._current is not None
+        if self._failure is not None:
+            self._fail_current()
+            return
+        self.stage = after
+        self.deadline = time.monotonic() + self.timeouts.command
+        self._transport.write(command % self._current.rcpt_to if after is Stage.RCPT else command)
+
+    def _on_data(self, line: bytes) -> None:
+        if line.startswith(b"354"):
+            if self._failure is None:
+                self._write_message()
+                return
+            # Pipelined DATA without a valid recipient: an empty message ends it and goes nowhere (RFC 2920 §3.1).
+            assert self._transport is not None
+            self._settle(self._failure)
+            self.stage = Stage.RSET
+            self._transport.write(b".\r\nRSET\r\n")
+            self._n_ignored = 1
+            return
+        if self._failure is None:
+            self._failure = failure(line, Stage.DATA)
+        self._fail_current()
+
+    def _fail_current(self) -> None:
+        """Settle the current message by `_failure` and make the server forget its envelope."""
+        assert self._transport is not None and self._failure is not None
+        self._settle(self._failure)
+        self.stage = Stage.RSET
+        self._n_ignored = 0
+        self.deadline = time.monotonic() + self.timeouts.command
+        self._transport.write(b"RSET\r\n")
+
+    def _on_reset(self, line: bytes) -> None:
+        if self._n_ignored:
+            self._n_ignored -= 1
+            return
+        if line[0] != 50:
+            self._break("The mail server refused RSET.")
+            return
+        self.stage = Stage.IDLE
+        self.pull()
+
+    def _write_message(self) -> None:
+        assert self._transport is not None and self._current is not None
+        data = self._current.data
+        if len(data) > STAGED_BYTES:
+            self.stage = Stage.BODY
+            self.deadline = time.monotonic() + self.timeouts.body
+            self._transport.write(data[:-3])
+            if not self._is_paused:
+                self._write_dot(b".\r\n")
+            return
+        self._write_dot(data)
+
+    def _write_dot(self, data: bytes) -> None:
+        assert self._transport is not None and self._current is not None
+        self.source.on_wire(self._current)
+        self.stage = Stage.DOT
+        self.deadline = time.monotonic() + self.timeouts.dot
+        if self._pipelines and not self._is_ending:
+            self._next = self._take()
+        if self._next is not None:
+            data += self._envelope(self._next)
+        self._transport.write(data)
+
+    def _on_dot(self, line: bytes) -> None:
+        first = line[0]
+        if first == 50:
+            handover = Handover(Result.ACCEPTED, "", text_of(line))
+        elif first in b"45":
+            handover = failure(line, Stage.DOT)
+        else:
+            handover = Handover(Result.UNKNOWN, "", f"Unclear answer: {text_of(line)}")
+        self._settle(handover)
+        if line.startswith(b"421"):
+            self._on_unasked(line)
+            return
+        self._current, self._next = self._next, None
+        if self._current is None:
+            self.stage = Stage.IDLE
+            self.pull()
+            return
+        self.stage = Stage.MAIL
+        self._failure = None
+        self.deadline = time.monotonic() + self.timeouts.command
+
+    def _settle(self, handover: Handover) -> None:
+        current, self._current = self._current, None
+        assert current is not None
+        self.n_settled += 1
+        self.source.settle(current, handover)
+
+    # --- faults
+    def _on_unasked(self, line: bytes) -> None:
+        """421 at any stage, or an answer to nothing: the server hangs up."""
+        text = text_of(line)
+        if self.stage in (Stage.RCPT, Stage.DATA, Stage.BODY) and self._current is not None and line[:1] in b"45":
+            self._settle(self._failure or failure(line, self.stage))
+        self._break(f"The mail server closed the conversation: {text}", text)
+
+    def _break(self, message: str, reply: str = "") -> None:
+        """Give every message on the way its outcome by stage, then close."""
+        current, following = self._current, self._next
+        self._current = self._next = None
+        stage = self.stage
+        if following is not None:
+            self.source.settle(following, Handover(Result.NOT_TRIED, "", message))
+        if current is not None:
+            self.source.settle(current, fault(stage, self._failure, message))
+        self._close(Trouble("lost", message, reply))
+
+    def check(self, now: float) -> None:
+        """Break if the server has been silent for too long. Called about once a second."""
+        if 0.0 < self.deadline < now:
+            self.deadline = 0.0
+            self._break("The mail server did not answer in time.")
+
+    # --- flow control
+    def pause_writing(self) -> None:
+        self._is_paused = True
+
+    def resume_writing(self) -> None:
+        self._is_paused = False
+        if self.stage is Stage.BODY:
+            self._write_dot(b".\r\n")
