@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from django.conf import settings
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
-from django.utils.functional import SimpleLazyObject
+from django.utils.functional import Promise, SimpleLazyObject
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
@@ -22,7 +22,7 @@ from messaging import transports
 class NavItem:
     """One entry of the navigation; hidden while its page does not exist or the person may not open it."""
 
-    label: str
+    label: str | Promise
     url_name: str
     icon: str
     # Second key of the shortcut "g then …"; "" for none.

@@ -53,17 +53,17 @@ def _part(value: Any, name: str) -> str:
 
 
 @register.simple_tag
-def number(value: float | None, decimals: int | None = None) -> str:
+def number(value: float | str | None, decimals: int | None = None) -> str:
     """9,892 in English, 9 892 in French; "" for None."""
     if value is None or value == "":
         return ""
     if decimals is not None:
-        value = round(value, decimals)  # number_format cuts decimals off
+        value = round(float(value), decimals)  # number_format cuts decimals off
     return formats.number_format(value, decimal_pos=decimals, use_l10n=True, force_grouping=True)
 
 
 @register.simple_tag
-def percent(value: float | None, decimals: int = 1) -> str:
+def percent(value: float | str | None, decimals: int = 1) -> str:
     """A share of 1 as 18.4% (18,4 % in French, with a non-breaking space); "" for None."""
     if value is None or value == "":
         return ""
@@ -103,9 +103,9 @@ def control(field: BoundField, **attributes: str) -> SafeString:
         f"{field.id_for_label}-{part}" for part, has in (("hint", field.help_text), ("error", field.errors)) if has
     ]
     given = field.field.widget.attrs
-    attrs: dict[str, str] = {name.replace("_", "-"): value for name, value in attributes.items()}
+    attrs: dict[str, str | bool] = {name.replace("_", "-"): value for name, value in attributes.items()}
     if not isinstance(field.field.widget, (CheckboxInput, RadioSelect, CheckboxSelectMultiple)):
-        attrs["class"] = " ".join(filter(None, ("input", given.get("class"), attrs.get("class"))))
+        attrs["class"] = " ".join(filter(None, ("input", given.get("class"), attributes.get("class"))))
     if described:
         attrs["aria-describedby"] = " ".join(described)
     if field.errors:

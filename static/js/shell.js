@@ -39,11 +39,26 @@ document.addEventListener("htmx:afterRequest", (event) => {
 });
 
 /* The same for plain forms; a second press of the same button sends nothing. */
+const SENT_MS = 10000;
 document.addEventListener("submit", (event) => {
-  if (event.defaultPrevented || event.target.closest("[hx-post], [hx-get]")) return;
-  if (event.target.dataset.sent) return event.preventDefault();
-  event.target.dataset.sent = "1";
-  setTimeout(() => event.submitter?.setAttribute("aria-busy", "true"), 600);
+  const { target: form, submitter } = event;
+  if (event.defaultPrevented || form.closest("[hx-post], [hx-get]")) return;
+  if (form.dataset.sent) {
+    event.preventDefault();
+    return;
+  }
+  /* Only after all listeners have run is it known whether the form really leaves. */
+  setTimeout(() => {
+    if (event.defaultPrevented) return;
+    form.dataset.sent = "1";
+    const timer = setTimeout(() => submitter?.setAttribute("aria-busy", "true"), 600);
+    /* A download leaves the page where it is. */
+    setTimeout(() => {
+      clearTimeout(timer);
+      delete form.dataset.sent;
+      submitter?.removeAttribute("aria-busy");
+    }, SENT_MS);
+  }, 0);
 });
 addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
