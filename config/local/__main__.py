@@ -70,7 +70,7 @@ def _supervise(here: installation.Installation) -> int:
     try:
         _bring_up_servers(run_all, here)
         run_all.run_step("migrate", plan.manage("migrate", "--verbosity", "0"), here.environment)
-        run_all.run_step("roles", plan.manage("setup_roles"), here.environment)
+        run_all.run_step("roles", plan.manage("setup_roles", "--verbosity", "0"), here.environment)
         if here.environment.get("CHAPPE_ENV") != "production" and not _people(here):
             supervisor.say("chappe", "first start: making a small demo")
             run_all.run_step("demo", plan.manage("demo", "--small"), here.environment)
