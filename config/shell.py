@@ -117,6 +117,7 @@ def _theme(user: User | None) -> str:
 
 def _urls(user: User | None) -> dict[str, str]:
     """Addresses that base.html links to; "" hides the link."""
+    can_view = user is not None and user.has_perm(roles.VIEW)
     return {
         "home": _reverse("campaigns:home") or "/",
         "sign_out": _reverse("accounts:sign-out"),
@@ -124,10 +125,10 @@ def _urls(user: User | None) -> dict[str, str]:
         "theme": _reverse("accounts:theme") if user else "",
         "language": _reverse("accounts:language") if user else "",
         "admin": _reverse("admin:index") if user and user.is_staff else "",
-        "pill": _reverse("delivery:pill") if user else "",
+        "pill": _reverse("delivery:pill") if can_view else "",
         "new_campaign": _reverse("campaigns:new") if user and user.has_perm(roles.EDIT) else "",
-        "campaigns": _reverse("campaigns:list"),
-        "profiles": _reverse("audiences:profiles"),
+        "campaigns": _reverse("campaigns:list") if can_view else "",
+        "profiles": _reverse("audiences:profiles") if can_view else "",
     }
 
 

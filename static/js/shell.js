@@ -22,6 +22,19 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   event.detail.target = alertRegion();
 });
 
+/* When a swap takes away what had the focus, the heading of the new content gets it. */
+let isFocusLost = false;
+document.addEventListener("htmx:beforeSwap", (event) => {
+  isFocusLost = event.detail.shouldSwap && event.detail.target.contains(document.activeElement);
+});
+document.addEventListener("htmx:afterSettle", (event) => {
+  if (!isFocusLost || document.activeElement !== document.body) return;
+  isFocusLost = false;
+  const heading = event.detail.elt.querySelector("h1, h2, h3") ?? document.getElementById("main");
+  heading.tabIndex = -1;
+  heading.focus({ preventScroll: true });
+});
+
 /* A new request makes the old refusal moot. */
 document.addEventListener("htmx:beforeRequest", () => document.getElementById("shout")?.replaceChildren());
 

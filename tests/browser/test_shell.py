@@ -187,6 +187,19 @@ def test_code_editor_runs_under_the_strict_policy(desk: Page) -> None:
     assert desk.evaluate("getComputedStyle(editor.view.scrollDOM).fontFamily").startswith("ui-monospace")
 
 
+def test_focus_goes_to_the_heading_when_a_swap_took_it_away(desk: Page) -> None:
+    desk.route("**/swap-sample/", lambda route: route.fulfill(body="<h2>After</h2><p>New.</p>"))
+    desk.evaluate(
+        """() => {
+            const html = '<div id="box"><button>Before</button></div>';
+            document.getElementById("main").insertAdjacentHTML("afterbegin", html);
+            document.querySelector("#box button").focus();
+            htmx.ajax("GET", "/swap-sample/", { target: "#box", source: "#box" });
+        }"""
+    )
+    expect(desk.get_by_role("heading", name="After")).to_be_focused()
+
+
 # Adds a region as htmx would, with the focus on its button.
 ADD_REGION = """html => {
     document.getElementById("main").insertAdjacentHTML("afterbegin", html);
