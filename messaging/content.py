@@ -58,6 +58,7 @@ def freeze(spec: ContentSpec) -> Message:
 
     Raises TemplateProblem or ContentInvalid for content that can't be compiled or addressed.
     """
+    check_addresses(spec)
     message = draft_message(spec)
     existing = Message.objects.filter(sha256=message.sha256).first()
     if existing:
@@ -71,15 +72,18 @@ def freeze(spec: ContentSpec) -> Message:
 
 
 def draft_message(spec: ContentSpec) -> Message:
-    """The message `freeze` would store, unsaved, for tests and previews. Raises as `freeze` does."""
+    """The message `freeze` would store, unsaved and with its addresses unchecked, for tests and previews.
+
+    Raises TemplateProblem.
+    """
     compiled = compilation.compile_spec(spec)
     for source, html in ((compiled.html, True), (compiled.text, False), (spec.subject, False)):
         personalization.parse(source, html=html)
     fields = {
         "channel": "email",
         "sender_name": headers.clean(spec.sender_name),
-        "sender_address": _checked_address(spec.sender_address),
-        "reply_to": _checked_address(spec.reply_to) if spec.reply_to else "",
+        "sender_address": spec.sender_address.strip(),
+        "reply_to": spec.reply_to.strip(),
         "subject": headers.clean(spec.subject),
         "preheader": " ".join(spec.preheader.split()),
         "body_kind": spec.body_kind,
@@ -94,12 +98,14 @@ def draft_message(spec: ContentSpec) -> Message:
     return Message(sha256=sha256, **fields)
 
 
-def _checked_address(address: str) -> str:
-    try:
-        headers.ascii_address(address.strip())
-    except personalization.RenderProblem as problem:
-        raise ContentInvalid(problem.message, fields={"sender": problem.message}) from problem
-    return address.strip()
+def check_addresses(spec: ContentSpec) -> None:
+    """Raise ContentInvalid unless mail can be sent from the sender and answered at the reply-to address."""
+    for address in filter(None, (spec.sender_address.strip() or "-", spec.reply_to.strip())):
+        try:
+            headers.ascii_address(address)
+        except personalization.RenderProblem as problem:
+            sentence = problem.message if spec.sender_address.strip() else _("There is no sender. Choose one.")
+            raise ContentInvalid(sentence, fields={"sender": sentence}) from problem
 
 
 def check(spec: ContentSpec) -> list[ContentProblem]:

@@ -38,9 +38,12 @@ class Trouble(NamedTuple):
 class Envelope(Protocol):
     """One message ready to go: `data` is complete, dot-stuffed and ends with a line that is one dot."""
 
-    mail_from: bytes
-    rcpt_to: bytes
-    data: bytes
+    @property
+    def mail_from(self) -> bytes: ...
+    @property
+    def rcpt_to(self) -> bytes: ...
+    @property
+    def data(self) -> bytes: ...
 
 
 class Source(Protocol):

@@ -37,7 +37,7 @@ def render(
 ) -> Rendered:
     """The message with its links as written. `urls`: unsubscribe_url and mirror_url, "#" unless given.
 
-    Raises TemplateProblem (with the line of the source), ContentInvalid, RenderProblem and Aborted.
+    Raises TemplateProblem (with the line of the source), RenderProblem and Aborted.
     """
     if isinstance(source, content.ContentSpec) and source.body_kind == "html":
         # Parsed as typed first, so that a problem has the author's line and not that of the compiled HTML.
@@ -51,7 +51,7 @@ def render(
         preheader=personalization.parse(message.preheader, html=False).render(values),
         html=personalization.parse(message.html, html=True).render(values),
         text=personalization.parse(message.text, html=False).render(values),
-        sender=f"{message.sender_name} <{message.sender_address}>",
+        sender=f"{message.sender_name} <{message.sender_address}>" if message.sender_address else "",
     )
 
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from django.db import transaction
+from django.db import models, transaction
 from django.utils.translation import gettext as _
 
 from accounts import access, audit, roles
@@ -43,9 +43,10 @@ def find(public_id: UUID | str) -> Sender | None:
         return None
 
 
-def n_messages(sender: Sender) -> int:
-    """How many published messages carry this address."""
-    return Message.objects.filter(sender_address=sender.address).count()
+def usage() -> dict[str, int]:
+    """How many published messages carry each address."""
+    counted = Message.objects.values_list("sender_address").annotate(n=models.Count("id"))
+    return dict(counted)
 
 
 @transaction.atomic

@@ -25,7 +25,7 @@ from messaging.models import Feedback, Security, Transport
 _SECURITY_OF_SCHEME = {"smtp": Security.NONE, "smtp+starttls": Security.STARTTLS, "smtps": Security.TLS}
 _DEFAULT_PORTS = {Security.NONE: 25, Security.STARTTLS: 587, Security.TLS: 465}
 # Seconds; a person waits in front of the page.
-_TEST_TIMEOUTS = smtp.Timeouts(connect=8, greeting=8, command=8, body=8, dot=8)
+TEST_TIMEOUTS = smtp.Timeouts(connect=8, greeting=8, command=8, body=8, dot=8)
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -50,7 +50,7 @@ class Server:
 
 
 @dataclass(frozen=True)
-class TransportForm:
+class ServerSettings:
     """What a person entered. `password` None keeps the stored one."""
 
     name: str
@@ -111,24 +111,23 @@ def is_catcher(transport: Transport) -> bool:
 
 
 @transaction.atomic
-def save(transport_id: int, form: TransportForm, *, by: User) -> Transport:
+def save(transport_id: int, entered: ServerSettings, *, by: User) -> Transport:
     """Use this server from now on; running sends follow soon. Raises NotAllowed, TransportInvalid."""
     access.check(access.fresh(by), roles.MANAGE_TRANSPORTS)
-    validate(form)
     transport = Transport.objects.select_for_update(no_key=True).get(pk=transport_id)
+    password = candidate(transport, entered).password
+    had_password = bool(transport.secret)
     names = ["name", "host", "port", "security", "username", "n_connections", "rate_per_minute", "feedback"]
-    before = {name: getattr(transport, name) for name in names}
+    changed = {name: getattr(entered, name) for name in names if getattr(transport, name) != getattr(entered, name)}
     for name in names:
-        setattr(transport, name, getattr(form, name))
+        setattr(transport, name, getattr(entered, name))
     transport.uses_environment = False
-    if form.password is not None:
-        transport.secret = _encrypt(form.password) if form.password else None
-        transport.secret_set_at = datetime.now(UTC) if form.password else None
-        names += ["secret", "secret_set_at"]
-    transport.save(update_fields=[*names, "uses_environment", "updated_at"])
-    changed = {name: getattr(form, name) for name in before if before[name] != getattr(form, name)}
-    detail = {**changed, "password": "replaced"} if form.password is not None else changed
-    audit.record("transport.saved", subject=("transport", str(transport.public_id)), by=by, detail=detail)
+    if entered.password is not None or bool(password) != had_password:
+        transport.secret = _encrypt(password) if password else None
+        transport.secret_set_at = datetime.now(UTC) if password else None
+        changed["password"] = "replaced" if password else "removed"
+    transport.save(update_fields=[*names, "uses_environment", "secret", "secret_set_at", "updated_at"])
+    audit.record("transport.saved", subject=("transport", str(transport.public_id)), by=by, detail=changed)
     return transport
 
 
@@ -145,42 +144,52 @@ def use_environment(transport_id: int, *, by: User) -> Transport:
     return transport
 
 
-def candidate(transport: Transport, form: TransportForm) -> Server:
-    """The server of a form that is not saved yet, with the stored password where it was not typed again.
+def candidate(transport: Transport, entered: ServerSettings) -> Server:
+    """The server of settings that are not saved yet, with the stored password where it was not typed again.
 
-    A stored password is only ever sent to the host it was stored for; for another host it has to be typed again.
+    A stored password is only ever sent to the server it was stored for; for another one it has to be typed again.
     Raises TransportInvalid.
     """
-    validate(form)
-    current = server(transport)
-    password = form.password
-    if password is None:
-        is_same = (form.host, form.port, form.username) == (current.host, current.port, current.username)
-        if current.password and not is_same:
-            sentence = _("Enter the password again: it is only sent to the server it was stored for.")
-            raise TransportInvalid(sentence, fields={"password": sentence})
-        password = current.password
+    validate(entered)
+    password = _kept_password(transport, entered) if entered.password is None else entered.password
     return Server(
-        form.host, form.port, form.security, form.username, password, form.n_connections, form.rate_per_minute
+        host=entered.host,
+        port=entered.port,
+        security=entered.security,
+        username=entered.username,
+        password=password,
+        n_connections=entered.n_connections,
+        rate_per_minute=entered.rate_per_minute,
     )
 
 
-def validate(form: TransportForm) -> None:
+def _kept_password(transport: Transport, entered: ServerSettings) -> str:
+    current = server(transport)
+    is_same = (entered.host, entered.port, entered.username) == (current.host, current.port, current.username)
+    if current.password and not is_same:
+        sentence = _("Enter the password again: it is only sent to the server it was stored for.")
+        raise TransportInvalid(sentence, fields={"password": sentence})
+    return current.password
+
+
+def validate(entered: ServerSettings) -> None:
     """Raise TransportInvalid with a sentence for each field that is wrong."""
     problems: dict[str, str] = {}
-    if not form.host or (any(c.isspace() or c in "/@:" for c in form.host.strip("[]")) and not _is_ipv6(form.host)):
+    if not entered.host or (
+        any(c.isspace() or c in "/@:" for c in entered.host.strip("[]")) and not _is_ipv6(entered.host)
+    ):
         problems["host"] = _("Enter the name of the mail server, such as smtp.example.com.")
-    if not 1 <= form.port <= 65535:
+    if not 1 <= entered.port <= 65535:
         problems["port"] = _("Enter a port from 1 to 65535.")
-    if form.security not in Security.values:
+    if entered.security not in Security.values:
         problems["security"] = _("Choose how the connection is secured.")
-    if not 1 <= form.n_connections <= 50:
+    if not 1 <= entered.n_connections <= 50:
         problems["n_connections"] = _("Enter a number of connections from 1 to 50.")
-    if form.rate_per_minute is not None and not 1 <= form.rate_per_minute <= 10_000_000:
+    if entered.rate_per_minute is not None and not 1 <= entered.rate_per_minute <= 10_000_000:
         problems["rate_per_minute"] = _("Enter a number of messages per minute, or leave it empty for no limit.")
-    if form.feedback not in Feedback.values:
+    if entered.feedback not in Feedback.values:
         problems["feedback"] = _("Choose what the mail server tells us.")
-    if (form.username or form.password) and form.security == Security.NONE and form.host not in _LOOPBACK:
+    if (entered.username or entered.password) and entered.security == Security.NONE and entered.host not in _LOOPBACK:
         problems["security"] = _("Choose STARTTLS or TLS: without it the password would cross the network in clear.")
     if problems:
         raise TransportInvalid(_("The mail server can't be saved."), fields=problems)
@@ -221,7 +230,7 @@ class Transcript:
     problem: str
 
 
-def check_connection(candidate_server: Server) -> Transcript:
+def check_connection(tested: Server) -> Transcript:
     """Connect, sign in and leave, waiting seconds rather than minutes; nothing is sent."""
-    probe = smtp.probe(candidate_server, timeouts=_TEST_TIMEOUTS)
+    probe = smtp.probe(tested, timeouts=TEST_TIMEOUTS)
     return Transcript(probe.trouble is None, probe.lines, probe.trouble.message if probe.trouble else "")

@@ -1,0 +1,91 @@
+"""Settings, Senders: the From identities."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from accounts import access, roles
+from accounts.models import User
+from messaging import forms, senders
+from messaging.models import Sender
+
+
+def tabs(current: str) -> list[dict[str, object]]:
+    """The pages of Settings."""
+    pages = (("settings-senders", _("Senders")), ("settings-sending", _("Sending")))
+    return [
+        {"label": label, "url": reverse(f"messaging:{name}"), "is_current": name == current} for name, label in pages
+    ]
+
+
+def _person(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)
+    return request.user
+
+
+@access.requires(roles.MANAGE_TRANSPORTS)
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    used = senders.usage()
+    context = {
+        "tabs": tabs("settings-senders"),
+        "rows": [{"sender": sender, "n_messages": used.get(sender.address, 0)} for sender in senders.active()],
+        "archived": senders.archived(),
+    }
+    return render(request, "messaging/senders.html", context)
+
+
+@access.requires(roles.MANAGE_TRANSPORTS)
+@require_http_methods(["GET", "HEAD", "POST"])
+def add(request: HttpRequest) -> HttpResponse:
+    return _edit(request, None)
+
+
+@access.requires(roles.MANAGE_TRANSPORTS)
+@require_http_methods(["GET", "HEAD", "POST"])
+def edit(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    return _edit(request, get_object_or_404(Sender, public_id=public_id))
+
+
+def _edit(request: HttpRequest, sender: Sender | None) -> HttpResponse:
+    initial = {"name": sender.name, "address": sender.address, "reply_to": sender.reply_to} if sender else {}
+    form = forms.SenderForm(request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        try:
+            senders.save(**form.cleaned_data, by=_person(request), sender_id=sender.pk if sender else None)
+        except senders.SenderInvalid as problem:
+            forms.show(form, problem)
+        else:
+            messages.success(request, _("Sender saved."))
+            return redirect("messaging:settings-senders")
+    status = 422 if form.errors else 200
+    return render(request, "messaging/sender_form.html", {"form": form, "sender": sender}, status=status)
+
+
+@access.requires(roles.MANAGE_TRANSPORTS)
+@require_POST
+def make_default(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    sender = senders.make_default(get_object_or_404(Sender, public_id=public_id).pk, by=_person(request))
+    messages.success(request, _("New campaigns start with {name}.").format(name=sender.name))
+    return redirect("messaging:settings-senders")
+
+
+@access.requires(roles.MANAGE_TRANSPORTS)
+@require_POST
+def archive(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    sender = senders.archive(get_object_or_404(Sender, public_id=public_id).pk, by=_person(request))
+    messages.success(request, _("{name} archived.").format(name=sender.name))
+    return redirect("messaging:settings-senders")
+
+
+@access.requires(roles.MANAGE_TRANSPORTS)
+@require_POST
+def restore(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    sender = senders.restore(get_object_or_404(Sender, public_id=public_id).pk, by=_person(request))
+    messages.success(request, _("{name} restored.").format(name=sender.name))
+    return redirect("messaging:settings-senders")
