@@ -9,8 +9,9 @@ import datetime as dt
 from typing import NamedTuple
 
 from django.db.models import Case, Exists, OuterRef, QuerySet, Subquery, TextField, Value, When
-from django.db.models.fields.json import KT
-from django.db.models.functions import Coalesce, Concat
+from django.db.models.expressions import Combinable
+from django.db.models.fields.json import KeyTextTransform, KeyTransform
+from django.db.models.functions import Cast, Coalesce, Concat
 from django.utils import timezone
 
 from campaigns import badges
@@ -31,31 +32,49 @@ class Derived(NamedTuple):
 
 def with_facts(campaigns: QuerySet[Campaign]) -> QuerySet[Campaign]:
     """`campaigns` with `facts` (what the badge depends on, as text), `current_delivery` and `has_draft`."""
-    fresh = Case(When(version_id=OuterRef("live_version_id"), then=Value("fresh")), default=Value("stale"))
-    recent = Case(When(delivery__opened_at__gte=timezone.now() - _RECENT, then=Value("recent")), default=Value("old"))
     latest = (
         CampaignSend.objects.filter(campaign=OuterRef("pk"))
         .exclude(delivery__state=DeliveryState.CANCELLED)
         .order_by("-pk")
     )
     described = latest.annotate(
-        text=Concat("delivery__state", Value("|"), fresh, Value("|"), recent, output_field=TextField())
+        text=_joined(
+            Cast("delivery__state", TextField()),
+            _flag("fresh", "stale", version_id=OuterRef("live_version_id")),
+            _flag("recent", "old", delivery__opened_at__gte=timezone.now() - _RECENT),
+        )
     )
-    archived = Case(When(archived_at__isnull=False, then=Value("archived")), default=Value(""))
     return campaigns.annotate(
-        facts=Concat(
-            "state",
-            Value("|"),
-            archived,
-            Value("|"),
-            Coalesce(KT("live_version__document__delivery__kind"), Value("")),
-            Value("|"),
-            Coalesce(Subquery(described.values("text")[:1]), Value("")),
-            output_field=TextField(),
+        facts=_joined(
+            Cast("state", TextField()),
+            _flag("archived", "", archived_at__isnull=False),
+            Coalesce(json_text("live_version__document", "delivery", "kind"), _text("")),
+            Coalesce(Subquery(described.values("text")[:1]), _text("")),
         ),
         current_delivery=Subquery(latest.values("delivery_id")[:1]),
         has_draft=Exists(Draft.objects.filter(campaign=OuterRef("pk"))),
     )
+
+
+def json_text(column: str, section: str, key: str) -> Combinable:
+    """One value of a document behind a relation, as text; KT() does not follow relations."""
+    return KeyTextTransform(key, KeyTransform(section, column), output_field=TextField())
+
+
+def _text(value: str) -> Value:
+    return Value(value, output_field=TextField())
+
+
+def _flag(yes: str, no: str, **condition: object) -> Case:
+    return Case(When(**condition, then=_text(yes)), default=_text(no), output_field=TextField())
+
+
+def _joined(*parts: Combinable) -> Combinable:
+    """The parts with | between them. All are TextField, or Django refuses to guess."""
+    first, *rest = parts
+    for part in rest:
+        first = Concat(first, _text("|"), part, output_field=TextField())
+    return first
 
 
 def derive(text: str) -> Derived:

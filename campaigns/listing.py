@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Count, F, FloatField, OuterRef, Q, QuerySet, Subquery, TextField
-from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Coalesce, Lower, NullIf
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -169,7 +168,9 @@ def _sorted(found: QuerySet[Campaign], sort: str, *, is_descending: bool) -> Que
 def _loaded(found: QuerySet[Campaign]) -> QuerySet[Campaign]:
     """With what a row shows, without the documents."""
     subject = Coalesce(
-        KT("draft__document__compose__subject"), "live_version__message__subject", output_field=TextField()
+        facts.json_text("draft__document", "compose", "subject"),
+        "live_version__message__subject",
+        output_field=TextField(),
     )
     return found.annotate(subject=subject).select_related("owner", "edited_by")
 
