@@ -39,6 +39,7 @@ T = TypeVar("T")
 # Seconds between attempts of one slot to connect, after failures in a row; and how many make the server out of order.
 _BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0, 15.0)
 _N_TRIES = 3
+_MOST_RETURNS = 2
 
 
 class Probe(NamedTuple):
@@ -195,6 +196,7 @@ class _List:
     def __init__(self, envelopes: Sequence[Envelope]) -> None:
         self._waiting = collections.deque(envelopes)
         self._n_open = len(envelopes)
+        self._returns: collections.Counter[int] = collections.Counter()
         self.outcomes: dict[int, Handover] = {}
         self.done = asyncio.Event()
 
@@ -205,6 +207,11 @@ class _List:
         pass
 
     def settle(self, envelope: Envelope, handover: Handover) -> None:
+        if handover.result is Result.NOT_TRIED and self._returns[id(envelope)] < _MOST_RETURNS:
+            # A neighbour broke the connection before this one was named.
+            self._returns[id(envelope)] += 1
+            self._waiting.appendleft(envelope)
+            return
         self.outcomes[id(envelope)] = handover
         self._n_open -= 1
         if self._n_open == 0:
@@ -217,7 +224,7 @@ class _List:
 
 
 def send_one(server: "Server", payloads: Sequence[Envelope], *, timeouts: Timeouts | None = None) -> list[Handover]:
-    """Hand over a few messages now and wait for the answers, in the order of `payloads`. Each is tried once."""
+    """Hand over a few messages now and wait for the answers, in the order of `payloads`. Nobody gets one twice."""
 
     async def run() -> list[Handover]:
         source = _List(payloads)

@@ -5,7 +5,7 @@ import base64
 import socket
 import ssl
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from messaging.handover import Stage, Timeouts, Trouble, Unusable, text_of, tls_trouble
 
@@ -175,9 +175,9 @@ class Talk(asyncio.Protocol):
 
     # --- asyncio's side
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=STAGED_BYTES, low=0)
+        # Transports of uvloop have the methods but not the base class.
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=STAGED_BYTES, low=0)
 
     def connection_lost(self, error: Exception | None) -> None:
         if self.stage is not Stage.CLOSED:

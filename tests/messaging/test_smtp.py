@@ -1,0 +1,213 @@
+"""The SMTP client against a real server on loopback: every stage, every fault, one honest outcome."""
+
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from messaging import smtp
+from messaging.smtp import Result, Timeouts
+from messaging.transports import Server
+from tests import smtp_server
+
+FAST = Timeouts(connect=2, greeting=0.5, command=0.5, body=0.5, dot=0.5)
+BIG = b"x" * 76 + b"\r\n"
+
+
+class Envelope(NamedTuple):
+    mail_from: bytes
+    rcpt_to: bytes
+    data: bytes
+
+
+@pytest.fixture
+def remote() -> Iterator[smtp_server.Server]:
+    server = smtp_server.Server(smtp_server.Script())
+    yield server
+    server.stop()
+
+
+def local(port: int, **fields: object) -> Server:
+    defaults: dict[str, object] = {
+        "host": "127.0.0.1", "port": port, "security": "none", "username": "", "password": "",
+        "n_connections": 1, "rate_per_minute": None,
+    }  # fmt: skip
+    return Server(**{**defaults, **fields})  # type: ignore[arg-type]
+
+
+def envelope(name: str, *, body: bytes = b"hello\r\n") -> Envelope:
+    data = b"Subject: x\r\n\r\n" + body + b".\r\n"
+    return Envelope(b"bounce@shop.test", f"{name}@example.test".encode(), data)
+
+
+def send(remote: smtp_server.Server, *names: str, body: bytes = b"hello\r\n", **fields: object) -> list[smtp.Handover]:
+    return smtp.send_one(local(remote.port, **fields), [envelope(name, body=body) for name in names], timeouts=FAST)
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+@pytest.mark.parametrize(
+    ("name", "result", "code"),
+    [
+        ("fine", Result.ACCEPTED, ""),
+        ("rcpt550-", Result.REFUSED, "550 5.1.1"),
+        ("rcpt450-", Result.DEFERRED, "450 4.1.1"),
+        ("data554-", Result.REFUSED, "554 5.1.1"),
+        ("data451-", Result.DEFERRED, "451 4.1.1"),
+        ("dot451-", Result.DEFERRED, "451 4.1.1"),
+        ("dot552-", Result.REFUSED, "552 5.1.1"),
+        ("dot421-", Result.DEFERRED, "421 4.1.1"),
+        ("rcpt421-", Result.DEFERRED, "421 4.1.1"),
+        ("droprcpt-", Result.DEFERRED, ""),
+        ("dropdata-", Result.DEFERRED, ""),
+        ("dropdot-", Result.UNKNOWN, ""),
+        ("stallrcpt-", Result.DEFERRED, ""),
+        ("stalldata-", Result.DEFERRED, ""),
+        ("stalldot-", Result.UNKNOWN, ""),
+        ("garbagercpt-", Result.DEFERRED, ""),
+        ("garbagedata-", Result.DEFERRED, ""),
+        ("garbagedot-", Result.UNKNOWN, ""),
+    ],
+)
+def test_each_fault_has_one_outcome_and_spares_the_neighbours(
+    remote: smtp_server.Server, pipelining: bool, name: str, result: Result, code: str
+) -> None:
+    remote.script.pipelining = pipelining
+    before, faulty, after = send(remote, "before", name, "after")
+    assert (faulty.result, faulty.code) == (result, code)
+    assert (before.result, after.result) == (Result.ACCEPTED, Result.ACCEPTED)
+    assert remote.recipients.count("before@example.test") == remote.recipients.count("after@example.test") == 1
+    is_there = remote.recipients.count(f"{name}@example.test")
+    assert is_there == (1 if result in (Result.ACCEPTED, Result.UNKNOWN) else 0)
+
+
+@pytest.mark.parametrize("name", ["dropbody-", "stallbody-"])
+def test_a_large_message_cut_off_before_its_dot_was_not_sent(remote: smtp_server.Server, name: str) -> None:
+    (outcome,) = send(remote, name, body=BIG * 200_000)
+    assert outcome.result is Result.DEFERRED
+    assert remote.recipients == []
+
+
+def test_a_large_message_arrives_whole(remote: smtp_server.Server) -> None:
+    (outcome,) = send(remote, "fine", body=BIG * 100_000)
+    assert outcome.result is Result.ACCEPTED
+    assert len(remote.accepted[0][1]) == len(b"Subject: x\r\n\r\n" + BIG * 100_000)
+
+
+def test_421_at_mail_is_the_connections_fault(remote: smtp_server.Server) -> None:
+    remote.script.mail = ["421 busy"]
+    assert {outcome.result for outcome in send(remote, "one", "two")} == {Result.ACCEPTED}
+    assert sorted(remote.recipients) == ["one@example.test", "two@example.test"]
+
+
+def test_connections_that_end_after_each_message_lose_nobody(remote: smtp_server.Server) -> None:
+    remote.script.close_after = 1
+    outcomes = send(remote, *(f"p{i}" for i in range(6)))
+    assert len(remote.recipients) == len(set(remote.recipients))
+    assert {outcome.result for outcome in outcomes} == {Result.ACCEPTED}
+    assert len(remote.recipients) == 6
+
+
+def test_without_ehlo_it_says_helo(remote: smtp_server.Server) -> None:
+    remote.script.helo_only = True
+    (outcome,) = send(remote, "fine")
+    assert outcome.result is Result.ACCEPTED
+    assert any(command.startswith("HELO ") for command in remote.commands)
+
+
+def test_size_and_utf8_are_respected(remote: smtp_server.Server) -> None:
+    remote.script.size = 100
+    assert send(remote, "fine", body=BIG * 10)[0].code == "too_large"
+    assert send(remote, "fine")[0].result is Result.ACCEPTED
+    assert send(remote, "zoé")[0].code == "invalid_address"
+    remote.script.smtputf8 = True
+    assert send(remote, "zoé")[0].result is Result.ACCEPTED
+    assert any("SMTPUTF8" in command for command in remote.commands)
+
+
+@pytest.mark.parametrize("name", ["a\r\nRCPT TO:<evil@example.test>", "a>b", "a\0b"])
+def test_an_address_can_not_inject_commands(remote: smtp_server.Server, name: str) -> None:
+    (outcome,) = send(remote, name)
+    assert (outcome.result, outcome.code) == (Result.REFUSED, "invalid_address")
+    assert not any("evil" in command for command in remote.commands)
+
+
+@pytest.mark.parametrize("auth", ["PLAIN", "LOGIN"])
+def test_signing_in(remote: smtp_server.Server, auth: str) -> None:
+    remote.script.auth = auth
+    assert send(remote, "fine", username="u", password="p")[0].result is Result.ACCEPTED
+    remote.script.password_ok = False
+    probe = smtp.probe(local(remote.port, username="u", password="hush"), timeouts=FAST)
+    assert probe.trouble is not None and probe.trouble.kind == "auth" and probe.trouble.is_lasting
+    assert "535 5.7.8" in probe.trouble.reply
+    assert not any("hush" in line or "aHVzaA" in line for line in probe.lines)
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "lasting"),
+    [
+        ({"greeting": "421 too busy"}, "greeting", False),
+        ({"greeting": "554 go away"}, "greeting", False),
+        ({"greeting": "hello there"}, "lost", False),
+    ],
+)
+def test_trouble_of_the_server_is_nobodys_outcome(
+    remote: smtp_server.Server, fields: dict[str, object], kind: str, lasting: bool
+) -> None:
+    for name, value in fields.items():
+        setattr(remote.script, name, value)
+    (outcome,) = send(remote, "fine")
+    assert outcome.result is Result.NOT_TRIED
+    trouble = smtp.probe(local(remote.port), timeouts=FAST).trouble
+    assert trouble is not None and (trouble.kind, trouble.is_lasting) == (kind, lasting)
+
+
+def test_nobody_listening() -> None:
+    server = smtp_server.Server(smtp_server.Script())
+    server.stop()
+    (outcome,) = smtp.send_one(local(server.port), [envelope("fine")], timeouts=FAST)
+    assert outcome.result is Result.NOT_TRIED
+    trouble = smtp.probe(local(server.port), timeouts=FAST).trouble
+    assert trouble is not None and trouble.kind == "connect" and "connection refused" in trouble.message
+
+
+def test_starttls_is_never_skipped(remote: smtp_server.Server) -> None:
+    (outcome,) = send(remote, "fine", security="starttls")
+    assert outcome.result is Result.NOT_TRIED
+    assert not any(command.startswith("MAIL") for command in remote.commands)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tls")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-days", "2",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+        cwd=folder, check=True, capture_output=True,
+    )  # fmt: skip
+    return folder
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+def test_tls_checks_the_certificate(
+    remote: smtp_server.Server, certificate: Path, security: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+    remote.script.tls, remote.script.implicit_tls = context, security == "tls"
+    server = local(remote.port, security=security, host="127.0.0.1")
+    trouble = smtp.probe(server, timeouts=FAST).trouble
+    assert trouble is not None and trouble.kind == "tls" and "certificate" in trouble.message
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate / "cert.pem"))
+    assert smtp.probe(server, timeouts=FAST).trouble is None
+    (outcome,) = smtp.send_one(server, [envelope("fine")], timeouts=FAST)
+    assert outcome.result is Result.ACCEPTED
+
+
+def test_several_connections_send_everybody_once(remote: smtp_server.Server) -> None:
+    remote.script.delay_s = 0.01
+    outcomes = send(remote, *(f"p{i}" for i in range(200)), n_connections=8)
+    assert {outcome.result for outcome in outcomes} == {Result.ACCEPTED}
+    assert sorted(remote.recipients) == sorted(f"p{i}@example.test" for i in range(200))

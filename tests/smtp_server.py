@@ -1,0 +1,225 @@
+"""A scripted SMTP server on 127.0.0.1 that misbehaves on demand and remembers what it accepted.
+
+The recipient's local part says what happens to that message: `<stage><code>` answers there, such as `rcpt550-`,
+`mail451-`, `data554-`, `dot451-`; `drop<stage>-` hangs up there; `stall<stage>-` stops answering; `garbage<stage>-`
+answers nonsense; anything else is accepted. Stages: mail, rcpt, data, body, dot. Since MAIL names no recipient, faults
+at that stage are scripted by `Script.mail`.
+"""
+
+import re
+import socket
+import socketserver
+import ssl
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+_FAULT = re.compile(rb"^(?P<what>drop|stall|garbage)?(?P<stage>rcpt|data|body|dot)(?P<code>\d{3})?-")
+
+
+@dataclass
+class Script:
+    """How the server behaves towards everybody; change it while it runs."""
+
+    pipelining: bool = True
+    size: int = 0
+    smtputf8: bool = False
+    greeting: str = "220 test ESMTP"
+    auth: str = ""
+    password_ok: bool = True
+    tls: ssl.SSLContext | None = None
+    implicit_tls: bool = False
+    # Answers to MAIL, used up from the front; then 250.
+    mail: list[str] = field(default_factory=list)
+    # Answer to the final dot of everybody; "" accepts.
+    dot: str = ""
+    delay_s: float = 0.0
+    close_after: int = 0
+    helo_only: bool = False
+
+
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, script: Script, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.script = script
+        self.accepted: list[tuple[str, bytes]] = []
+        self.commands: list[str] = []
+        self.lock = threading.Lock()
+        self._sockets: set[socket.socket] = set()
+        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self._thread.start()
+
+    @property
+    def port(self) -> int:
+        return int(self.server_address[1])
+
+    @property
+    def recipients(self) -> list[str]:
+        with self.lock:
+            return [recipient for recipient, _data in self.accepted]
+
+    def stop(self) -> None:
+        self.shutdown()
+        self.server_close()
+        for connection in tuple(self._sockets):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Broken connections are what this server is for."""
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    server: Server
+
+    def handle(self) -> None:
+        self.server._sockets.add(self.connection)
+        try:
+            self._talk()
+        except (OSError, ssl.SSLError, _HangUp):
+            return
+        finally:
+            self.server._sockets.discard(self.connection)
+
+    def _talk(self) -> None:
+        script = self.server.script
+        if script.implicit_tls:
+            self._start_tls()
+        self._say(script.greeting)
+        n_messages = 0
+        recipient, refused = b"", False
+        while line := self.rfile.readline():
+            command = line.strip()
+            with self.server.lock:
+                self.server.commands.append(command.decode("utf-8", "replace"))
+            verb = command[:4].upper()
+            if verb == b"EHLO" and not script.helo_only:
+                self._say(*self._extensions())
+            elif verb == b"EHLO":
+                self._say("502 what is that")
+            elif verb == b"HELO":
+                self._say("250 test")
+            elif verb == b"STAR":
+                self._say("220 go ahead")
+                self._start_tls()
+            elif verb == b"AUTH" or (script.auth == "LOGIN" and b" " not in command and verb not in _VERBS):
+                self._sign_in(command)
+            elif verb == b"MAIL":
+                refused = not self._say(script.mail.pop(0) if script.mail else "250 ok")
+            elif verb == b"RCPT":
+                recipient = command.partition(b"<")[2].partition(b">")[0]
+                refused = not self._fault(recipient, b"rcpt", "250 ok") or refused
+            elif verb == b"DATA":
+                if refused:
+                    self._say("554 no valid recipients")
+                    continue
+                if not self._fault(recipient, b"data", "354 go"):
+                    continue
+                data = self._body(recipient)
+                self._dot(recipient, data)
+                n_messages += 1
+                if script.close_after and n_messages >= script.close_after:
+                    self._say("421 enough for one connection")
+                    raise _HangUp
+            elif verb == b"QUIT":
+                self._say("221 bye")
+                return
+            else:
+                refused = False
+                self._say("250 ok")
+
+    def _extensions(self) -> list[str]:
+        script = self.server.script
+        words = ["test", "8BITMIME"]
+        words += ["PIPELINING"] if script.pipelining else []
+        words += [f"SIZE {script.size}"] if script.size else []
+        words += ["SMTPUTF8"] if script.smtputf8 else []
+        words += ["STARTTLS"] if script.tls and not script.implicit_tls and not self._is_tls else []
+        words += [f"AUTH {script.auth}"] if script.auth else []
+        return [*(f"250-{word}" for word in words[:-1]), f"250 {words[-1]}"]
+
+    @property
+    def _is_tls(self) -> bool:
+        return isinstance(self.connection, ssl.SSLSocket)
+
+    def _start_tls(self) -> None:
+        assert self.server.script.tls is not None
+        self.connection = self.server.script.tls.wrap_socket(self.connection, server_side=True)
+        self.setup_streams()
+
+    def setup_streams(self) -> None:
+        self.rfile = self.connection.makefile("rb")
+        self.wfile = self.connection.makefile("wb", buffering=0)  # type: ignore[assignment]
+
+    def _sign_in(self, command: bytes) -> None:
+        script = self.server.script
+        if script.auth == "LOGIN":
+            self._say("334 VXNlcm5hbWU6")
+            self.rfile.readline()
+            self._say("334 UGFzc3dvcmQ6")
+            self.rfile.readline()
+        self._say("235 welcome" if script.password_ok else "535 5.7.8 wrong password")
+
+    def _fault(self, recipient: bytes, stage: bytes, good: str) -> bool:
+        """Answer at `stage`, as the recipient's name asks; whether the answer was the good one."""
+        found = _FAULT.match(recipient)
+        if not found or found["stage"] != stage:
+            return self._say(good)
+        if found["what"] == b"drop":
+            raise _HangUp
+        if found["what"] == b"stall":
+            time.sleep(30)
+            raise _HangUp
+        if found["what"] == b"garbage":
+            self.wfile.write(b"\x00\xffHTTP/1.1 what\r\n")
+            return False
+        code = found["code"].decode()
+        return self._say(f"{code} {code[0]}.1.1 as asked at {stage.decode()}")
+
+    def _body(self, recipient: bytes) -> bytes:
+        found = _FAULT.match(recipient)
+        if found and found["stage"] == b"body":
+            if found["what"] == b"drop":
+                self.rfile.readline()
+                raise _HangUp
+            if found["what"] == b"stall":
+                time.sleep(30)
+                raise _HangUp
+        lines = []
+        while (line := self.rfile.readline()) not in (b".\r\n", b""):
+            lines.append(line[1:] if line.startswith(b".") else line)
+        if not line:
+            raise _HangUp
+        return b"".join(lines)
+
+    def _dot(self, recipient: bytes, data: bytes) -> None:
+        script = self.server.script
+        if script.delay_s:
+            time.sleep(script.delay_s)
+        found = _FAULT.match(recipient)
+        is_refused = bool(script.dot) or bool(found and found["stage"] == b"dot" and found["code"])
+        if not is_refused:
+            with self.server.lock:
+                self.server.accepted.append((recipient.decode("utf-8", "replace"), data))
+        if script.dot:
+            self._say(script.dot)
+            return
+        self._fault(recipient, b"dot", "250 2.0.0 queued as 1")
+
+    def _say(self, *lines: str) -> bool:
+        self.wfile.write("".join(f"{line}\r\n" for line in lines).encode())
+        return lines[-1][:1] in "23"
+
+
+class _HangUp(Exception):
+    """Close the connection now."""
+
+
+_VERBS = (b"EHLO", b"HELO", b"MAIL", b"RCPT", b"DATA", b"RSET", b"QUIT", b"NOOP", b"STAR")
