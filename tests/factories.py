@@ -5,6 +5,7 @@ import itertools
 import uuid
 
 from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import Group
 from django.utils import timezone
 
 from accounts import roles
@@ -15,7 +16,7 @@ from audiences.profiles import Person
 from campaigns import document as documents
 from campaigns import drafts, versions
 from campaigns.models import Campaign, CampaignSend
-from delivery import partitions
+from delivery import lifecycle, opening, partitions, preparation
 from delivery.models import Delivery
 from messaging import content, transports
 from messaging.content import ContentSpec
@@ -39,6 +40,9 @@ def user(role: str = "", **fields: object) -> User:
     defaults = {"email": f"{role.lower() or 'nobody'}{n}@chappe.test", "name": f"{role or 'Nobody'} {n}"}
     made = User.objects.create(**{**defaults, "password": _password_hash(), **fields})
     if role:
+        # A test with real transactions empties every table, roles included.
+        if not Group.objects.exists():
+            roles.sync()
         roles.give(made, role)
     return made
 
@@ -105,6 +109,49 @@ def message(**fields: object) -> Message:
 def sender(**fields: object) -> Sender:
     n = next(_numbers)
     return Sender.objects.create(**{"name": f"Shop {n}", "address": f"hello{n}@shop.test", **fields})
+
+
+# --- delivery -----------------------------------------------------------------------------------------------
+
+EVERYBODY: dict[str, object] = {
+    "conditions": {"match": "all", "rules": [{"field": "profile.email", "op": "is_set"}]},
+}
+
+
+def people(*names: str) -> list[Profile]:
+    """One person for each local part of an address at example.test, in one statement."""
+    return Profile.objects.bulk_create(
+        Profile(email=f"{name}@example.test", email_key=addresses.key(f"{name}@example.test"), first_name=name)
+        for name in names
+    )
+
+
+def delivery(by: User | None = None, **fields: object) -> Delivery:
+    """A new delivery to everybody with an address; fields as in `opening.open_delivery`."""
+    by = by or user("Operator")
+    defaults: dict[str, object] = {
+        "audience": EVERYBODY, "label": "Autumn sale, version 1", "origin": ("campaign", str(uuid.uuid4())),
+        "validity_s": 3 * 86400, "re_eligible_after_s": 0, "rate_per_minute": None, "scheduled_at": None,
+        "scheduled_zone": "", "owner": by, "by": by,
+    }  # fmt: skip
+    given = {**defaults, **fields}
+    return opening.open_delivery(message=given.pop("message", None) or message(), **given)  # type: ignore[arg-type]
+
+
+def prepared(by: User | None = None, **fields: object) -> Delivery:
+    """A delivery whose list is sealed."""
+    made = delivery(by, **fields)
+    lifecycle.prepare(made.pk, by=made.opened_by)
+    preparation.run(made.pk)
+    return Delivery.objects.get(pk=made.pk)
+
+
+def sending(by: User | None = None, **fields: object) -> Delivery:
+    """A delivery that was confirmed and started by an operator and has not sent anything yet."""
+    made = prepared(by, **fields)
+    by = by or made.opened_by
+    lifecycle.confirm(made.pk, by=by, seal=made.seal, n_to_send=made.n_to_send)
+    return lifecycle.start_now(made.pk, by=by)
 
 
 # --- campaigns ----------------------------------------------------------------------------------------------
