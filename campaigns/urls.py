@@ -1,4 +1,58 @@
-from django.urls import URLPattern
+from django.urls import URLPattern, path, register_converter
+
+from campaigns.views import creating, editor, history, home, listing, live, moves, previewing, publishing, saving, sends
+
+
+class StepConverter:
+    """One step of the editor in a path."""
+
+    regex = "compose|delivery|audience|tracking|review"
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
+register_converter(StepConverter, "step")
 
 app_name = "campaigns"
-urlpatterns: list[URLPattern] = []
+_ONE = "campaigns/<uuid:public_id>/"
+_SEND = f"{_ONE}deliveries/<uuid:delivery_id>/"
+
+urlpatterns: list[URLPattern] = [
+    path("", home.home, name="home"),
+    path("campaigns/", listing.index, name="list"),
+    path("campaigns/archive/", listing.archive_many, name="archive-many"),
+    path("campaigns/unarchive/", listing.unarchive_many, name="unarchive-many"),
+    path("campaigns/new/", creating.new, name="new"),
+    path("campaigns/starters/<slug:slug>/", creating.starter, name="starter"),
+    path(_ONE, live.detail, name="detail"),
+    path(f"{_ONE}live/<step:step>/", live.live, name="live"),
+    path(f"{_ONE}edit/<step:step>/", editor.edit, name="edit"),
+    path(f"{_ONE}draft/save/", saving.save, name="draft-save"),
+    path(f"{_ONE}draft/discard/", publishing.discard, name="draft-discard"),
+    path(f"{_ONE}draft/undo/", publishing.undo_discard, name="draft-undo"),
+    path(f"{_ONE}modify/", publishing.modify, name="modify"),
+    path(f"{_ONE}presence/", saving.presence, name="presence"),
+    path(f"{_ONE}presence/release/", saving.release, name="presence-release"),
+    path(f"{_ONE}preview/head/", previewing.head, name="preview-head"),
+    path(f"{_ONE}preview/<slug:variant>/", previewing.frame, name="preview"),
+    path(f"{_ONE}test/", previewing.test, name="test"),
+    path(f"{_ONE}publish/", publishing.publish, name="publish"),
+    path(f"{_ONE}history/", history.history, name="history"),
+    path(f"{_ONE}history/<uuid:version_id>/restore/", history.restore_version, name="restore-version"),
+    path(f"{_ONE}history/drafts/<str:token>/restore/", history.restore_snapshot, name="restore-snapshot"),
+    path(f"{_ONE}deliveries/", sends.index, name="sends"),
+    path(f"{_ONE}deliveries/new/", sends.new, name="send-new"),
+    path(_SEND, sends.detail, name="send"),
+    path(f"{_SEND}confirm/", sends.confirm, name="confirm"),
+    path(f"{_SEND}cancel/", sends.cancel, name="cancel-send"),
+    path(f"{_ONE}stop/", moves.stop, name="stop"),
+    path(f"{_ONE}resume/", moves.resume, name="resume"),
+    path(f"{_ONE}archive/", moves.archive, name="archive"),
+    path(f"{_ONE}unarchive/", moves.unarchive, name="unarchive"),
+    path(f"{_ONE}duplicate/", moves.duplicate, name="duplicate"),
+    path(f"{_ONE}delete/", moves.delete, name="delete"),
+]

@@ -3,6 +3,17 @@
 
 import { attach, say } from "./attach.js";
 
+/* The cross of the sprite that the page already uses. */
+function cross() {
+  const icon = document.querySelector("svg.i").cloneNode(true);
+  const use = icon.querySelector("use");
+  use.setAttribute("href", use.getAttribute("href").replace(/#.*/, "#x"));
+  icon.removeAttribute("role");
+  icon.removeAttribute("aria-label");
+  icon.setAttribute("aria-hidden", "true");
+  return icon;
+}
+
 attach("select[multiple][data-chips]", (select) => {
   const texts = select.dataset;
   const id = select.id;
@@ -38,7 +49,8 @@ attach("select[multiple][data-chips]", (select) => {
       const chip = document.createElement("li");
       chip.className = option.dataset.gone === undefined ? "chip is-on" : "chip warn";
       chip.append(option.textContent.trim());
-      const remove = document.getElementById("chip-remove-template").content.firstElementChild.cloneNode(true);
+      const remove = Object.assign(document.createElement("button"), { type: "button", className: "chip__remove" });
+      remove.append(cross());
       remove.setAttribute("aria-label", texts.remove.replace("%s", option.textContent.trim()));
       remove.addEventListener("click", () => { set(option, false); input.focus(); });
       chip.append(remove);

@@ -18,12 +18,13 @@ export function bindFullscreen({ form, saver, config, onDone }) {
 
   const values = () => {
     const all = new Map();
-    for (const control of dialog.querySelectorAll("[name]")) {
+    for (const control of dialog.querySelectorAll("[name^='compose.']")) {
       const value = control === body && code ? code.value : valueOf(control);
       if (value !== undefined) all.set(control.name, value);
     }
     return all;
   };
+  for (const [name, value] of values()) saver.server.set(name, value);
   const unsaved = () => new Map([...values()].filter(([name, value]) => !same(saver.server.get(name), value)));
   const preview = new Preview(dialog.querySelector("[data-preview]"), () => new Map([...saver.unsaved, ...values()]));
 
@@ -76,10 +77,10 @@ export function bindFullscreen({ form, saver, config, onDone }) {
   });
   /* Esc and the cross leave without sending; what was typed stays on this device and in the editor. */
   dialog.addEventListener("close", () => { onDone(); note(); });
-  dialog.addEventListener("input", (event) => event.target.name && changed());
+  dialog.addEventListener("input", (event) => event.target.name?.startsWith("compose.") && changed());
   dialog.addEventListener("change", (event) => {
     if (event.target.name === "compose.body_kind") code?.setLanguage(event.target.value);
-    if (event.target.name) changed();
+    if (event.target.name?.startsWith("compose.")) changed();
   });
   dialog.querySelector("[data-code-picker]")?.addEventListener("click", (event) => openPicker(code, { near: event.currentTarget }));
   for (const tab of dialog.querySelectorAll("[data-pane]")) {

@@ -1,0 +1,188 @@
+"""What a document says, in words: the cards of Review and of the live version, and the sentences under the steps.
+
+Nothing is decided here; a value nobody can use is shown as it was typed, campaigns.alerts says what to do about it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils import timezone
+from django.utils.formats import date_format, number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from audiences import wording
+from campaigns import document as documents
+from campaigns import schedules
+
+# Hours offered for "Keep retrying for", in the order of the list.
+VALIDITY_HOURS = (1, 4, 12, 24, 48, 72, 120, 168, 336)
+
+
+@dataclass(frozen=True)
+class Card:
+    """One step in a few rows of (label, value); `is_empty` says that there is nothing to tell yet."""
+
+    step: str
+    title: str
+    rows: tuple[tuple[str, str], ...]
+    is_empty: bool = False
+
+
+def cards(document: documents.Document) -> list[Card]:
+    """The four cards, in the order of the editor. Queries the sender and the names of segments."""
+    return [card(document, step) for step in documents.STEPS]
+
+
+def card(document: documents.Document, step: str) -> Card:
+    """The card of one step."""
+    return {"compose": _message, "delivery": _delivery, "audience": _audience, "tracking": _tracking}[step](document)
+
+
+def when(document: documents.Document, *, reader_zone: str = "") -> str:
+    """The send time with its zone, and in the reader's own zone where that differs."""
+    section = document["delivery"]
+    if section["kind"] != "at":
+        return _("Once confirmed")
+    moment = schedules.moment(section)
+    if moment is None:
+        return _("At a date and time, not chosen yet")
+    text = _("%(time)s %(zone)s") % {"time": date_format(moment.shown, _("D j M, H:i")), "zone": place(moment.zone)}
+    if not reader_zone or reader_zone == moment.zone:
+        return text
+    local = timezone.localtime(moment.at)
+    if local.replace(tzinfo=None) == moment.shown:
+        return text
+    return _("%(text)s (%(time)s your time)") % {"text": text, "time": date_format(local, _("j M, H:i"))}
+
+
+def place(zone: str) -> str:
+    """ "Europe/Paris" → "Paris"."""
+    return zone.rsplit("/", 1)[-1].replace("_", " ")
+
+
+def again(section: dict[str, Any]) -> str:
+    """Who can get it again, in a few words."""
+    if section["reeligibility"] == "always":
+        return _("Every time")
+    if section["reeligibility"] == "after":
+        return _("After %(time)s") % {"time": _span(section["reeligible_after"], section["reeligible_unit"])}
+    return _("Never again")
+
+
+def hours(n: object) -> str:
+    """72 → "3 days"; 4 → "4 hours"; what is no number as it was typed."""
+    if isinstance(n, int) and n >= 24 and n % 24 == 0:
+        return _span(n // 24, "days")
+    return _span(n, "hours")
+
+
+def sentence(document: documents.Document, *, reader_zone: str = "") -> str:
+    """The Delivery step in one sentence."""
+    section = document["delivery"]
+    if section["kind"] == "at":
+        start = _("Sends on %(when)s, after an operator confirms") % {"when": when(document, reader_zone=reader_zone)}
+        if schedules.moment(section) is None:
+            start = _("Sends at the time you choose, after an operator confirms")
+    else:
+        start = _("Sends as soon as an operator confirms")
+    if section["reeligibility"] == "always":
+        people = _("to everybody in the audience, each time")
+    elif section["reeligibility"] == "after":
+        people = _("to people who haven't had it in %(time)s") % {
+            "time": _span(section["reeligible_after"], section["reeligible_unit"])
+        }
+    else:
+        people = _("to people who never had it")
+    return _("%(start)s, %(people)s.") % {"start": start, "people": people}
+
+
+def audience(document: documents.Document) -> str:
+    """The Audience step in one sentence; "" while nothing is chosen."""
+    section = document["audience"]
+    if not section["segments"] and not section["conditions"]:
+        return ""
+    return wording.describe(section)
+
+
+def body(document: documents.Document) -> str:
+    """ "HTML, 12 KB", or that there is none."""
+    compose = document["compose"]
+    if not compose["body"].strip():
+        return _("Empty")
+    kind = {"html": _("HTML"), "mjml": _("MJML"), "blocks": _("Blocks")}.get(compose["body_kind"], compose["body_kind"])
+    n_kb = max(1, round(len(compose["body"].encode()) / 1024))
+    return _("%(kind)s, %(size)s KB") % {"kind": kind, "size": number_format(n_kb, force_grouping=True)}
+
+
+def is_untouched(document: documents.Document, step: str) -> bool:
+    """Whether a step still holds nothing but defaults."""
+    return bool(document[step] == documents.blank()[step])
+
+
+def _message(document: documents.Document) -> Card:
+    compose = document["compose"]
+    sender = documents.sender(document)
+    preheader = _("None, on purpose") if compose["no_preheader"] else compose["preheader"]
+    own = _("Written by hand") if compose["text_mode"] == "own" else _("Generated from the message")
+    rows = (
+        (_("From"), str(sender) if sender else ""),
+        (_("Subject"), compose["subject"]),
+        (_("Preheader"), preheader),
+        (_("Message"), body(document)),
+        (_("Plain text"), own),
+    )
+    return Card("compose", _("Message"), _filled(rows), is_empty=is_untouched(document, "compose"))
+
+
+def _delivery(document: documents.Document) -> Card:
+    section = document["delivery"]
+    rate = section["rate_per_minute"]
+    speed = _("%(n)s per minute") % {"n": _grouped(rate)} if rate else _("As fast as the mail server takes it")
+    rows = (
+        (_("When"), when(document, reader_zone=timezone.get_current_timezone_name())),
+        (_("Who can get it again"), again(section)),
+        (_("Keep retrying for"), hours(section["validity_hours"])),
+        (_("Speed"), speed),
+    )
+    return Card("delivery", _("Delivery"), rows)
+
+
+def _audience(document: documents.Document) -> Card:
+    section = document["audience"]
+    words = audience(document)
+    if not words:
+        return Card("audience", _("Audience"), ((_("Send to"), _("None yet")),), is_empty=True)
+    rows = [(_("Send to"), words)]
+    if section["limit"]:
+        rows.append((_("Limit"), _("%(n)s people") % {"n": _grouped(section["limit"])}))
+    if section["control_percent"]:
+        rows.append((_("Control group"), _("%(n)s %%") % {"n": section["control_percent"]}))
+    return Card("audience", _("Audience"), tuple(rows))
+
+
+def _tracking(document: documents.Document) -> Card:
+    section = document["tracking"]
+    tracked = [word for key, word in (("opens", _("Opens")), ("clicks", _("Clicks"))) if section[key]]
+    rows = [(_("Track"), ", ".join(tracked) or _("Nothing"))]
+    if section["utm"]:
+        parts = [section[key] for key in ("utm_source", "utm_medium", "utm_campaign") if section[key]]
+        rows.append((_("UTM tags"), " · ".join(parts)))
+    return Card("tracking", _("Tracking"), tuple(rows))
+
+
+def _filled(rows: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((label, value or _("None yet")) for label, value in rows)
+
+
+def _grouped(n: object) -> str:
+    return number_format(n, force_grouping=True) if isinstance(n, int) else str(n)
+
+
+def _span(n: object, unit: str) -> str:
+    count = n if isinstance(n, int) else 0
+    shown = {"n": _grouped(n)}
+    if unit == "hours":
+        return ngettext("%(n)s hour", "%(n)s hours", count) % shown
+    return ngettext("%(n)s day", "%(n)s days", count) % shown

@@ -1,0 +1,124 @@
+"""What the editor offers to choose from: senders, segments, fields, people to preview as."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+
+from accounts.models import User
+from audiences import addresses, profiles, rules
+from audiences.models import Profile, Segment
+from campaigns import document as documents
+from campaigns import search, summaries
+from messaging import compilation, personalization, senders
+from messaging.models import Sender
+
+# Offered in the preview; anybody else can be found by address in Profiles.
+_PEOPLE = 12
+
+
+@dataclass(frozen=True)
+class Option:
+    """One choice. `note` stands beside the label; `is_gone`: chosen once, not there any more."""
+
+    value: str
+    label: str
+    is_chosen: bool = False
+    note: str = ""
+    is_gone: bool = False
+
+
+def senders_for(chosen: str) -> list[Option]:
+    """Active senders; the chosen one also when it was archived since."""
+    options = [Option(str(one.public_id), str(one), str(one.public_id) == chosen) for one in senders.active()]
+    if chosen and not any(option.is_chosen for option in options):
+        gone = Sender.objects.filter(public_id=chosen).first() if search.is_public_id(chosen) else None
+        label = _("%(name)s (removed)") % {"name": gone} if gone else _("A sender that was removed")
+        options.insert(0, Option(chosen, label, is_chosen=True, is_gone=True))
+    return options
+
+
+def segments(chosen: list[str]) -> list[Option]:
+    """All segments by name, the chosen ones marked; deleted ones only where they are chosen."""
+    found = list(Segment.objects.filter(deleted_at__isnull=True).order_by("name"))
+    options = [
+        Option(str(one.public_id), one.name, str(one.public_id) in chosen, note=_people(one.n_people)) for one in found
+    ]
+    known = {option.value for option in options}
+    gone = [
+        Option(value, _("A segment that was deleted"), True, is_gone=True) for value in chosen if value not in known
+    ]
+    return options + gone
+
+
+def rule_fields() -> list[Any]:
+    """The fields of the rule builder."""
+    return list(rules.fields())
+
+
+def validities(chosen: object) -> list[Option]:
+    """How long failures may be retried; a value of the API's own beside the usual ones."""
+    offered = list(summaries.VALIDITY_HOURS)
+    if isinstance(chosen, int) and chosen not in offered:
+        offered = sorted([*offered, chosen])
+    return [Option(str(n), summaries.hours(n), n == chosen) for n in offered]
+
+
+def people(user: User) -> list[Option]:
+    """People to preview as: the reader first if they are a profile, then the newest ones with an address."""
+    mine = list(Profile.objects.filter(email_key=addresses.key(user.email)).exclude(email_key="")[:1])
+    newest = Profile.objects.exclude(email="").order_by("-created_at", "-id")[:_PEOPLE]
+    found = {one.pk: one for one in [*mine, *newest]}
+    return [Option(str(one.public_id), _person(one), n == 0) for n, one in enumerate(found.values())]
+
+
+def personalization_groups() -> list[tuple[str, list[Option]]]:
+    """Fields that can be inserted into a message, by group: (heading, [value = field, note = type])."""
+    types = {
+        "text": _("text"),
+        "number": _("number"),
+        "boolean": _("yes or no"),
+        "date": _("date"),
+        "list": _("list"),
+    }
+    known = [
+        Option(name, name.removeprefix("profile."), note=types.get(kind, kind))
+        for name, kind in profiles.known_fields().items()
+    ]
+    campaign = [Option("campaign.name", _("name of the campaign"), note=_("text"))]
+    links = [
+        Option("unsubscribe_url", _("unsubscribe link"), note=_("link")),
+        Option("mirror_url", _("view in browser"), note=_("link")),
+        Option("postal_address", _("postal address"), note=_("text")),
+    ]
+    return [(_("Profile"), known), (_("Campaign"), campaign), (_("Links and address"), links)]
+
+
+@dataclass(frozen=True)
+class Link:
+    """One link of the message; `number` is None when clicks on it can't be counted."""
+
+    url: str
+    number: int | None
+    is_insecure: bool
+
+
+def links(document: documents.Document) -> list[Link] | None:
+    """The links found in the message; None when it can't be read yet."""
+    try:
+        compiled = compilation.compile_spec(documents.content_spec(document))
+    except personalization.TemplateProblem:
+        return None
+    numbers = {url: n for n, url in enumerate(compiled.tracked_links)}
+    found = dict.fromkeys([*compiled.links, *compiled.tracked_links])
+    return [Link(url, numbers.get(url), url.lower().startswith("http://")) for url in found]
+
+
+def _people(n: int | None) -> str:
+    return "" if n is None else _("%(n)s people") % {"n": number_format(n, force_grouping=True)}
+
+
+def _person(profile: Profile) -> str:
+    name = f"{profile.first_name} {profile.last_name}".strip()
+    return f"{name} ({profile.email})" if name else profile.email

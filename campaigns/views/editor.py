@@ -1,0 +1,139 @@
+"""The draft editor: one page for each step, filled from the draft and kept by static/js/editor.js."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from accounts import access, roles
+from campaigns import alerts, forms, schedules, sessions, summaries
+from campaigns.views import choices, header, parts
+from lib.errors import NotAllowed
+
+
+@access.requires(roles.VIEW)
+def edit(request: HttpRequest, public_id: UUID, step: str) -> HttpResponse:
+    """One step of the draft. Who can't edit gets the overview with the reason; without a draft there is only that."""
+    campaign = header.find(public_id)
+    user = header.user_of(request)
+    try:
+        access.check(user, roles.EDIT)
+    except NotAllowed as refusal:
+        messages.warning(request, _("You can view this campaign but not edit it. %(why)s") % {"why": refusal.message})
+        return redirect("campaigns:detail", public_id=public_id)
+    draft = header.draft_of(campaign)
+    if draft is None or campaign.archived_at:
+        return redirect("campaigns:detail", public_id=public_id)
+    now = parts.state(campaign, draft)
+    session = sessions.open_session(draft.pk, by=user)
+    context = page(request, now, step=step) | {"config": _config(now, session.public_id, user.pk, step=step)}
+    return render(request, f"campaigns/edit_{step}.html", context)
+
+
+def page(request: HttpRequest, now: parts.State, *, step: str) -> dict[str, Any]:
+    """The context of one step, without the session of a tab."""
+    head = header.build(request, now.campaign, view="draft")
+    return {
+        "head": head,
+        "campaign": now.campaign,
+        "draft": now.draft,
+        "step": step,
+        "step_label": parts.step_label(step),
+        "steps": parts.steps(now, current=step),
+        "problems": _nested(parts.field_alerts(now)),
+        "v": _nested(forms.values(now.document, name="", is_complete=step == "compose")),
+        "n_errors": now.n_errors,
+        "n_warnings": now.n_warnings,
+        "saved_text": _("Saved %(time)s") % {"time": date_format(timezone.localtime(now.draft.saved_at), "H:i")},
+        "next_number": (head.number or 0) + 1,
+    } | _FOR_STEP[step](request, now)
+
+
+def _config(now: parts.State, session_id: UUID, user_id: int, *, step: str) -> dict[str, Any]:
+    """What static/js/editor.js needs to know; texts for scripts are in the template."""
+    names = {"save": "draft-save", "presence": "presence", "release": "presence-release"}
+    return {
+        "session": str(session_id),
+        "revision": now.draft.revision,
+        "step": step,
+        "user": user_id,
+        "campaign": str(now.campaign.public_id),
+        "values": forms.values(now.document, name=now.campaign.name),
+        "labels": forms.labels(),
+        "drawn": list(forms.DRAWN),
+        "urls": {
+            key: reverse(f"campaigns:{name}", kwargs={"public_id": now.campaign.public_id})
+            for key, name in names.items()
+        },
+    }
+
+
+def _nested(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """ "compose.subject" → x as {"compose": {"subject": x}}, for templates."""
+    nested: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        step, _dot, key = name.partition(".")
+        nested.setdefault(step, {})[key] = value
+    return nested
+
+
+def _compose(request: HttpRequest, now: parts.State) -> dict[str, Any]:
+    return {
+        "senders": choices.senders_for(now.document["compose"]["sender"]),
+        "people": choices.people(header.user_of(request)),
+        "picker": choices.personalization_groups(),
+        "body_words": summaries.body(now.document),
+        "is_body_empty": not now.document["compose"]["body"].strip(),
+        "tested": now.draft,
+    }
+
+
+def _delivery(request: HttpRequest, now: parts.State) -> dict[str, Any]:
+    section = now.document["delivery"]
+    chosen = section["zone"] or timezone.get_current_timezone_name()
+    return {
+        "zones": sorted(schedules.zones() | {chosen}),
+        "zone": chosen,
+        "validities": choices.validities(section["validity_hours"]),
+        "sentence": summaries.sentence(now.document, reader_zone=timezone.get_current_timezone_name()),
+    }
+
+
+def _audience(request: HttpRequest, now: parts.State) -> dict[str, Any]:
+    section = now.document["audience"]
+    return {
+        "segments": choices.segments(section["segments"]),
+        "excluded": choices.segments(section["exclude"]),
+        "fields": choices.rule_fields(),
+        "audience_words": summaries.audience(now.document),
+        "audience_document": section,
+    }
+
+
+def _tracking(request: HttpRequest, now: parts.State) -> dict[str, Any]:
+    return {"links": choices.links(now.document)}
+
+
+def _review(request: HttpRequest, now: parts.State) -> dict[str, Any]:
+    return {
+        "cards": summaries.cards(now.document),
+        "errors": parts.alert_rows(now, level=alerts.ERROR),
+        "warnings": parts.alert_rows(now, level=alerts.WARNING),
+        "is_blocked": "blocked" in request.GET and now.n_errors > 0,
+    }
+
+
+_FOR_STEP = {
+    "compose": _compose,
+    "delivery": _delivery,
+    "audience": _audience,
+    "tracking": _tracking,
+    "review": _review,
+}

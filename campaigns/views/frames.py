@@ -1,0 +1,36 @@
+"""What a preview frame shows beside the message itself: its plain text, a problem, and its dark look."""
+
+import re
+
+from django.utils.html import escape
+from django.utils.translation import gettext as _
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><style>
+body {{ margin: 0; padding: 24px; font: {font}; white-space: {space}; overflow-wrap: anywhere;
+  color: #16191f; background: #fff; }}
+</style></head><body>{body}</body></html>"""
+_DARK_QUERY = re.compile(r"@media[^{}]*\(\s*prefers-color-scheme\s*:\s*dark\s*\)", re.IGNORECASE)
+_SCHEME = '<meta name="color-scheme" content="dark">'
+
+
+def text_page(text: str) -> str:
+    """The plain-text part as a page."""
+    return _PAGE.format(font="14px/1.6 ui-monospace, Menlo, Consolas, monospace", space="pre-wrap", body=escape(text))
+
+
+def notice(message: str, line: int | None) -> str:
+    """A page that says why there is no preview."""
+    if line:
+        message = _("Line %(n)d: %(detail)s") % {"n": line, "detail": message}
+    return _PAGE.format(font="15px/1.5 system-ui, sans-serif", space="normal", body=escape(message))
+
+
+def dark(html: str) -> str:
+    """The message with its own dark styles applied, as Apple Mail shows it; without any it stays as it is."""
+    switched = _DARK_QUERY.sub("@media all", html)
+    place = switched.lower().find("<head")
+    if place < 0 or switched == html:
+        return switched
+    end = switched.find(">", place) + 1
+    return switched[:end] + _SCHEME + switched[end:]

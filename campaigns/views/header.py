@@ -1,0 +1,137 @@
+"""What every page of one campaign shows above its content: name, badge, versions, and what can be done with it now."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from django.http import Http404, HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from accounts import roles
+from accounts.models import User
+from campaigns import badges, listing, sends
+from campaigns.models import Campaign, CampaignState, Draft
+from delivery.models import Delivery
+
+
+@dataclass(frozen=True)
+class Action:
+    """One entry of the menu, in the words of components/_menu.html."""
+
+    label: str
+    url: str
+    icon: str
+    method: str = "get"
+    dialog_url: str = ""
+    tone: str = ""
+    is_disabled: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Header:
+    """Finished values for templates/campaigns/_header.html. `draft_url` is "" when this person can't edit it."""
+
+    campaign: Campaign
+    badge: badges.Badge
+    delivery: Delivery | None
+    draft: Draft | None
+    live_url: str
+    draft_url: str
+    modify_url: str
+    can_edit: bool
+    view: str
+    tabs: list[dict[str, object]] = field(default_factory=list)
+    menu: list[Action] = field(default_factory=list)
+
+    @property
+    def number(self) -> int | None:
+        """The number of the live version."""
+        return self.campaign.live_version.number if self.campaign.live_version else None
+
+
+def find(public_id: UUID) -> Campaign:
+    """The campaign with its live version, its owner and its draft, or the 404 page."""
+    found = (
+        Campaign.objects.select_related("live_version__message", "live_version__published_by", "owner", "edited_by")
+        .filter(public_id=public_id)
+        .first()
+    )
+    if found is None:
+        raise Http404(_("This campaign was deleted."))
+    return found
+
+
+def draft_of(campaign: Campaign) -> Draft | None:
+    """The campaign's draft with the people it names."""
+    return Draft.objects.select_related("saved_by", "created_by", "base_version").filter(campaign=campaign).first()
+
+
+def user_of(request: HttpRequest) -> User:
+    """The person behind a request that accounts.access let through."""
+    assert isinstance(request.user, User)
+    return request.user
+
+
+def build(request: HttpRequest, campaign: Campaign, *, view: str) -> Header:
+    """The header for one person. `view`: live, draft, history, sends or send."""
+    user = user_of(request)
+    draft = draft_of(campaign)
+    delivery = sends.current(campaign)
+    can_edit = user.has_perm(roles.EDIT) and campaign.archived_at is None
+    at = {"public_id": campaign.public_id}
+    return Header(
+        campaign=campaign,
+        badge=listing.badge(campaign, delivery),
+        delivery=delivery,
+        draft=draft,
+        live_url=reverse("campaigns:detail", kwargs=at) if campaign.live_version_id else "",
+        draft_url=reverse("campaigns:edit", kwargs={**at, "step": "compose"}) if draft and can_edit else "",
+        modify_url=reverse("campaigns:modify", kwargs=at) if can_edit and draft is None else "",
+        can_edit=can_edit,
+        view=view,
+        tabs=_tabs(campaign, view),
+        menu=_menu(campaign, user, draft),
+    )
+
+
+def _tabs(campaign: Campaign, view: str) -> list[dict[str, object]]:
+    """The pages of a campaign that was published; a draft has its editor."""
+    if campaign.live_version_id is None:
+        return []
+    at = {"public_id": campaign.public_id}
+    names = (
+        ("live", _("Overview"), reverse("campaigns:detail", kwargs=at)),
+        ("content", _("Content"), reverse("campaigns:live", kwargs={**at, "step": "compose"})),
+        ("sends", _("Sends"), reverse("campaigns:sends", kwargs=at)),
+        ("history", _("History"), reverse("campaigns:history", kwargs=at)),
+    )
+    shown = "sends" if view == "send" else view
+    return [{"label": label, "url": url, "is_current": key == shown, "count": None} for key, label, url in names]
+
+
+def _menu(campaign: Campaign, user: User, draft: Draft | None) -> list[Action]:
+    if not user.has_perm(roles.EDIT):
+        return []
+    at = {"public_id": campaign.public_id}
+    items = [Action(_("Duplicate"), reverse("campaigns:duplicate", kwargs=at), "copy", "post")]
+    may_archive = campaign.owner_id == user.pk or user.has_perm(roles.START)
+    if campaign.archived_at:
+        return [
+            *items,
+            Action(_("Restore from archive"), reverse("campaigns:unarchive", kwargs=at), "archive-restore", "post"),
+        ]
+    if user.has_perm(roles.START) and campaign.state == CampaignState.STOPPED:
+        items.append(Action(_("Resume"), reverse("campaigns:resume", kwargs=at), "play", "post"))
+    if may_archive and campaign.state != CampaignState.ACTIVE:
+        items.append(Action(_("Archive"), reverse("campaigns:archive", kwargs=at), "archive", "post"))
+    if user.has_perm(roles.START) and campaign.state in (CampaignState.PUBLISHED, CampaignState.ACTIVE):
+        url = reverse("campaigns:stop", kwargs=at)
+        items.append(Action(_("Stop campaign…"), url, "octagon-x", dialog_url=url, tone="err"))
+    if draft and campaign.state != CampaignState.DRAFT:
+        url = reverse("campaigns:draft-discard", kwargs=at)
+        items.append(Action(_("Discard draft…"), url, "trash-2", dialog_url=url, tone="err"))
+    elif draft and may_archive:
+        url = reverse("campaigns:delete", kwargs=at)
+        items.append(Action(_("Delete campaign…"), url, "trash-2", dialog_url=url, tone="err"))
+    return items

@@ -1,0 +1,144 @@
+"""Sends of a campaign: their list, and the page of one, which composes the fragments of the delivery room."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts import access, roles
+from campaigns import sends
+from campaigns.models import Campaign, CampaignSend
+from campaigns.views import header
+from delivery import forms as delivery_forms
+from delivery import kpi, pages
+from delivery.models import Delivery
+from lib.errors import DomainError
+
+
+@access.requires(roles.VIEW)
+def index(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """All sends of one campaign, newest first."""
+    campaign = header.find(public_id)
+    found = sends.history(campaign)
+    figures = kpi.summaries([one.delivery_id for one in found if one.delivery.started_at])
+    rows = [
+        {
+            "url": reverse("campaigns:send", kwargs={"public_id": public_id, "delivery_id": one.delivery.public_id}),
+            "number": one.version.number,
+            "delivery": one.delivery,
+            "badge": pages.badge(one.delivery),
+            "figures": figures.get(one.delivery_id),
+        }
+        for one in found
+    ]
+    context = {"head": header.build(request, campaign, view="sends"), "campaign": campaign, "rows": rows}
+    return render(request, "campaigns/campaign_sends.html", context)
+
+
+@require_POST
+@access.requires(roles.EDIT)
+def new(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Start preparing a send of the live version."""
+    campaign = header.find(public_id)
+    delivery = sends.open_send(campaign.pk, by=header.user_of(request))
+    return redirect("campaigns:send", public_id=public_id, delivery_id=delivery.public_id)
+
+
+@access.requires(roles.VIEW)
+def detail(request: HttpRequest, public_id: UUID, delivery_id: UUID) -> HttpResponse:
+    """One send: preparation, confirmation, countdown or panel, whatever it is at."""
+    campaign, send = _find(public_id, delivery_id)
+    context = {
+        "head": header.build(request, campaign, view="send"),
+        "campaign": campaign,
+        "send": send,
+        **delivery_context(request, campaign, send.delivery),
+    }
+    return render(request, "campaigns/campaign_send.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@access.requires(roles.VIEW)
+def confirm(request: HttpRequest, public_id: UUID, delivery_id: UUID) -> HttpResponse:
+    """GET asks, as a page or a dialog; POST releases the send. Who may is decided where it happens."""
+    campaign, send = _find(public_id, delivery_id)
+    if request.method == "GET":
+        return _confirm_page(request, campaign, send)
+    access.check(header.user_of(request), roles.START)
+    form = delivery_forms.ConfirmForm(request.POST, delivery=send.delivery)
+    if not form.is_valid():
+        if request.headers.get("HX-Request"):
+            raise form.problem()
+        return _confirm_page(request, campaign, send, form=form)
+    seal, n_to_send = form.cleaned_data["seal"], form.cleaned_data["n_to_send"]
+    try:
+        sends.confirm(campaign.pk, send.delivery_id, by=header.user_of(request), seal=seal, n_to_send=n_to_send)
+    except DomainError as refusal:
+        if refusal.status == 403 or request.headers.get("HX-Request"):
+            raise
+        messages.error(request, refusal.message)
+    return _to_send(request, campaign, send)
+
+
+def _confirm_page(request: HttpRequest, campaign: Campaign, send: CampaignSend, form: Any = None) -> HttpResponse:
+    context = {
+        "head": header.build(request, campaign, view="send"),
+        "campaign": campaign,
+        "form": form,
+        **delivery_context(request, campaign, send.delivery),
+    }
+    return render(request, "campaigns/campaign_confirm.html", context, status=422 if form else 200)
+
+
+@require_POST
+@access.requires(roles.EDIT)
+def cancel(request: HttpRequest, public_id: UUID, delivery_id: UUID) -> HttpResponse:
+    """Take the confirmation back before the first message."""
+    campaign, send = _find(public_id, delivery_id)
+    sends.cancel(campaign.pk, send.delivery_id, by=header.user_of(request))
+    messages.success(request, _("The send was cancelled. Nothing was sent."))
+    return _to_send(request, campaign, send)
+
+
+def delivery_context(request: HttpRequest, campaign: Campaign, delivery: Delivery) -> dict[str, Any]:
+    """The values of the delivery room's fragments, with the addresses of this room."""
+    at = {"public_id": campaign.public_id, "delivery_id": delivery.public_id}
+    send = sends.of_delivery(delivery)
+    assert send is not None, "found through its campaign"
+    stale = sends.staleness(campaign, send)
+    return pages.context(
+        delivery,
+        header.user_of(request),
+        confirm_url=reverse("campaigns:confirm", kwargs=at),
+        cancel_url=reverse("campaigns:cancel-send", kwargs=at),
+        back_url=reverse("campaigns:send", kwargs=at),
+        stale=[stale.message] if stale.code else [],
+    )
+
+
+def _to_send(request: HttpRequest, campaign: Campaign, send: CampaignSend) -> HttpResponse:
+    """On to the page of the send, whole, also for htmx."""
+    at = {"public_id": campaign.public_id, "delivery_id": send.delivery.public_id}
+    url = reverse("campaigns:send", kwargs=at)
+    if request.headers.get("HX-Request"):
+        return HttpResponse(status=204, headers={"HX-Redirect": url})
+    return redirect(url)
+
+
+def _find(public_id: UUID, delivery_id: UUID) -> tuple[Campaign, CampaignSend]:
+    campaign = header.find(public_id)
+    send = (
+        CampaignSend.objects.select_related(
+            "delivery__message", "delivery__confirmed_by", "delivery__prepared_by", "delivery__owner", "version"
+        )
+        .filter(campaign=campaign, delivery__public_id=delivery_id)
+        .first()
+    )
+    if send is None:
+        raise Http404(_("This send doesn't exist."))
+    return campaign, send
