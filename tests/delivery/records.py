@@ -96,7 +96,7 @@ def attempt(of: Delivery, profile_id: int, *, number: int = 1, **fields: Any) ->
         "profile_id": profile_id,
         "shard_id": number,
         "attempt": number,
-        "at": timezone.now() - dt.timedelta(minutes=5 - number),
+        "at": timezone.now() - dt.timedelta(minutes=6 - number),
         "result": "deferred",
         "code": "452 4.2.2",
         "reply": "452 4.2.2 Mailbox full",
