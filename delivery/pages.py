@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy
 from accounts import roles
 from accounts.models import User
 from audiences import rules
-from delivery import breakdowns, forms, headlines, kpi, lifecycle, reasons
+from delivery import breakdowns, forms, headlines, kpi, lifecycle, reasons, rollups
 from delivery.models import ENDED, RUNNING, Delivery, DeliveryState
 from messaging.models import Feedback
 
@@ -35,6 +35,20 @@ TABS = {
     "links": gettext_lazy("Top links"),
     "failures": gettext_lazy("Failures by reason"),
     "activity": gettext_lazy("Activity"),
+}
+
+_BADGES = {
+    DeliveryState.NEW: ("neutral", "circle"),
+    DeliveryState.PREPARING: ("info", "loader"),
+    DeliveryState.PREPARED: ("info", "circle-check"),
+    DeliveryState.CONFIRMED: ("info", "clock"),
+    DeliveryState.SENDING: ("teal", "loader"),
+    DeliveryState.PAUSED: ("warn", "circle-pause"),
+    DeliveryState.FINISHED: ("ok", "circle-check"),
+    DeliveryState.STOPPED: ("neutral", "octagon-x"),
+    DeliveryState.CANCELLED: ("neutral", "ban"),
+    DeliveryState.FAILED: ("err", "circle-alert"),
+    DeliveryState.MISSED: ("warn", "triangle-alert"),
 }
 
 
@@ -82,6 +96,7 @@ def context(
     in sentences of the room above; too old is found here."""
     now = timezone.now()
     may = rights(delivery, user)
+    rollups.freshen(delivery)
     return {
         **live(delivery, now),
         "may": may,
@@ -130,6 +145,12 @@ def stage(delivery: Delivery) -> str:
         DeliveryState.CONFIRMED: "countdown",
     }
     return stages.get(DeliveryState(delivery.state), "prepare")
+
+
+def badge(delivery: Delivery) -> dict[str, str]:
+    """The state of a delivery in icon and words."""
+    tone, icon = _BADGES[DeliveryState(delivery.state)]
+    return {"label": str(delivery.get_state_display()), "tone": tone, "icon": icon}
 
 
 def rights(delivery: Delivery, user: User) -> Rights:
@@ -220,7 +241,7 @@ def prepared(delivery: Delivery) -> dict[str, Any]:
         ],
         "bar": _parts(
             targeted,
-            [(_("To send"), delivery.n_to_send or 0, "ok"), (_("Excluded"), delivery.n_excluded or 0, "")],
+            [(_("To send"), delivery.n_to_send or 0, "ok"), (_("Excluded"), delivery.n_excluded or 0, "pending")],
         ),
         "n_samples": len(delivery.samples),
     }
@@ -288,7 +309,7 @@ def _bar(delivery: Delivery, panel: kpi.Panel) -> list[BarPart]:
     rest = [
         (_("Not sent"), panel.not_sent, "warn"),
         (_("Unknown"), panel.unknown, "warn"),
-        (_("Cancelled"), panel.cancelled, ""),
+        (_("Cancelled"), panel.cancelled, "pending"),
     ]
     return _parts(panel.to_send or 0, parts + [part for part in rest if part[1]])
 

@@ -36,6 +36,7 @@ def log(request: HttpRequest, public_id: UUID, tab: str) -> HttpResponse:
     wanted = _wanted(request)
     context = {
         "delivery": delivery,
+        "badge": pages.badge(delivery),
         "tab": tab,
         "tab_label": pages.TABS[tab],
         "tabs": pages.tabs(delivery, panel, tab),

@@ -1,10 +1,11 @@
 """Fragments that pages of deliveries keep up to date, and the rendered samples of a preparation."""
 
+import dataclasses
 import datetime as dt
 from http import HTTPStatus
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
@@ -32,8 +33,17 @@ def get(public_id: UUID) -> Delivery:
 @require_safe
 @never_cache
 def panel(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    """The changing part of a delivery's page; asks for a reload when the state isn't the page's any more."""
+    """The changing part of a delivery's page; asks for a reload when the state isn't the page's any more.
+
+    With `Accept: application/json`, the same figures for programs.
+    """
     delivery = get(public_id)
+    if "application/json" in request.headers.get("Accept", ""):
+        rollups.freshen(delivery)
+        return JsonResponse(
+            {"state": delivery.state, "seal": delivery.seal, "failure": delivery.failure, "trouble": delivery.trouble}
+            | dataclasses.asdict(kpi.panel(delivery))
+        )
     if request.GET.get("state", delivery.state) != delivery.state:
         return HttpResponse(headers={"X-Reload": "1"})
     rollups.freshen(delivery)
