@@ -33,7 +33,7 @@ class Talk(asyncio.Protocol):
         self._replies: asyncio.Queue[tuple[int, list[str]]] = asyncio.Queue()
 
     # --- setting up
-    async def set_up(self, server: "Server", context: ssl.SSLContext) -> None:
+    async def set_up(self, server: "Server", context: ssl.SSLContext | None) -> None:
         """Greeting, EHLO, STARTTLS and AUTH; afterwards `pull` may be called. Raises Unusable."""
         self._expect(await self._answer(), "220", "greeting", "The mail server doesn't take connections now")
         await self._hello()
@@ -43,6 +43,7 @@ class Talk(asyncio.Protocol):
                     Trouble("tls", "The mail server doesn't offer STARTTLS, which this transport requires.", "", True)
                 )
             self._expect(await self._ask("STARTTLS"), "220", "tls", "The mail server refused STARTTLS")
+            assert context is not None
             await self._start_tls(server, context)
             await self._hello()
         if server.username:
