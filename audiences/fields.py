@@ -97,8 +97,13 @@ class FieldInfo:
     # The column of audiences_profile behind it; "" for everything else.
     column: str = field(default="", repr=False)
 
+    @property
+    def offered(self) -> tuple[Op, ...]:
+        """The questions that can be asked."""
+        return self.ops or OPS.get(self.type, ())
+
     def op(self, name: str) -> Op | None:
-        return next((op for op in self.ops or OPS.get(self.type, ()) if op.name == name), None)
+        return next((op for op in self.offered if op.name == name), None)
 
 
 _PROFILE, _ATTRIBUTES, _CONSENT, _GROUPS = _("Profile"), _("Attributes"), _("Consent"), _("Segments")

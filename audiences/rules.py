@@ -73,8 +73,10 @@ class CompiledAudience:
 
 
 def fields() -> list[FieldInfo]:
-    """Everything that can be asked about, in the order it is offered."""
-    return field_lists.every()
+    """Everything that can be asked about, in the order it is offered; segments with their names to choose from."""
+    names = Segment.objects.filter(deleted_at=None).order_by("name").values_list("public_id", "name")
+    choices = tuple((str(public_id), name) for public_id, name in names)
+    return [replace(info, choices=choices) if info.type == "segment" else info for info in field_lists.every()]
 
 
 def compile_group(group: Group) -> Fragment:
@@ -195,7 +197,7 @@ class _Compiler:
 
     @classmethod
     def load(cls) -> "_Compiler":
-        return cls({info.name: info for info in fields()}, {})
+        return cls({info.name: info for info in field_lists.every()}, {})
 
     def group_checked(self, group: object, path: str) -> Fragment:
         for problem in _group_problems(group, path, self):

@@ -171,6 +171,12 @@ def test_people_by_their_id(by: User) -> None:
     job = import_all(by, data, key="external_id")
     assert counts(job) == ("finished", 2, 1, 0, {"duplicate": 1, "no_key": 1})
     lea.refresh_from_db()
+    assert (lea.email, lea.email_key, lea.first_name) == ("new@example.test", "new@example.test", "Lea")
+    assert Profile.objects.filter(email_key="new@example.test").count() == 2
+
+
+def test_an_id_never_moves_to_another_person(by: User) -> None:
+    owner = factories.profile(email="owner@example.test", external_id="1")
     rows = [
         "thief@example.test,1",
         "owner@example.test,2",
@@ -179,12 +185,6 @@ def test_people_by_their_id(by: User) -> None:
         "x@example.test,",
     ]
     data = "email,id\n" + "\n".join(rows) + "\n"
-    assert Profile.objects.filter(email_key="new@example.test").count() == 2
-
-
-def test_an_id_never_moves_to_another_person(by: User) -> None:
-    owner = factories.profile(email="owner@example.test", external_id="1")
-    data = "email,id\nthief@example.test,1\nowner@example.test,2\nfirst@example.test,9\nsecond@example.test,9\nowner2@example.test,\n"
     job = import_all(by, data, key="email")
     assert counts(job) == ("finished", 2, 0, 0, {"id_taken": 3})
     owner.refresh_from_db()
