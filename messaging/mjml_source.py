@@ -23,7 +23,8 @@ def to_html(masked: markup.Masked) -> str:
         raise personalization.TemplateProblem(_("The code has no <mjml> element."), line=1, column=1)
     _check(source, masked)
     try:
-        html: str = mjml.mjml2html(source, disable_comments=False)
+        # Without a list of fonts the compiler links Google's, which would tell a third party who opens the message.
+        html: str = mjml.mjml2html(source, disable_comments=False, fonts={})
     except ValueError as error:
         sentence = _("The MJML can't be read: {detail}.").format(detail=str(error)[:200])
         raise personalization.TemplateProblem(sentence, line=1, column=1) from error

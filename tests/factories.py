@@ -15,7 +15,7 @@ from audiences.models import AttributeDefinition, Profile, Segment, SegmentKind,
 from audiences.profiles import Person
 from campaigns import document as documents
 from campaigns import drafts, versions
-from campaigns.models import Campaign, CampaignSend
+from campaigns.models import Campaign, CampaignSend, CampaignVersion, Draft
 from delivery import lifecycle, opening, partitions, preparation
 from delivery.models import Delivery
 from messaging import content, transports
@@ -190,6 +190,24 @@ def published(by: User | None = None, **fields: object) -> Campaign:
     made = campaign(by, **fields)
     versions.publish(made.draft.pk, base_revision=made.draft.revision, note="", by=made.owner)
     return Campaign.objects.select_related("live_version").get(pk=made.pk)
+
+
+def publish_again(of: Campaign, **fields: object) -> CampaignVersion:
+    """The next version of a published campaign, with another subject unless `fields` say otherwise."""
+    draft = drafts.modify(of.pk, by=of.owner)
+    changes = {name.replace("__", "."): value for name, value in ({"compose__subject": "Changed"} | fields).items()}
+    Draft.objects.filter(pk=draft.pk).update(document=documents.apply(draft.document, changes))
+    return versions.publish(draft.pk, base_revision=draft.revision, by=of.owner)
+
+
+def draft_of(of: Campaign, **fields: object) -> Draft:
+    """The draft beside the live version of `of`, with some fields changed."""
+    draft = drafts.modify(of.pk, by=of.owner)
+    if fields:
+        changes = {name.replace("__", "."): value for name, value in fields.items()}
+        ids = {"session_id": uuid.uuid4(), "save_id": uuid.uuid4()}
+        drafts.save(draft.pk, base_revision=draft.revision, fields=changes, by=of.owner, **ids)
+    return Draft.objects.get(pk=draft.pk)
 
 
 def campaign_send(of: Campaign, state: str = "prepared", **fields: object) -> Delivery:

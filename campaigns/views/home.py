@@ -59,9 +59,11 @@ def _need(item: homes.Item) -> dict[str, str]:
 
 def _step(step: homes.Step, user: User) -> dict[str, object]:
     name, icon, permission = _STEPS[step.code]
+    may = user.has_perm(permission)
     return {
+        "needs": "" if may else _("Needs the %(role)s role") % {"role": _(roles.role_with(permission))},
         "label": step.label,
         "is_done": step.is_done,
         "icon": icon,
-        "url": reverse(name) if user.has_perm(permission) else "",
+        "url": reverse(name) if may else "",
     }

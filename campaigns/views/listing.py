@@ -31,6 +31,7 @@ def index(request: HttpRequest) -> HttpResponse:
     template = "campaigns/campaign_list.html"
     if request.headers.get("HX-Target") == "campaigns":
         template = "campaigns/_campaign_table.html"
+        context["is_fragment"] = True
     return render(request, template, context)
 
 

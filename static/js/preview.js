@@ -59,8 +59,7 @@ export class Preview {
     body.set("csrfmiddlewaretoken", csrf());
     body.set("as", this.person.value);
     body.set("fields", JSON.stringify(Object.fromEntries(this.values())));
-    this.#frame(body);
-    this.#head(body);
+    this.#ask(body);
   }
 
   #frame(body) {
@@ -84,16 +83,23 @@ export class Preview {
     form.remove();
   }
 
-  async #head(body) {
+  /* The words first: where they don't come, nobody is signed in or the server is away, and the old picture stays. */
+  async #ask(body) {
     this.controller?.abort();
-    this.controller = new AbortController();
+    const mine = (this.controller = new AbortController());
     try {
-      const response = await fetch(this.pane.dataset.previewHead, { method: "POST", body, signal: this.controller.signal });
-      if (response.ok) this.head.innerHTML = await response.text();
-      this.stage.classList.toggle("is-stale", Boolean(this.head.querySelector("[data-preview-problem]")));
+      const headers = { Accept: "text/html, application/json" };
+      const response = await fetch(this.pane.dataset.previewHead, { method: "POST", body, headers, signal: mine.signal });
+      if (!response.ok) throw new TypeError(String(response.status));
+      this.head.innerHTML = await response.text();
     } catch (error) {
-      if (error.name !== "AbortError" && !(error instanceof TypeError)) throw error;
-      if (error.name !== "AbortError") this.stage.classList.add("is-stale");
+      if (error.name === "AbortError") return;
+      if (!(error instanceof TypeError)) throw error;
+      return void this.stage.classList.add("is-stale");
     }
+    const isBroken = Boolean(this.head.querySelector("[data-preview-problem]"));
+    this.stage.classList.toggle("is-stale", isBroken);
+    if (!isBroken || !this.hasPicture) this.#frame(body);
+    this.hasPicture ||= !isBroken;
   }
 }

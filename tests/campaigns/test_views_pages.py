@@ -1,0 +1,273 @@
+"""The campaign pages over HTTP: creating, previewing, publishing, the list, and what each state shows."""
+
+import json
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import User
+from campaigns.models import Campaign, CampaignState, Draft
+from delivery.models import Delivery, DeliveryState
+from messaging import starters
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def marketer() -> User:
+    return factories.user("Marketer", name="Milo Marketer")
+
+
+@pytest.fixture
+def desk(client: Client, marketer: User) -> Client:
+    client.force_login(marketer)
+    return client
+
+
+def url(name: str, campaign: Campaign, **more: object) -> str:
+    return reverse(f"campaigns:{name}", kwargs={"public_id": campaign.public_id, **more})
+
+
+@pytest.mark.parametrize("starter", [one.slug for one in starters.every()])
+def test_picking_a_starter_creates_the_draft_and_opens_compose(desk: Client, starter: str) -> None:
+    sender = factories.sender(is_default=True)
+    answer = desk.post(reverse("campaigns:new"), {"starter": starter}, follow=True)
+    campaign = Campaign.objects.get()
+    assert answer.redirect_chain == [(url("edit", campaign, step="compose"), 302)]
+    assert campaign.name.startswith("Untitled campaign, ")
+    document = Draft.objects.get().document
+    assert document["compose"]["sender"] == str(sender.public_id)
+    assert document["compose"]["body"]
+    assert desk.get(reverse("campaigns:starter", args=[starter])).status_code == 200
+
+
+def test_every_step_opens_for_an_empty_and_a_full_draft(desk: Client, marketer: User) -> None:
+    full = factories.campaign(marketer)
+    desk.post(reverse("campaigns:new"), {"starter": "none"})
+    for campaign in (full, Campaign.objects.exclude(pk=full.pk).get()):
+        for step in ("compose", "delivery", "audience", "tracking", "review"):
+            assert desk.get(url("edit", campaign, step=step)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("compose.subject", '"><script>alert(1)</script>'),
+        ("compose.body", "</textarea><script>alert(1)</script>"),
+        ("name", "</script><script>alert(1)</script>"),
+    ],
+)
+def test_what_people_type_is_never_markup_of_the_page(desk: Client, marketer: User, name: str, value: str) -> None:
+    campaign = factories.campaign(marketer)
+    draft = Draft.objects.get(campaign=campaign)
+    step, _dot, key = name.partition(".")
+    if key:
+        draft.document[step][key] = value
+        draft.save(update_fields=["document"])
+    else:
+        Campaign.objects.filter(pk=campaign.pk).update(name=value)
+    for page in ("compose", "review"):
+        assert "<script>alert(1)" not in desk.get(url("edit", campaign, step=page)).content.decode()
+
+
+def test_the_preview_shows_what_is_typed_as_the_chosen_person(desk: Client, marketer: User) -> None:
+    campaign = factories.campaign(marketer)
+    lea = factories.profile(first_name="Lea")
+    typed = {"compose.subject": "For {{ profile.first_name }}", "compose.body": "<p>Dear {{ profile.first_name }}</p>"}
+    posted = {"as": str(lea.public_id), "fields": json.dumps(typed)}
+    assert "Dear Lea" in desk.post(url("preview", campaign, variant="html"), posted).content.decode()
+    assert "For Lea" in desk.post(url("preview-head", campaign), posted).content.decode()
+    assert Draft.objects.get(campaign=campaign).revision == 1
+
+
+def test_a_broken_template_is_told_with_its_line(desk: Client, marketer: User) -> None:
+    campaign = factories.campaign(marketer)
+    posted = {"fields": json.dumps({"compose.body": "<p>one</p>\n<p>{% if %}</p>"})}
+    head = desk.post(url("preview-head", campaign), posted).content.decode()
+    assert "Line 2:" in head
+    frame = desk.post(url("preview", campaign, variant="html"), posted)
+    assert frame.status_code == 200
+    assert "sandbox" in frame["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("fields", ["", "[]", "{", '{"compose.colour": 1}', '{"compose.subject": "\\u0000"}'])
+def test_a_preview_of_nonsense_is_no_error(desk: Client, marketer: User, fields: str) -> None:
+    campaign = factories.campaign(marketer)
+    assert desk.post(url("preview-head", campaign), {"fields": fields}).status_code == 200
+
+
+@pytest.mark.parametrize("to", ["", "not an address", "a@b.test " * 1 + " ".join(f"a{n}@b.test" for n in range(11))])
+def test_a_test_needs_addresses(desk: Client, marketer: User, to: str) -> None:
+    campaign = factories.campaign(marketer)
+    answer = desk.post(url("test", campaign), {"to": to}, HTTP_HX_REQUEST="true")
+    assert answer.status_code == 422
+    assert Draft.objects.get(campaign=campaign).tested_at is None
+
+
+def test_publishing_prepares_the_send(desk: Client, marketer: User) -> None:
+    factories.profile()
+    campaign = factories.campaign(marketer)
+    answer = desk.post(url("publish", campaign), {"revision": "1", "note": "First"})
+    delivery = Delivery.objects.get()
+    assert answer.url == url("send", campaign, delivery_id=delivery.public_id)
+    assert delivery.state == DeliveryState.PREPARING
+    published = Campaign.objects.get(pk=campaign.pk)
+    assert published.state == CampaignState.PUBLISHED
+    assert published.live_version.note == "First"
+    assert desk.get(answer.url).status_code == 200
+
+
+def test_publishing_with_errors_leads_to_them(desk: Client, marketer: User) -> None:
+    campaign = factories.campaign(marketer, compose__subject="")
+    asked = desk.get(url("publish", campaign), HTTP_HX_REQUEST="true")
+    assert asked["HX-Redirect"] == url("edit", campaign, step="review") + "?blocked"
+    page = desk.get(asked["HX-Redirect"]).content.decode()
+    assert "<title>Error: " in page
+    assert "The subject is empty. Enter a subject." in page
+    assert desk.post(url("publish", campaign), {"revision": "1"}).url == asked["HX-Redirect"]
+    assert Campaign.objects.get(pk=campaign.pk).state == CampaignState.DRAFT
+
+
+@pytest.mark.parametrize("revision", ["0", "7", "", "x"])
+def test_publishing_what_was_not_shown_is_refused(desk: Client, marketer: User, revision: str) -> None:
+    factories.profile()
+    campaign = factories.campaign(marketer)
+    answer = desk.post(url("publish", campaign), {"revision": revision}, follow=True)
+    assert "Not published." in answer.content.decode()
+    assert Campaign.objects.get(pk=campaign.pk).state == CampaignState.DRAFT
+
+
+def test_modify_asks_and_cancelling_creates_no_draft(desk: Client, marketer: User) -> None:
+    campaign = factories.published(marketer)
+    asked = desk.get(url("modify", campaign), HTTP_HX_REQUEST="true").content.decode()
+    assert "Create a draft of version 1?" in asked
+    assert "Version 1 stays live until you publish." in asked
+    assert not Draft.objects.filter(campaign=campaign).exists()
+    assert desk.post(url("modify", campaign)).url == url("edit", campaign, step="compose")
+    assert Draft.objects.filter(campaign=campaign).exists()
+
+
+def test_an_operator_confirms_and_a_second_one_hears_who_did(marketer: User) -> None:
+    campaign = factories.published(marketer)
+    delivery = factories.campaign_send(
+        campaign, n_targeted=3, n_excluded=1, n_to_send=2, seal="a" * 64, prepared_at=factories.timezone.now()
+    )
+    first, second = Client(), Client()
+    first.force_login(factories.user("Operator", name="Ona Operator"))
+    second.force_login(factories.user("Operator", name="Otto Operator"))
+    to = url("confirm", campaign, delivery_id=delivery.public_id)
+    posted = {"seal": "a" * 64, "n_to_send": "2"}
+    assert first.get(to).status_code == 200
+    assert first.post(to, posted).url == url("send", campaign, delivery_id=delivery.public_id)
+    assert Delivery.objects.get(pk=delivery.pk).state == DeliveryState.CONFIRMED
+    assert Campaign.objects.get(pk=campaign.pk).state == CampaignState.ACTIVE
+    assert "Ona Operator already confirmed this send" in second.post(to, posted, follow=True).content.decode()
+
+
+def test_a_forged_count_is_refused(marketer: User) -> None:
+    campaign = factories.published(marketer)
+    delivery = factories.campaign_send(campaign, n_targeted=3, n_excluded=1, n_to_send=2, seal="a" * 64)
+    client = Client()
+    client.force_login(factories.user("Operator"))
+    to = url("confirm", campaign, delivery_id=delivery.public_id)
+    for posted in ({"seal": "b" * 64, "n_to_send": "2"}, {"seal": "a" * 64, "n_to_send": "1"}, {}):
+        client.post(to, posted)
+        assert Delivery.objects.get(pk=delivery.pk).state == DeliveryState.PREPARED
+
+
+def test_the_list_has_its_states_in_words(desk: Client, marketer: User) -> None:
+    empty = desk.get(reverse("campaigns:list")).content.decode()
+    assert "Create your first campaign" in empty
+    factories.campaign(marketer, name="Autumn sale")
+    assert "Autumn sale" in desk.get(reverse("campaigns:list")).content.decode()
+    nothing = desk.get(reverse("campaigns:list"), {"q": "sumer"}).content.decode()
+    assert "No campaign matches “sumer”." in nothing
+    unknown = desk.get(reverse("campaigns:list"), {"q": "colour:red"}).content.decode()
+    assert "Unknown filter: colour" in unknown
+
+
+def test_the_list_answers_htmx_with_its_part(desk: Client, marketer: User) -> None:
+    factories.campaign(marketer)
+    part = desk.get(reverse("campaigns:list"), HTTP_HX_REQUEST="true", HTTP_HX_TARGET="campaigns")
+    assert "<html" not in part.content.decode()
+    assert 'hx-swap-oob="true"' in part.content.decode()
+    assert "HX-Target" in part["Vary"]
+
+
+def test_the_list_needs_the_same_queries_for_any_number_of_rows(
+    desk: Client, marketer: User, django_assert_max_num_queries: Any
+) -> None:
+    for n in range(12):
+        factories.campaign(marketer, name=f"Campaign {n}")
+    with django_assert_max_num_queries(14):
+        desk.get(reverse("campaigns:list"))
+
+
+def test_archiving_several_tells_which_can_not_and_undoes_the_others(desk: Client, marketer: User) -> None:
+    mine = factories.campaign(marketer, name="Mine")
+    theirs = factories.campaign(factories.user("Operator"), name="Theirs")
+    ids = [str(mine.public_id), str(theirs.public_id)]
+    answer = desk.post(reverse("campaigns:archive-many"), {"id": ids}, follow=True)
+    assert "1 campaign archived." in answer.content.decode()
+    assert Campaign.objects.get(pk=mine.pk).archived_at is not None
+    assert Campaign.objects.get(pk=theirs.pk).archived_at is None
+    desk.post(f"{reverse('campaigns:unarchive-many')}?ids={mine.public_id}")
+    assert Campaign.objects.get(pk=mine.pk).archived_at is None
+
+
+def test_duplicating_says_what_was_not_copied(desk: Client, marketer: User) -> None:
+    campaign = factories.published(
+        marketer,
+        delivery__kind="at",
+        delivery__date="2100-01-01",
+        delivery__time="09:00",
+        delivery__zone="Europe/Paris",
+    )
+    answer = desk.post(url("duplicate", campaign), follow=True)
+    page = answer.content.decode()
+    assert "This is a copy. The schedule was not copied, so it will send once confirmed." in page
+    copied = Campaign.objects.exclude(pk=campaign.pk).get()
+    assert copied.name == f"Copy of {campaign.name}"
+
+
+def test_only_a_campaign_that_was_never_published_is_deleted(desk: Client, marketer: User) -> None:
+    draft, live = factories.campaign(marketer), factories.published(marketer)
+    desk.post(url("delete", draft))
+    assert not Campaign.objects.filter(pk=draft.pk).exists()
+    assert desk.post(url("delete", live)).status_code == 409
+    assert Campaign.objects.filter(pk=live.pk).exists()
+
+
+def test_home_ticks_its_checklist_and_lists_my_drafts(desk: Client, marketer: User) -> None:
+    page = desk.get(reverse("campaigns:home")).content.decode()
+    assert "Send your first campaign" in page
+    assert "make manage ARGS=demo" in page
+    factories.campaign(marketer, name="Black Friday teaser")
+    factories.profile()
+    page = desk.get(reverse("campaigns:home")).content.decode()
+    assert "Black Friday teaser" in page
+    assert "make manage ARGS=demo" not in page
+
+
+def test_home_tells_an_operator_what_waits(marketer: User) -> None:
+    campaign = factories.published(marketer, name="Weekly digest")
+    factories.campaign_send(campaign, n_targeted=3, n_excluded=1, n_to_send=2, seal="a" * 64)
+    operator = Client()
+    operator.force_login(factories.user("Operator"))
+    page = operator.get(reverse("campaigns:home")).content.decode()
+    assert "Weekly digest" in page
+    assert "is ready to be confirmed" in page
+
+
+def test_history_restores_a_version_as_draft(desk: Client, marketer: User) -> None:
+    campaign = factories.published(marketer, compose__subject="The first")
+    first = campaign.live_version
+    draft = factories.draft_of(campaign, compose__subject="The second")
+    desk.post(url("publish", campaign), {"revision": str(draft.revision)})
+    desk.post(url("restore-version", campaign, version_id=first.public_id))
+    assert Draft.objects.get(campaign=campaign).document["compose"]["subject"] == "The first"
+    assert Campaign.objects.get(pk=campaign.pk).live_version.number == 2
+    assert "Restore as draft" in desk.get(url("history", campaign)).content.decode()
