@@ -76,9 +76,10 @@ def page(user: User, params: Mapping[str, str]) -> Page:
     """The page that `params` (q, tab, sort, page; owner, channel, tag from menus) ask for; odd values are defaults."""
     query = search.parse(_full_query(params))
     tab = params.get("tab", "all") if params.get("tab") in {code for code, _label, _codes in _TABS} else "all"
-    sort = params.get("sort", "edited").lstrip("-")
-    sort = sort if sort in SORTS else "edited"
-    is_descending = params.get("sort", "").startswith("-") or (sort != "name" and "sort" not in params)
+    asked = params.get("sort", "")
+    sort, is_descending = asked.lstrip("-"), asked.startswith("-")
+    if sort not in SORTS:
+        sort, is_descending = "edited", True
     found = _matching(user, query)
     counted = found.order_by().values_list("facts").annotate(n=Count("pk"))  # type: ignore[misc]  # an annotation
     groups = {facts.derive(text): n for text, n in counted}
@@ -105,7 +106,7 @@ def page(user: User, params: Mapping[str, str]) -> Page:
 
 def row(user: User, campaign_id: int) -> rows.Row:
     """One row, as the list shows it, for a row that changed."""
-    return rows.build([facts.with_facts(Campaign.objects.filter(pk=campaign_id)).get()], user)[0]
+    return rows.build([_loaded(facts.with_facts(Campaign.objects.filter(pk=campaign_id))).get()], user)[0]
 
 
 def live_rows(user: User, public_ids: list[str]) -> tuple[rows.Row, ...]:

@@ -71,6 +71,8 @@ def fill(delivery: Delivery, *, now: dt.datetime) -> None:
     first_link = f"floor({u['u6']} * {u['u6']} * {max(1, n_links)})::smallint"
     with connection.cursor() as cursor:
         cursor.execute(log, {**base, "start": delivery.started_at, "step": 60 / _PER_MINUTE})
+        # All of it is one transaction, so that autovacuum has not seen these rows and the planner would loop over them.
+        cursor.execute("ANALYZE delivery_shard, delivery_sendlog")
         cursor.execute(_SHARDS, base)
 
         def events(
@@ -97,7 +99,8 @@ def fill(delivery: Delivery, *, now: dt.datetime) -> None:
             events("clicked", f"{is_open} AND {u['u5']} < 0.05", again, detail=_LAPTOP, link=last_link)
         leaving = f"({reading} + 60)"
         events("unsubscribed", f"{is_open} AND {u['u7']} < 0.008", leaving, detail=_PHONE)
-        _withdraw(delivery)
+        cursor.execute("ANALYZE delivery_event")
+    _withdraw(delivery)
     rollups.rebuild(delivery.pk)
 
 
