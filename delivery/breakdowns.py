@@ -203,8 +203,8 @@ def chart(of: Delivery, *, until: dt.datetime, span: dt.timedelta | None = None)
 def _points(of: Delivery, end: dt.datetime, step: int) -> list[Point]:
     assert of.started_at is not None
     with connection.cursor() as cursor:
-        values = {"month": of.opened_month, "id": of.pk, "start": of.started_at, "end": end, "step": step}
-        cursor.execute(_CHART, values)
+        start = of.started_at
+        cursor.execute(_CHART, {"month": of.opened_month, "id": of.pk, "start": start, "end": end, "step": step})
         rows = cursor.fetchall()
     totals = [0, 0, 0, 0]
     points = [Point(of.started_at, 0, 0, 0, 0)]

@@ -32,7 +32,7 @@ class ConfirmForm(forms.Form):
     def clean_typed(self) -> str:
         """9892, 9,892 and 9 892 are the same number."""
         typed: str = self.cleaned_data["typed"]
-        wanted = self.cleaned_data.get("n_to_send")
+        wanted: int = self.cleaned_data.get("n_to_send") or 0
         if asks_number(wanted) and re.sub(r"[\s.,'’]", "", typed) != str(wanted):
             raise forms.ValidationError(_("Type {number} to confirm.").format(number=number_format(wanted)))
         return typed

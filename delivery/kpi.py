@@ -6,8 +6,9 @@ they count; what came back comes from DeliveryStat with its time. Nothing is com
 """
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Case, F, IntegerField, Sum, Value, When
 from django.utils import timezone
@@ -161,7 +162,7 @@ def _counts(deliveries: list[Delivery], stats: dict[int, DeliveryStat]) -> dict[
     return {d.pk: _from_shards(d, sums[d.pk]) if d.pk in sums else _from_stat(d, stats.get(d.pk)) for d in deliveries}
 
 
-def _from_shards(delivery: Delivery, row: dict[str, int]) -> Counts:
+def _from_shards(delivery: Delivery, row: Mapping[str, Any]) -> Counts:
     return Counts(
         to_send=delivery.n_to_send or 0,
         sent=row["sent"] + row["failed"],

@@ -28,6 +28,9 @@ _HIGH_WARN, _HIGH_ERR = 0.02, 0.05
 # The panel still polls for this long after the end.
 _BUSY_AFTER_END = dt.timedelta(hours=1)
 
+# Milliseconds between two looks at the chart of a running delivery.
+_CHART_MS = 15_000
+
 TABS = {
     "sending": gettext_lazy("Sending"),
     "exclusions": gettext_lazy("Exclusions"),
@@ -354,7 +357,9 @@ def chart(delivery: Delivery, points: Sequence[breakdowns.Point], span: str) -> 
     labels = [_("Sent"), _("Bounces + errors"), _("Opened"), _("Clicked")]
     return {
         "delivery": delivery,
-        "points": points if len(points) > 2 else [],
+        "points": points if points and points[-1].sent else [],
+        "here": f"{here}?span={span}",
+        "every_ms": _CHART_MS if delivery.state in RUNNING or delivery.started_at is None else _CHART_MS * 4,
         "data": {
             "labels": labels,
             "x": [round(point.at.timestamp()) for point in points],

@@ -169,12 +169,12 @@ def _stored_links(delivery_id: int) -> list[str]:
 
 def drain_spool(*, limit: int = _BATCH) -> int:
     """Write up to `limit` waiting hits; return how many were written. One that can't be written now stays."""
-    client = redis.Redis.from_url(settings.REDIS_URL)
+    client = redis.Redis.from_url(settings.REDIS_URL, decode_responses=True)
     n_done = 0
     try:
         while n_done < limit and (raw := client.lindex(_SPOOL, 0)) is not None:
             _replay(raw)
-            client.lrem(_SPOOL, 1, raw)
+            client.lrem(_SPOOL, 1, str(raw))
             n_done += 1
     except (*AWAY, redis.RedisError) as error:
         logger.warning("Waiting events stay where they are: %s", error)
@@ -218,7 +218,7 @@ def _spool(seen: Hit, *, source: str = "") -> bool:
     return False
 
 
-def _replay(raw: bytes) -> None:
+def _replay(raw: bytes | str) -> None:
     values = json.loads(raw)
     source = values.pop("source")
     seen = Hit(**values | {"at": dt.datetime.fromisoformat(values["at"])})

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 from accounts import access, roles
 from delivery import kpi, lifecycle, origins, rollups, tasks
 from delivery.models import Delivery
-from delivery.views.panel import get
+from delivery.views.panel import get, user_of
 from lib.errors import DomainError
 
 # Seconds in which the same figures are not computed again.
@@ -24,7 +24,7 @@ _COMPUTE_EVERY_S = 30
 @access.requires(roles.EDIT)
 @require_POST
 def prepare(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    delivery = lifecycle.prepare(get(public_id).pk, by=request.user)
+    delivery = lifecycle.prepare(get(public_id).pk, by=user_of(request))
     tasks.prepare.delay_on_commit(delivery.pk)
     return _back(request, delivery)
 
@@ -32,20 +32,20 @@ def prepare(request: HttpRequest, public_id: UUID) -> HttpResponse:
 @access.requires(roles.EDIT)
 @require_POST
 def abort(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    return _back(request, lifecycle.abort(get(public_id).pk, by=request.user))
+    return _back(request, lifecycle.abort(get(public_id).pk, by=user_of(request)))
 
 
 @access.requires(roles.EDIT)
 @require_POST
 def pause(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Operators, and the owner; who is neither is refused by the work function."""
-    return _back(request, lifecycle.pause(get(public_id).pk, by=request.user))
+    return _back(request, lifecycle.pause(get(public_id).pk, by=user_of(request)))
 
 
 @access.requires(roles.START)
 @require_POST
 def resume(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    delivery = lifecycle.resume(get(public_id).pk, by=request.user)
+    delivery = lifecycle.resume(get(public_id).pk, by=user_of(request))
     tasks.drain.delay_on_commit(delivery.pk)
     return _back(request, delivery)
 
@@ -53,13 +53,13 @@ def resume(request: HttpRequest, public_id: UUID) -> HttpResponse:
 @access.requires(roles.START)
 @require_POST
 def stop(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    return _back(request, lifecycle.stop(get(public_id).pk, by=request.user))
+    return _back(request, lifecycle.stop(get(public_id).pk, by=user_of(request)))
 
 
 @access.requires(roles.START)
 @require_POST
 def start_now(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    delivery = lifecycle.start_now(get(public_id).pk, by=request.user)
+    delivery = lifecycle.start_now(get(public_id).pk, by=user_of(request))
     tasks.drain.delay_on_commit(delivery.pk)
     return _back(request, delivery)
 

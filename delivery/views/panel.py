@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts import access, roles
+from accounts.models import User
 from delivery import breakdowns, kpi, origins, pages, recipients, rollups
 from delivery.models import RUNNING, Delivery, DeliveryState
 from messaging import preview
@@ -27,6 +28,12 @@ def get(public_id: UUID) -> Delivery:
     """The delivery of a URL, with what its pages show."""
     people = ("owner", "prepared_by", "confirmed_by", "paused_by", "ended_by")
     return get_object_or_404(Delivery.objects.select_related("message", *people), public_id=public_id)
+
+
+def user_of(request: HttpRequest) -> User:
+    """The person who is signed in; `access.requires` has made sure that there is one."""
+    assert isinstance(request.user, User)
+    return request.user
 
 
 @access.requires(roles.VIEW)
@@ -71,7 +78,7 @@ def pill(request: HttpRequest) -> HttpResponse:
             "delivery": delivery,
             "figures": summaries[delivery.pk],
             "url": origins.url(delivery),
-            "may": pages.rights(delivery, request.user),
+            "may": pages.rights(delivery, user_of(request)),
             "is_trouble": delivery.state == DeliveryState.PAUSED and delivery.pause_cause != "person",
         }
         for delivery in deliveries

@@ -45,8 +45,25 @@ function options(element, labels, format) {
 
 const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 
+/* New numbers go into the drawing and the table's rows; nothing that can have the focus is replaced. */
+function keepUp(root, show) {
+  const timer = setInterval(async () => {
+    if (!root.isConnected) return clearInterval(timer);
+    if (document.hidden) return;
+    const answer = await fetch(root.dataset.chartUrl, { headers: { "HX-Request": "true" } }).catch(() => null);
+    if (!answer?.ok) return;
+    const parsed = document.createElement("template");
+    parsed.innerHTML = await answer.text();
+    const data = parsed.content.getElementById("chart-data");
+    const rows = parsed.content.getElementById("chart-rows");
+    if (!data || !rows || !root.isConnected) return;
+    document.getElementById("chart-rows").replaceChildren(...rows.children);
+    show(JSON.parse(data.textContent));
+  }, Number(root.dataset.chartEvery));
+}
+
 attach("[data-chart]", async (element) => {
-  const data = JSON.parse(document.getElementById(element.dataset.chart).textContent);
+  let data = JSON.parse(document.getElementById(element.dataset.chart).textContent);
   const format = new Intl.NumberFormat(document.documentElement.lang).format;
   await library();
   if (!element.isConnected) return;
@@ -55,6 +72,10 @@ attach("[data-chart]", async (element) => {
     return new window.uPlot(options(element, data.labels, format), [data.x, ...data.series], element);
   };
   let plot = draw();
+  keepUp(element.closest("[data-chart-url]"), (news) => {
+    data = news;
+    plot.setData([data.x, ...data.series]);
+  });
   new ResizeObserver(() => {
     if (element.clientWidth && element.clientWidth !== plot.width) plot.setSize({ width: element.clientWidth, height: HEIGHT });
   }).observe(element);

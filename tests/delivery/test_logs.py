@@ -60,7 +60,7 @@ def test_pages_cover_every_row_once_forwards_and_backwards() -> None:
             break
         after = page.next
     assert [len(part) for part in forward] == [50, 50, 25]
-    assert sum(forward, []) == list(range(1, 126))
+    assert [row for part in forward for row in part] == list(range(1, 126))
     back = logs.sending(made, logs.Filter(after=forward[2][0], is_back=True))
     assert [row.profile_id for row in back.rows] == forward[1] and back.next == forward[1][-1]
     first = logs.sending(made, logs.Filter(after=back.previous, is_back=True))

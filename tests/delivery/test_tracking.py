@@ -1,7 +1,6 @@
 """What comes in from the outside: pixels, links, unsubscribes, forged tokens, and an absent database."""
 
 import datetime as dt
-from collections.abc import Iterator
 from unittest.mock import patch
 
 import pytest
@@ -24,11 +23,10 @@ BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/126.0 Safar
 
 
 @pytest.fixture(autouse=True)
-def _clean() -> Iterator[None]:
+def _clean() -> None:
     cache.clear()
     with redis.Redis.from_url(settings.REDIS_URL) as client:
         client.delete(tracking._SPOOL)
-    yield
 
 
 def sent(**fields: object) -> tuple[Delivery, Profile, str]:
@@ -56,7 +54,7 @@ def test_a_forged_pixel_looks_the_same_and_changes_nothing(client: Client, token
 
 
 def test_a_click_leads_to_the_link_of_the_message(client: Client) -> None:
-    made, person, token = sent()
+    made, _person, token = sent()
     answer = client.get(f"/c/{token}/0", headers={"user-agent": BROWSER})
     assert answer.status_code == 302 and answer["Location"] == made.message.links[0] == "https://shop.test/sale"
     event = Event.objects.get()
@@ -154,7 +152,7 @@ def test_a_forged_unsubscribe_changes_nothing(client: Client) -> None:
 
 
 def test_the_mirror_page_shows_the_message_in_a_sandbox(client: Client) -> None:
-    _made, person, token = sent(first_name="Léa")
+    _made, _person, token = sent(first_name="Léa")
     answer = client.get(f"/v/{token}/")
     assert "Hello Léa" in answer.content.decode()
     assert "sandbox" in answer["Content-Security-Policy"] and "default-src 'none'" in answer["Content-Security-Policy"]
@@ -184,7 +182,7 @@ class _Gone:
 
 
 def test_nothing_is_lost_while_postgresql_is_away(client: Client) -> None:
-    made, person, token = sent()
+    _made, person, token = sent()
     client.get(f"/c/{token}/0", headers={"user-agent": BROWSER})
     with _Gone():
         assert client.get(f"/o/{token}.gif", headers={"user-agent": BROWSER}).status_code == 200
