@@ -6,7 +6,7 @@ Called hourly for what still changes (`refresh`), by Compute stats, and by whoev
 
 import datetime as dt
 
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from delivery.models import Delivery, DeliveryStat, DeliveryState
@@ -18,6 +18,7 @@ SMALL = 50_000
 FRESH_S = 15
 # Seconds between two rebuilds by the scheduler.
 HOURLY_S = 3600
+_LOCKS = 0x43680300
 # Events that come later than this after the validity period are found by Compute stats only.
 _WATCH = dt.timedelta(days=7)
 
@@ -108,7 +109,11 @@ def freshen(delivery: Delivery) -> None:
         return
     if stat and timezone.now() - stat.computed_at < dt.timedelta(seconds=FRESH_S):
         return
-    rebuild(delivery.pk)
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Ten people who look at once count once.
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [_LOCKS, delivery.pk])
+        if cursor.fetchone()[0]:
+            rebuild(delivery.pk)
 
 
 def due() -> list[int]:
