@@ -22,14 +22,16 @@ _COLOUR = re.compile(r"#[0-9a-fA-F]{3}(?:[0-9a-fA-F]{3})?")
 _ACCENT = "#1f5fd6"
 _HEAD = """<mj-head>
 <mj-attributes>
-<mj-all font-family="system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif" />
+<mj-all font-family="system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif" />
 <mj-text font-size="16px" line-height="26px" color="#1d2330" />
 <mj-button border-radius="6px" font-size="16px" font-weight="600" inner-padding="12px 24px" />
 </mj-attributes>
 <mj-style>
 a { color: #1f5fd6; }
 @media (prefers-color-scheme: dark) {
-body, .page { background: #12161c !important; }
+body, .page, .tail, .tail > table { background: #12161c !important; }
+.tail div { color: #a6aebb !important; }
+.tail a { color: #8fb8ff !important; }
 .sheet, .sheet table, .sheet td { background: #1b212a !important; }
 .sheet div, .sheet p, .sheet h1, .sheet h2, .sheet h3, .sheet li { color: #eceff4 !important; }
 .sheet a { color: #8fb8ff !important; }
@@ -183,7 +185,7 @@ def _quote(block: Block) -> str:
 def _footer(block: Block) -> str:
     note = f"{rich_text(str(block['html']))}<br />" if block.get("html") else ""
     return (
-        '<mj-section padding="16px 0 32px" css-class="page"><mj-column>'
+        '<mj-section padding="16px 0 32px" css-class="tail"><mj-column>'
         '<mj-text font-size="13px" line-height="20px" color="#545b68" align="center">'
         f'{note}{{{{ postal_address }}}}<br /><a href="{{{{ unsubscribe_url }}}}">{escape(_("Unsubscribe"))}</a> · '
         f'<a href="{{{{ mirror_url }}}}">{escape(_("View in browser"))}</a></mj-text></mj-column></mj-section>'

@@ -13,10 +13,10 @@ import logging
 import queue
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from django.db import DatabaseError, InterfaceError, connection
 
@@ -83,43 +83,72 @@ class Catcher:
         self._stopping = threading.Event()
         self._on_stored = on_stored
         self._pruned_at = 0.0
-        self._controller = Controller(
-            Handler(self._waiting),
-            hostname=host,
-            port=port,
-            data_size_limit=SIZE_LIMIT,
-            enable_SMTPUTF8=True,
-            ident="Chappe mail catcher",
-        )
+        self._address = (host, port)
+        self._loop = asyncio.new_event_loop()
+        self._server: asyncio.Server | None = None
+        self._sessions: weakref.WeakSet[SMTP] = weakref.WeakSet()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="catcher-smtp", daemon=True)
 
     def start(self) -> None:
         """Listen. Raises OSError when the port is taken."""
-        self._controller.start()
+        handler = Handler(self._waiting)
+
+        def protocol() -> SMTP:
+            session = SMTP(
+                handler, data_size_limit=SIZE_LIMIT, enable_SMTPUTF8=True, ident="Chappe mail catcher", loop=self._loop
+            )
+            self._sessions.add(session)
+            return session
+
+        host, port = self._address
+        # In this thread, so that a port that is taken is told by an exception here.
+        self._server = self._loop.run_until_complete(self._loop.create_server(protocol, host, port, reuse_address=True))
+        self._thread.start()
 
     @property
     def port(self) -> int:
         """The port it listens on."""
-        server = self._controller.server
-        assert isinstance(server, asyncio.Server)
-        return int(server.sockets[0].getsockname()[1])
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
 
     def run(self) -> None:
         """Store what comes in, until `stop`; to be called in the thread that owns the database connection."""
         while not self._stopping.is_set():
-            batch = self._next_batch()
-            if batch:
+            if batch := self._next_batch(timeout=0.5):
                 self._store(batch)
             self._prune()
-        self._controller.stop(no_assert=True)
+        self._close()
+
+    def _close(self) -> None:
+        """Stop listening, store what already waits, break what is still open, and end the loop's thread."""
+        assert self._server is not None
+        self._loop.call_soon_threadsafe(self._server.close)
+        while batch := self._next_batch(timeout=0.05):
+            self._store(batch)
+        asyncio.run_coroutine_threadsafe(self._break_sessions(), self._loop).result(timeout=5)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=5)
+        self._loop.close()
+
+    async def _break_sessions(self) -> None:
+        # A moment for the answers to what was stored last.
+        await asyncio.sleep(0.05)
+        for session in list(self._sessions):
+            if session.transport is not None:
+                session.transport.abort()
+        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
     def stop(self) -> None:
-        """Let `run` return; messages that were not stored are answered with 451 or not at all."""
+        """Let `run` return, after it stored what had come in."""
         self._stopping.set()
 
-    def _next_batch(self) -> list[_Waiting]:
-        """Everything that waits now, up to _BATCH; waits half a second for a first one."""
+    def _next_batch(self, *, timeout: float) -> list[_Waiting]:
+        """Everything that waits now, up to _BATCH; waits `timeout` seconds for a first one."""
         try:
-            batch = [self._waiting.get(timeout=0.5)]
+            batch = [self._waiting.get(timeout=timeout)]
         except queue.Empty:
             return []
         while len(batch) < _BATCH:

@@ -1,5 +1,6 @@
 """The content of an email: checked while it is written, frozen into an immutable Message when it is published."""
 
+import dataclasses
 import hashlib
 import json
 import re
@@ -143,7 +144,8 @@ def _check_body(spec: ContentSpec) -> Iterator[ContentProblem]:
     if any(p.code == "template_syntax" for p in problems):
         return
     try:
-        compiled = compilation.compile_spec(spec)
+        # Without the preheader, whose problems are its own.
+        compiled = compilation.compile_spec(dataclasses.replace(spec, preheader=""))
     except personalization.TemplateProblem as problem:
         yield _syntax(problem, "body")
         return
@@ -170,8 +172,8 @@ def _is_empty(spec: ContentSpec, compiled: compilation.Compiled) -> bool:
     """Whether there is nothing to read or to see, the locked footer apart."""
     if spec.body_kind == "blocks":
         return blocks.is_empty(spec.body)
-    words = re.sub(r"\W+", "", re.sub(r"\{\{.*?\}\}|\(https?://\S*\)", "", compiled.text))
-    return not words and not compiled.n_images and "{{" not in compiled.text
+    text = re.sub(r"\{\{\s*(unsubscribe_url|postal_address|mirror_url)\s*\}\}|\(https?://\S*\)", "", compiled.text)
+    return not re.sub(r"\W+", "", text) and not compiled.n_images
 
 
 def _empty() -> ContentProblem:

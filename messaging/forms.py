@@ -33,7 +33,9 @@ class TransportForm(forms.Form):
     host = forms.CharField(label=_("Server"), required=False, max_length=255)
     port = forms.IntegerField(label=_("Port"), localize=False, widget=forms.NumberInput(attrs={"class": "short"}))
     security = forms.ChoiceField(label=_("Security"), choices=Security.choices)
-    username = forms.CharField(label=_("Username"), required=False, max_length=255)
+    username = forms.CharField(
+        label=_("Username"), required=False, max_length=255, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
     password = forms.CharField(
         label=_("Password"),
         required=False,

@@ -149,16 +149,16 @@ def opened(row: CaughtMessage) -> Opened:
         to=_header(message, "To") or row.envelope_to,
         subject=_header(message, "Subject") or row.subject,
         date=_header(message, "Date"),
-        headers=[(name, " ".join(str(value).split())) for name, value in message.raw_items()],
+        headers=[(_text(name), _text(" ".join(str(value).split()))) for name, value in message.raw_items()],
         html=_body(message, "html"),
         text=_body(message, "plain"),
-        source=raw.decode("utf-8", "replace"),
+        source=_text(raw.decode("utf-8", "replace")),
     )
 
 
 def _header(message: EmailMessage, name: str) -> str:
     try:
-        return " ".join(str(message[name] or "").split())
+        return _text(" ".join(str(message[name] or "").split()))
     except (ValueError, IndexError, AttributeError, TypeError):
         # The parser of the standard library gives up on some malformed headers.
         return ""
@@ -167,7 +167,7 @@ def _header(message: EmailMessage, name: str) -> str:
 def _body(message: EmailMessage, kind: str) -> str:
     try:
         part = message.get_body((kind,))
-        return str(part.get_content()) if part is not None else ""
+        return _text(str(part.get_content())) if part is not None else ""
     except (LookupError, ValueError, AttributeError):
         return ""
 

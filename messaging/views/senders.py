@@ -32,12 +32,32 @@ def _person(request: HttpRequest) -> User:
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
     used = senders.usage()
-    context = {
-        "tabs": tabs("settings-senders"),
-        "rows": [{"sender": sender, "n_messages": used.get(sender.address, 0)} for sender in senders.active()],
-        "archived": senders.archived(),
-    }
+    rows = [
+        {
+            "sender": sender,
+            "n_messages": used.get(sender.address, 0),
+            "menu": _menu(sender),
+            "menu_id": f"sender-{sender.public_id}",
+            "menu_label": _("Actions for {name}").format(name=sender.name),
+        }
+        for sender in senders.active()
+    ]
+    context = {"tabs": tabs("settings-senders"), "rows": rows, "archived": senders.archived()}
     return render(request, "messaging/senders.html", context)
+
+
+def _menu(sender: Sender) -> list[dict[str, object]]:
+    """What can be done with one sender; the default one can't be archived, and the menu says why."""
+    edit_item = {"label": _("Edit"), "url": reverse("messaging:sender", args=[sender.public_id]), "icon": "pencil-line"}
+    if sender.is_default:
+        reason = _("This is the default sender. Make another one the default first.")
+        return [edit_item, {"label": _("Archive"), "icon": "archive", "is_disabled": True, "reason": reason}]
+    urls = {name: reverse(f"messaging:sender-{name}", args=[sender.public_id]) for name in ("default", "archive")}
+    return [
+        edit_item,
+        {"label": _("Make default"), "url": urls["default"], "method": "post", "icon": "check"},
+        {"label": _("Archive"), "url": urls["archive"], "method": "post", "icon": "archive"},
+    ]
 
 
 @access.requires(roles.MANAGE_TRANSPORTS)

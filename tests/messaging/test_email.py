@@ -28,7 +28,7 @@ TEMPLATES = [
     "{{ profile.first_name }}{{ profile.last_name }}\n{{ profile.city }}.",
     "a = b = c " * 40 + "{{ profile.city }}" + "é" * 200 + "{{ profile.n }}",
     "{{ profile.first_name | default: 'you' }} {{ profile.none | default: 'you' }} {{ profile.hollow | default: 'é' }}",
-    "{{ profile.n | plus: 1 }} {{ profile.when | date: '%d %B %Y' }} {{ profile.list | join: ', ' }} {{ profile.flag }}",
+    "{{ profile.n | plus: 1 }} {{ profile.when | date: '%d %B %Y' }} {{ profile.list | join: ', ' }}{{ profile.flag }}",
     "{% if profile.n > 2 %}many {{ profile.n }}{% elsif profile.n %}few{% else %}none{% endif %}",
     "{% unless profile.n > 2 %}few{% else %}many{% endunless %}{% if profile.none %}x{% endif %}",
     "{% if profile.none == blank %}blank{% endif %}{% if profile.n %}\n  \n{% endif %}",
@@ -38,7 +38,7 @@ TEMPLATES = [
     "{% for item in profile.list %}{{ forloop.index }}: {{ item }}\n{% else %}empty{% endfor %}",
     "{% for city in profile.list %}{{ city }}{% endfor %}{{ city }}",
     "{% increment c %}{% increment c %}{% cycle 'a', 'b' %}{% cycle 'a', 'b' %}{% comment %}no{% endcomment %}",
-    "{{ profile.deep.a.b }} {{ profile['first_name'] }} {{ profile.list[0] }} {{ profile.list.size }} {{ profile.first }}",
+    "{{ profile.deep.a.b }} {{ profile['first_name'] }} {{ profile.list[0] }}{{ profile.list.size }}{{ profile.first }}",
     "{{ profile }} {{ campaign.name }} {{ nothing }} {{ profile.html }} {{ profile.html | escape }}",
     "{{ '<b>' }} {{ \"x\" | append: '<i>' }} {{ profile.html | strip_html }} {{ profile.html | newline_to_br }}",
     "{{ profile.first_name | slice: 0 }}{{ profile.none | default: profile.city }}{{ profile.flag | default: 'x' }}",
@@ -218,7 +218,7 @@ def test_addresses_any_server_takes(address: str, expected: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["", "x", "@example.test", "a@", "a@b@c", "a b@example.test", "a@ex ample.test", "a@example.test\r\nRCPT TO:<b@c.test>",
+    ["", "x", "@example.test", "a@", "a@b@c", "a b@example.test", "a@ex ample.test", "a@example.test\r\nRCPT TO:<b@c>",
      "<a@example.test>", "a@-x.test", "a..b@example.test", "a" * 65 + "@example.test", "a@" + "b" * 250 + ".test",
      "élodie@example.test", "a\x00@example.test", "a@ex\x00ample.test", "a@b.test>", "\na@b.test", "a@b.test\n"],
 )  # fmt: skip
@@ -265,7 +265,7 @@ def test_a_subject_is_rendered_without_escaping_and_on_one_line() -> None:
 def test_a_message_costs_less_than_150_microseconds() -> None:
     """8 KB of HTML, 10 values, 12 links, text part; prints what it cost."""
     items = "".join(
-        f'<tr><td style="padding:10px;font-size:14px">Item {n} for {{{{ profile.city }}}}, with some words about it</td>'
+        f'<tr><td style="padding:10px;font-size:14px">Item {n} for {{{{ profile.city }}}}, with words about it</td>'
         f'<td><a style="color:#123456;font-size:16px" href="https://shop.test/p/{n}?a=1&amp;b=2">Read on</a></td></tr>'
         for n in range(12)
     )

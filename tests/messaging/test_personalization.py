@@ -88,7 +88,7 @@ def test_a_broken_template_is_told_with_its_place(source: str, line: int, column
         "{% for i in (1..9000) %}{% for j in (1..9000) %}x{% endfor %}{% endfor %}",
         "{{ 1 | divided_by: profile.zero }}",
         "{{ profile.first_name | plus: profile.list | divided_by: 0 }}",
-        "{% assign x = 'aaaaaaaaaaaaaaaaaaaa' %}{% for i in (1..40) %}{% assign x = x | append: x %}{% endfor %}{{ x }}",
+        "{% assign x = 'aaaaaaaaaaaaaaa' %}{% for i in (1..40) %}{% assign x = x | append: x %}{% endfor %}{{ x }}",
         "{% if profile.list < 3 %}x{% endif %}",
     ],
 )
@@ -134,7 +134,7 @@ def test_fields_know_their_line_and_whether_a_blank_can_show() -> None:
     source = (
         "{{ profile.first_name }}\n{{ profile.city | default: 'here' }}\n"
         "{% if profile.plan %}{{ profile.plan }}{% endif %}\n"
-        "{% assign total = profile.n %}{{ total }}{% for item in profile.list %}{{ item }}{{ forloop.index }}{% endfor %}"
+        "{% assign n = profile.n %}{{ n }}{% for item in profile.list %}{{ item }}{{ forloop.index }}{% endfor %}"
     )
     found = [(f.name, f.has_default, f.line) for f in personalization.parse(source, html=False).fields()]
     assert found == [
