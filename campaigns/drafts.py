@@ -19,15 +19,10 @@ from django.utils.translation import gettext as _
 from accounts import access, audit, roles
 from accounts.models import User
 from campaigns import document as documents
-from campaigns import sessions
 from campaigns.models import Campaign, CampaignState, CampaignVersion, Draft, DraftSnapshot, EditingSession
 from lib.errors import DomainError
 
 DraftInvalid = documents.DraftInvalid
-# The tab's side of the protocol, told in its own module.
-open_session = sessions.open_session
-presence = sessions.presence
-release = sessions.release
 # The one field of an edit that is not in the document.
 NAME = "name"
 
@@ -204,7 +199,11 @@ def restore(campaign_id: int, *, by: User, snapshot_id: int | None = None, versi
 
 def mark_tested(draft_id: int, *, revision: int, by: User) -> None:
     """Remember which revision was last sent as a test, for the alert that the message changed since."""
-    Draft.objects.filter(pk=draft_id).update(tested_revision=revision, tested_at=timezone.now(), tested_by=by)
+    with transaction.atomic():
+        draft = _lock(draft_id)
+        draft.tested_revision, draft.tested_at, draft.tested_by = revision, timezone.now(), by
+        draft.save(update_fields=["tested_revision", "tested_at", "tested_by"])
+        audit.record("campaign.tested", subject=_subject(draft.campaign), by=by, detail={"revision": revision})
 
 
 def end(draft: Draft, *, cause: str, by: User) -> DraftSnapshot:

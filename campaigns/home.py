@@ -162,10 +162,7 @@ def _drafts(user: User) -> tuple[DraftItem, ...]:
 
 def _checklist(user: User, has_profiles: bool) -> tuple[Step, ...]:
     is_connected = not transports.is_catcher(transports.default())
-    has_tested = (
-        AuditEntry.objects.filter(action="campaign.tested").exists()
-        or Draft.objects.filter(tested_at__isnull=False).exists()
-    )
+    has_tested = AuditEntry.objects.filter(action="campaign.tested").exists()
     return (
         Step("transport", _("Connect a mail server"), is_connected),
         Step("sender", _("Add a sender"), Sender.objects.filter(archived_at__isnull=True).exists()),

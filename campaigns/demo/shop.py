@@ -18,7 +18,7 @@ from accounts import roles
 from accounts.models import User
 from audiences import segments
 from audiences.models import Consent, Segment, SegmentKind
-from campaigns import drafts, sends, versions
+from campaigns import drafts, sends, sessions, versions
 from campaigns.demo import people, results
 from campaigns.models import Campaign, Draft
 from delivery import lifecycle as delivery_lifecycle
@@ -135,7 +135,7 @@ def _save(campaign: Campaign, by: User, fields: dict[str, object], began: dt.dat
     """One save a field, 40 s apart."""
     draft = Draft.objects.get(campaign=campaign)
     with _at(began):
-        session = drafts.open_session(draft.pk, by=by)
+        session = sessions.open_session(draft.pk, by=by)
     revision = draft.revision
     for n, (field, value) in enumerate(fields.items()):
         with _at(began + dt.timedelta(seconds=40 * n)):

@@ -87,7 +87,7 @@ def test_conflict_with_oneself_says_another_tab() -> None:
 
 def test_repeated_save_id_returns_the_first_result() -> None:
     made = factories.campaign()
-    session = drafts.open_session(made.draft.pk, by=made.owner)
+    session = sessions.open_session(made.draft.pk, by=made.owner)
     save_id = uuid.uuid4()
     again = {"session_id": session.public_id, "save_id": save_id, "fields": {"compose.subject": "Once"}}
     first = drafts.save(made.draft.pk, base_revision=1, by=made.owner, **again)
@@ -98,7 +98,7 @@ def test_repeated_save_id_returns_the_first_result() -> None:
 
 def test_a_save_id_counts_only_for_its_own_session_and_person() -> None:
     made, other = factories.campaign(), factories.user("Marketer")
-    session = drafts.open_session(made.draft.pk, by=made.owner)
+    session = sessions.open_session(made.draft.pk, by=made.owner)
     save_id = uuid.uuid4()
     save(made.draft, 1, made.owner, session_id=session.public_id, save_id=save_id)
     with pytest.raises(drafts.DraftConflict):
@@ -211,15 +211,15 @@ def test_duplicate_copies_the_content_and_not_the_schedule() -> None:
 
 def test_presence_lists_the_others_until_they_go() -> None:
     made, other = factories.campaign(), factories.user("Operator")
-    mine = drafts.open_session(made.draft.pk, by=made.owner)
-    theirs = drafts.open_session(made.draft.pk, by=other)
-    (seen,) = drafts.presence(mine.public_id, is_idle=False)
+    mine = sessions.open_session(made.draft.pk, by=made.owner)
+    theirs = sessions.open_session(made.draft.pk, by=other)
+    (seen,) = sessions.presence(mine.public_id, is_idle=False)
     assert (seen.name, seen.is_self, seen.state) == (str(other), False, "viewing")
     save(made.draft, 1, other, session_id=theirs.public_id)
-    assert [one.state for one in drafts.presence(mine.public_id, is_idle=False)] == ["editing"]
-    drafts.presence(theirs.public_id, is_idle=True)
-    assert [one.state for one in drafts.presence(mine.public_id, is_idle=False)] == ["idle"]
+    assert [one.state for one in sessions.presence(mine.public_id, is_idle=False)] == ["editing"]
+    sessions.presence(theirs.public_id, is_idle=True)
+    assert [one.state for one in sessions.presence(mine.public_id, is_idle=False)] == ["idle"]
     assert sessions.revision(mine.public_id) == 2
-    drafts.release(theirs.public_id)
-    assert drafts.presence(mine.public_id, is_idle=False) == []
-    assert drafts.presence(uuid.uuid4(), is_idle=False) == []
+    sessions.release(theirs.public_id)
+    assert sessions.presence(mine.public_id, is_idle=False) == []
+    assert sessions.presence(uuid.uuid4(), is_idle=False) == []

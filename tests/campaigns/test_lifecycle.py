@@ -3,7 +3,7 @@
 import pytest
 
 from accounts.models import AuditEntry
-from campaigns import drafts, lifecycle, versions
+from campaigns import drafts, lifecycle, sessions, versions
 from campaigns.models import Campaign, CampaignState, CampaignVersion, Draft
 from delivery.models import Delivery, DeliveryState
 from lib.errors import DomainError, NotAllowed
@@ -158,7 +158,7 @@ def test_marketers_archive_and_delete_only_their_own(move: str) -> None:
 
 def test_delete_takes_a_never_published_campaign_and_nothing_else() -> None:
     made, kept = factories.campaign(), factories.published()
-    drafts.open_session(made.draft.pk, by=made.owner)
+    sessions.open_session(made.draft.pk, by=made.owner)
     lifecycle.delete(made.pk, by=made.owner)
     assert not Campaign.objects.filter(pk=made.pk).exists()
     assert not Draft.objects.exists()

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 
 from accounts import roles
 from campaigns import document as documents
-from campaigns import drafts, versions
+from campaigns import drafts, sessions, versions
 from campaigns.models import Campaign, CampaignVersion, Draft, DraftSnapshot
 from lib.errors import DomainError
 from tests import factories
@@ -56,7 +56,7 @@ def test_twenty_editors_lose_no_acknowledged_save() -> None:
     names = ["compose.subject", "compose.preheader", "compose.body", "delivery.date"]
 
     def edit(n: int) -> list[tuple[int, str, str]]:
-        session = drafts.open_session(made.draft.pk, by=people[n])
+        session = sessions.open_session(made.draft.pk, by=people[n])
         base, kept = 1, []
         for k in range(20):
             field, value = names[(n + k) % 4], f"editor {n} save {k}"
