@@ -93,12 +93,14 @@ def _match(cursor: Any, key: str) -> None:
 def _drop_taken_ids(cursor: Any) -> list[int]:
     """Rows whose id belongs to another person, or whose person has another id; in a batch the first row has it."""
     cursor.execute(
-        "DELETE FROM import_rows r WHERE r.external_id <> '' AND ("
-        " EXISTS (SELECT 1 FROM audiences_profile p"
-        " WHERE p.external_id = r.external_id AND p.id IS DISTINCT FROM r.profile_id)"
-        " OR EXISTS (SELECT 1 FROM audiences_profile p WHERE p.id = r.profile_id AND p.external_id <> r.external_id)"
-        " OR EXISTS (SELECT 1 FROM import_rows o WHERE o.external_id = r.external_id AND o.line < r.line)"
-        ") RETURNING line"
+        "DELETE FROM import_rows r USING ("
+        " SELECT i.line FROM import_rows i JOIN audiences_profile p ON p.external_id = i.external_id"
+        " WHERE i.external_id <> '' AND p.id IS DISTINCT FROM i.profile_id"
+        " UNION SELECT i.line FROM import_rows i JOIN audiences_profile p ON p.id = i.profile_id"
+        " WHERE i.external_id <> '' AND p.external_id <> i.external_id"
+        " UNION SELECT o.line FROM (SELECT line, row_number() OVER (PARTITION BY external_id ORDER BY line) AS place"
+        " FROM import_rows WHERE external_id <> '') o WHERE o.place > 1"
+        ") taken WHERE taken.line = r.line RETURNING r.line"
     )
     return [line for (line,) in cursor.fetchall()]
 
@@ -164,10 +166,11 @@ def _follow_mailboxes(cursor: Any, job: ProfileImport) -> None:
     """Whoever has a mailbox that unsubscribed, in this file or before, is unsubscribed."""
     cursor.execute(
         "UPDATE audiences_profile p"
-        " SET email_consent = 'unsubscribed', consent_changed_at = now(), updated_at = now() FROM import_rows r"
-        " WHERE p.email_key = r.email_key AND r.email_key <> '' AND p.email_consent <> 'unsubscribed'"
-        " AND (r.consent = 'unsubscribed' OR EXISTS (SELECT 1 FROM audiences_profile o"
-        " WHERE o.email_key = r.email_key AND o.email_consent = 'unsubscribed')) RETURNING p.id"
+        " SET email_consent = 'unsubscribed', consent_changed_at = now(), updated_at = now() FROM ("
+        " SELECT email_key FROM import_rows WHERE email_key <> '' AND consent = 'unsubscribed'"
+        " UNION SELECT o.email_key FROM audiences_profile o JOIN import_rows r ON r.email_key = o.email_key"
+        " WHERE r.email_key <> '' AND o.email_consent = 'unsubscribed'"
+        ") gone WHERE p.email_key = gone.email_key AND p.email_consent <> 'unsubscribed' RETURNING p.id"
     )
     followed = [profile_id for (profile_id,) in cursor.fetchall()]
     if followed:

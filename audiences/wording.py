@@ -20,14 +20,15 @@ def describe(doc: dict[str, object]) -> str:
     infos = {info.name: info for info in field_lists.every()}
     names = _segment_names(doc)
     targets = _names(doc, "segments", names)
-    sentence = _("everybody")
-    if targets:
-        sentence = _("people in {segments}").format(
-            segments=_all_list(targets) if doc.get("segments_match") == "all" else _or_list(targets)
-        )
     group = doc.get("conditions")
-    if isinstance(group, dict) and group.get("rules"):
-        sentence = _("{people}, {conditions}").format(people=sentence, conditions=_group(group, infos, names))
+    conditions = _group(group, infos, names) if isinstance(group, dict) and group.get("rules") else ""
+    if targets:
+        joined = _all_list(targets) if doc.get("segments_match") == "all" else _or_list(targets)
+        sentence = _("people in {segments}").format(segments=joined)
+        if conditions:
+            sentence = _("{people}, {conditions}").format(people=sentence, conditions=conditions)
+    else:
+        sentence = _("people {conditions}").format(conditions=conditions) if conditions else _("nobody yet")
     left_out = _names(doc, "exclude", names)
     if left_out:
         sentence = _("{people}; without people in {segments}").format(people=sentence, segments=_or_list(left_out))
@@ -36,7 +37,7 @@ def describe(doc: dict[str, object]) -> str:
 
 def describe_group(group: dict[str, object]) -> str:
     """The sentence of a segment's rule: "people whose …"."""
-    return describe({"conditions": group}).replace(_("everybody") + ", ", _("people") + " ", 1)
+    return describe({"conditions": group})
 
 
 def describe_rule(rule: dict[str, object]) -> str:

@@ -34,6 +34,7 @@ def estimate(request: HttpRequest) -> HttpResponse:
             "blame": estimates.blame(doc) if counted.n_people == 0 else None,
             "sentence": rules.describe(doc),
             "counted_at": timezone.now(),
+            "took_s": max(0.1, counted.seconds),
         }
     except DomainError as problem:
         context = {"problem": problem.message, "sentence": rules.describe(doc) if doc.get("conditions") else ""}

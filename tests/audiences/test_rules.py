@@ -402,7 +402,7 @@ def test_a_registered_field_is_offered_compiled_and_described(people: None) -> N
         with pytest.raises(rules.RuleProblem, match="can't be chosen"):
             ask("weather.likes", "is", "rain")
         doc = audience(conditions={"match": "all", "rules": [{"field": "weather.likes", "op": "is", "value": "sun"}]})
-        assert rules.describe(doc) == "everybody, who like sunshine"
+        assert rules.describe(doc) == "people who like sunshine"
     finally:
         del rules.field_lists._extensions["weather"]
 
