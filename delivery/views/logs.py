@@ -123,7 +123,7 @@ def _wanted(request: HttpRequest) -> logs.Filter:
     return logs.Filter(
         search=get_value("q", "").strip()[:320],
         status=known if known in status.Status.values else "",
-        reason=get_value("reason", "")[:30],
+        reason=get_value("reason", "").replace("\x00", "")[:30],
         kind=get_value("event", "")[:12],
         has_automatic=get_value("automatic", "") == "1",
         after=int(key) if key.isascii() and key.isdigit() and len(key) < 19 else None,

@@ -68,6 +68,8 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     """GET asks, POST does; a scanner that follows the link changes nothing."""
     try:
         hit = tracking.hit(token, EventKind.UNSUBSCRIBED, agent=_agent(request))
+        if not hit.delivery_id:
+            return _test()
         person = _person(hit.profile_id)
     except tokens.BadToken:
         return _wrong()
@@ -86,6 +88,8 @@ def mirror(request: HttpRequest, token: str) -> HttpResponse:
     """The message as this person got it, without tracking."""
     try:
         hit = tracking.hit(token, EventKind.OPENED)
+        if not hit.delivery_id:
+            return _test()
         delivery = recipients.delivery(hit.delivery_id)
     except tokens.BadToken:
         return _wrong()
@@ -136,6 +140,12 @@ def _agent(request: HttpRequest) -> str:
 def _wrong() -> HttpResponse:
     context = {"title": _("This link doesn't work"), "text": _("It is incomplete, or it is not one of ours.")}
     return _page("notice", context, HTTPStatus.NOT_FOUND)
+
+
+def _test() -> HttpResponse:
+    """Test messages belong to no delivery: whoever gets one must not unsubscribe the person it was rendered for."""
+    context = {"title": _("This is a test message"), "text": _("In the real message this link works for its reader.")}
+    return _page("notice", context)
 
 
 def _later() -> HttpResponse:

@@ -1,6 +1,9 @@
 """What comes in from the outside: pixels, links, unsubscribes, forged tokens, and an absent database."""
 
 import datetime as dt
+import email as email_parser
+import re
+from email.policy import default
 from unittest.mock import patch
 
 import pytest
@@ -11,10 +14,12 @@ from django.db import OperationalError, connections
 from django.test import Client
 from django.utils import timezone
 
+from audiences import profiles
 from audiences.models import Consent, ConsentChange, Profile
 from delivery import tracking
 from delivery.models import Delivery, Event, EventKind
 from messaging import links
+from messaging.channels import email
 from tests import factories
 from tests.delivery import records
 
@@ -149,6 +154,33 @@ def test_a_forged_unsubscribe_changes_nothing(client: Client) -> None:
     assert client.post(f"/u/{tampered}/").status_code == 404
     person.refresh_from_db()
     assert person.email_consent == Consent.SUBSCRIBED
+
+
+def test_the_links_of_a_test_message_change_nothing(client: Client) -> None:
+    person = factories.profile()
+    token = links.token(0, person.pk)
+    for answer in (client.post(f"/u/{token}/"), client.get(f"/u/{token}/"), client.get(f"/v/{token}/")):
+        assert answer.status_code == 200 and b"This is a test message" in answer.content
+    person.refresh_from_db()
+    assert person.email_consent == Consent.SUBSCRIBED
+
+
+def test_the_addresses_in_a_message_are_the_ones_answered_here(client: Client) -> None:
+    made, person, _token = sent()
+    program = email.compile(made.message, delivery_id=made.pk, delivery_ref=str(made.public_id), campaign={})
+    stuffed = program.render(profiles.person(person.pk)).data
+    received = stuffed.removesuffix(b".\r\n").replace(b"\r\n..", b"\r\n.")
+    source = email_parser.message_from_bytes(received, policy=default)
+    html = source.get_body(("html",)).get_content()  # type: ignore[union-attr]
+    paths = re.findall(re.escape(settings.PUBLIC_URL) + r"(/[ocuv]/[^\"'<> ]+)", html)
+    assert {path[1] for path in paths} == {"o", "c", "u"}
+    answers = {path[1]: client.get(path, headers={"user-agent": BROWSER}) for path in paths}
+    assert answers["c"]["Location"] == "https://shop.test/sale"
+    assert answers["o"].status_code == answers["u"].status_code == 200
+    one_click = re.search(r"<http[^>]+(/u/[^>]+)>", str(source["List-Unsubscribe"]))
+    assert one_click is not None and source["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    client.post(one_click[1], {"List-Unsubscribe": "One-Click"})
+    assert set(Event.objects.values_list("kind", flat=True)) == {"opened", "clicked", "unsubscribed"}
 
 
 def test_the_mirror_page_shows_the_message_in_a_sandbox(client: Client) -> None:

@@ -266,7 +266,7 @@ def test_samples_are_shown_one_by_one_in_a_sandbox() -> None:
     assert client.get(url("samples", records.delivery(state="new"))).status_code == 404
 
 
-@pytest.mark.parametrize("n", ["0", "99", "x", "-1", "²"])
+@pytest.mark.parametrize("n", ["0", "99", "x", "-1", "²", "9" * 5000])
 def test_a_wrong_sample_number_shows_a_sample(n: str) -> None:
     person = factories.profile()
     made = records.delivery(state="prepared", samples=[{"profile_id": person.pk, "email": "", "subject": ""}])
