@@ -20,7 +20,9 @@ _STRETCH = dt.timedelta(minutes=15)
 _MOST = 500
 
 # Audit rows that a timeline entry of its own already tells.
-_TOLD = frozenset({"campaign.published", "draft.discarded", "campaign.activated", "campaign.deactivated"})
+_TOLD = frozenset(
+    {"campaign.published", "draft.discarded", "campaign.activated", "campaign.deactivated", "delivery.opened"}
+)
 _WORDS = {
     "campaign.created": gettext_lazy("Created"),
     "campaign.stopped": gettext_lazy("Campaign stopped"),
@@ -30,7 +32,6 @@ _WORDS = {
     "campaign.tested": gettext_lazy("Test sent"),
     "draft.created": gettext_lazy("Draft created"),
     "draft.restored": gettext_lazy("Draft restored from history"),
-    "delivery.opened": gettext_lazy("Send opened"),
     "delivery.preparing": gettext_lazy("Preparation started"),
     "delivery.preparation_aborted": gettext_lazy("Preparation stopped"),
     "delivery.prepared": gettext_lazy("Prepared"),
@@ -82,7 +83,8 @@ def timeline(campaign: Campaign) -> list[Entry]:
     draft = Draft.objects.filter(campaign=campaign).select_related("saved_by", "created_by").defer("document").first()
     if draft is not None:
         found.append(_current(draft))
-    return sorted(found, key=lambda entry: entry.at, reverse=True)
+    # A draft stands above the saves it consists of.
+    return sorted(found, key=lambda entry: (entry.at, entry.kind == "draft"), reverse=True)
 
 
 def saves(campaign: Campaign, *, limit: int = 5) -> list[Save]:
@@ -180,7 +182,7 @@ def _events(campaign: Campaign, of_campaign: list[CampaignSend]) -> list[Entry]:
             "event",
             row.at,
             str(_WORDS.get(row.action, row.action)),
-            str(row.actor or row.actor_label),
+            str(row.actor or _("Chappe")),
             note=_detail(row),
             delivery=deliveries.get(row.subject_id),
         )

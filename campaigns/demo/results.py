@@ -5,6 +5,7 @@ person, counters of a shard beside the rows they count, events after the row the
 """
 
 import datetime as dt
+from typing import Any
 
 from django.db import connection
 
@@ -62,7 +63,7 @@ _LAPTOP = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36"
 def fill(delivery: Delivery, *, now: dt.datetime) -> None:
     """Give everybody in the shards of a sending `delivery` an outcome, and some of them events until `now`."""
     assert delivery.started_at is not None
-    base = {"month": delivery.opened_month, "delivery": delivery.pk, "now": now}
+    base: dict[str, Any] = {"month": delivery.opened_month, "delivery": delivery.pk, "now": now}
     n_links = len(delivery.message.links)
     u = {f"u{k}": _CHANCE.format(id="l.profile_id", k=k) for k in range(1, 9)}
     log = _LOG.format(u1=_CHANCE.format(id="p.id", k=1))
@@ -106,7 +107,11 @@ def fill(delivery: Delivery, *, now: dt.datetime) -> None:
 
 def _withdraw(delivery: Delivery) -> None:
     """The consent of those who unsubscribed, with where it came from."""
-    base = {"month": delivery.opened_month, "delivery": delivery.pk, "reference": str(delivery.public_id)}
+    base: dict[str, Any] = {
+        "month": delivery.opened_month,
+        "delivery": delivery.pk,
+        "reference": str(delivery.public_id),
+    }
     left = (
         "(SELECT profile_id, min(at) AS at FROM delivery_event WHERE opened_month = %(month)s"
         " AND delivery_id = %(delivery)s AND kind = 'unsubscribed' GROUP BY profile_id)"

@@ -172,7 +172,7 @@ def _sent(users: dict[str, User], sender: Sender, groups: dict[str, Segment], no
     fields = _content(
         "announcement",
         sender,
-        compose__subject="{{ profile.first_name | default: 'Hello' }}, the autumn sale starts today",
+        compose__subject="The autumn sale starts today",
         compose__preheader="Half price on everything for the garden until Sunday",
         audience=_audience(groups[NEWSLETTER]),
         tracking__utm=True,
@@ -213,7 +213,7 @@ def _waiting(users: dict[str, User], sender: Sender, groups: dict[str, Segment],
     _prepare(campaign, milo, now - dt.timedelta(minutes=30))
     with _at(now - dt.timedelta(minutes=12)):
         drafts.modify(campaign.pk, by=ona)
-    changes = {"compose.subject": "{{ profile.first_name | default: 'Hello' }}, your points are waiting"}
+    changes = {"compose.subject": "Your points are waiting"}
     _save(campaign, ona, {**changes, "delivery.validity_hours": 48}, now - dt.timedelta(minutes=11))
 
 
