@@ -8,7 +8,7 @@ const number = (text) => {
 
 /* `one, "two, three"` is two texts. */
 function split(text) {
-  return [...text.matchAll(/"([^"]*)"|[^,]+/g)].map((found) => (found[1] ?? found[0]).trim()).filter(Boolean);
+  return [...text.matchAll(/\s*"([^"]*)"\s*|[^,]+/g)].map((found) => (found[1] ?? found[0]).trim()).filter(Boolean);
 }
 
 const join = (values) => values.map((one) => (String(one).includes(",") ? `"${one}"` : String(one))).join(", ");
