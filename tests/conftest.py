@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from accounts import roles
@@ -36,6 +37,19 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     """Roles and their permissions exist in every test, as they do in every installation."""
     with django_db_blocker.unblock():
         roles.sync()
+
+
+@pytest.fixture(autouse=True)
+def _after_a_flush(request: pytest.FixtureRequest) -> None:
+    """Tests with real transactions flush what Django manages, after themselves: the roles come back, and the log
+    tables, which it does not manage, are emptied too."""
+    marker = request.node.get_closest_marker("django_db")
+    if marker is None or not marker.kwargs.get("transaction"):
+        return
+    request.getfixturevalue("transactional_db")
+    roles.sync()
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE delivery_sendlog, delivery_attempt, delivery_event")
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 from django.core.cache import cache
-from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
@@ -29,12 +28,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 AXE = Path(__file__).parent / "vendor" / "axe-4.14.1.min.js"
 PEOPLE = 12
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/126.0 Safari/537.36"
-
-
-@pytest.fixture(autouse=True)
-def _roles(transactional_db: None) -> None:
-    """Roles are truncated with each live-server test."""
-    call_command("setup_roles", verbosity=0)
 
 
 @pytest.fixture

@@ -3,19 +3,21 @@
 import datetime as dt
 import email as email_parser
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from email.policy import default
-from unittest.mock import patch
 
 import pytest
 import redis
 from django.conf import settings
 from django.core.cache import cache
-from django.db import OperationalError, connections
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
 from audiences import profiles
 from audiences.models import Consent, ConsentChange, Profile
+from config.local import ports
 from delivery import tracking
 from delivery.models import Delivery, Event, EventKind
 from messaging import links
@@ -197,26 +199,25 @@ def test_an_event_of_a_delivery_that_is_gone_is_dropped(client: Client) -> None:
     assert not Event.objects.exists()
 
 
-class _Gone:
-    """The database as it answers while it restarts."""
-
-    def __enter__(self) -> None:
-        self.patches = [
-            patch.object(connections["default"], "ensure_connection", side_effect=OperationalError("restarting")),
-            patch.object(connections["default"], "cursor", side_effect=OperationalError("restarting")),
-        ]
-        for one in self.patches:
-            one.start()
-
-    def __exit__(self, *_: object) -> None:
-        for one in self.patches:
-            one.stop()
+@contextmanager
+def database_away() -> Iterator[None]:
+    """PostgreSQL as it is while it restarts: nobody listens."""
+    address = connection.settings_dict
+    kept = {name: address[name] for name in ("HOST", "PORT")}
+    connection.close()
+    address |= {"HOST": "127.0.0.1", "PORT": ports.free()}
+    try:
+        yield
+    finally:
+        connection.close()
+        address |= kept
 
 
+@pytest.mark.django_db(transaction=True)
 def test_nothing_is_lost_while_postgresql_is_away(client: Client) -> None:
     _made, person, token = sent()
     client.get(f"/c/{token}/0", headers={"user-agent": BROWSER})
-    with _Gone():
+    with database_away():
         assert client.get(f"/o/{token}.gif", headers={"user-agent": BROWSER}).status_code == 200
         assert client.get(f"/c/{token}/0", headers={"user-agent": BROWSER})["Location"] == "https://shop.test/sale"
         assert client.post(f"/u/{token}/").status_code == 200
@@ -235,16 +236,18 @@ def test_nothing_is_lost_while_postgresql_is_away(client: Client) -> None:
     assert all(event.at < at_return for event in Event.objects.all()), "events keep their own time"
 
 
+@pytest.mark.django_db(transaction=True)
 def test_links_of_a_message_that_nobody_knows_are_asked_for_later(client: Client) -> None:
     _made, _person, token = sent()
-    with _Gone():
+    with database_away():
         assert client.get(f"/c/{token}/0").status_code == 503
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_waiting_unsubscription_of_a_deleted_person_does_not_block_the_others(client: Client) -> None:
     _made, person, token = sent()
     _other, _someone, second = sent()
-    with _Gone():
+    with database_away():
         client.post(f"/u/{token}/")
         client.get(f"/o/{second}.gif", headers={"user-agent": BROWSER})
     person.delete()
