@@ -33,6 +33,7 @@ class Row:
     scheduled_at: dt.datetime | None
     scheduled_zone: str
     ended_at: dt.datetime | None
+    n_to_send: int | None
     preparing_rate: float | None
     summary: kpi.Summary | None
     is_moving: bool
@@ -87,6 +88,7 @@ def _row(
         else None,
         scheduled_zone=delivery.scheduled_zone if delivery else "",
         ended_at=delivery.ended_at if delivery else None,
+        n_to_send=delivery.n_to_send if delivery else None,
         preparing_rate=_preparing_rate(delivery),
         summary=summaries.get(delivery.pk) if delivery else None,
         is_moving=state in _MOVING,

@@ -24,6 +24,7 @@ _SEND = f"{_ONE}deliveries/<uuid:delivery_id>/"
 urlpatterns: list[URLPattern] = [
     path("", home.home, name="home"),
     path("campaigns/", listing.index, name="list"),
+    path("campaigns/rows/", listing.moving_rows, name="list-rows"),
     path("campaigns/archive/", listing.archive_many, name="archive-many"),
     path("campaigns/unarchive/", listing.unarchive_many, name="unarchive-many"),
     path("campaigns/new/", creating.new, name="new"),

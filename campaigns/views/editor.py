@@ -1,5 +1,6 @@
 """The draft editor: one page for each step, filled from the draft and kept by static/js/editor.js."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -113,7 +114,7 @@ def _audience(request: HttpRequest, now: parts.State) -> dict[str, Any]:
         "excluded": choices.segments(section["exclude"]),
         "fields": choices.rule_fields(),
         "audience_words": summaries.audience(now.document),
-        "audience_document": section,
+        "audience_json": json.dumps(section, ensure_ascii=False),
     }
 
 

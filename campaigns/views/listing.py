@@ -35,6 +35,14 @@ def index(request: HttpRequest) -> HttpResponse:
     return render(request, template, context)
 
 
+@access.requires(roles.VIEW)
+def moving_rows(request: HttpRequest) -> HttpResponse:
+    """Status and delivery of the rows on somebody's screen that still move; 286 ends the asking."""
+    found = listing.live_rows(header.user_of(request), request.GET.get("ids", "").split(","))
+    is_over = not any(row.is_moving for row in found)
+    return render(request, "campaigns/_row_updates.html", {"rows": found}, status=286 if is_over else 200)
+
+
 @require_POST
 @access.requires(roles.EDIT)
 def archive_many(request: HttpRequest) -> HttpResponse:
@@ -99,6 +107,7 @@ def _context(request: HttpRequest, page: listing.Page, params: dict[str, str]) -
         "archived_url": _url(kept, tab="archived"),
         "all_url": reverse("campaigns:list"),
         "can_edit": can_edit,
+        "moving": ",".join(row.public_id for row in page.rows if row.is_moving),
         "here": request.get_full_path(),
     }
 

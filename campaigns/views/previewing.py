@@ -69,12 +69,25 @@ def head(request: HttpRequest, public_id: UUID) -> HttpResponse:
 @require_POST
 @access.requires(roles.EDIT)
 def test(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    """Send the saved draft to a few addresses; the answer says for each what became of it."""
+    """Send the saved draft to a few addresses; the answer says for each what became of it, or why nothing was sent."""
     campaign = header.find(public_id)
     draft = Draft.objects.filter(campaign=campaign).first()
     if draft is None:
         raise drafts.gone(campaign)
     user = header.user_of(request)
+    try:
+        results = _send_test(request, campaign, draft, user)
+    except DomainError as problem:
+        return render(request, "campaigns/_test_result.html", {"problem": problem.message}, status=422)
+    is_sent = any(result.ok for result in results)
+    if is_sent:
+        drafts.mark_tested(draft.pk, revision=draft.revision, by=user)
+    context = {"results": results, "is_sent": is_sent, "mine": user.email}
+    context["at"] = date_format(timezone.localtime(), "H:i")
+    return render(request, "campaigns/_test_result.html", context)
+
+
+def _send_test(request: HttpRequest, campaign: Campaign, draft: Draft, user: User) -> list[testsend.TestResult]:
     to = _addresses(request.POST.get("to", ""))
     spec = documents.content_spec(documents.normalise(draft.document))
     problems = [problem for problem in content.check(spec) if problem.level == "error" and problem.code in _STOPS]
@@ -82,11 +95,7 @@ def test(request: HttpRequest, public_id: UUID) -> HttpResponse:
         raise DomainError(problems[0].message, code="content_invalid", status=422)
     if not spec.sender_address:
         raise DomainError(_("There is no sender. Choose a sender."), code="sender_missing", status=422)
-    results = testsend.send(spec, to=to, person=_person(request, user), campaign=_facts(campaign))
-    if any(result.ok for result in results):
-        drafts.mark_tested(draft.pk, revision=draft.revision, by=user)
-    at = date_format(timezone.localtime(), "H:i")
-    return render(request, "campaigns/_test_result.html", {"results": results, "at": at, "mine": user.email})
+    return testsend.send(spec, to=to, person=_person(request, user), campaign=_facts(campaign))
 
 
 # Errors of content without which no message can be made at all; others are for Review.

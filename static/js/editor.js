@@ -49,7 +49,10 @@ saver.addEventListener("saved", ({ detail }) => {
   copyOnDevice.keep(saver.unsaved, saver.revision);
   for (const [selector, html] of Object.entries(detail.fragments)) {
     const place = document.querySelector(selector);
-    if (place && place.innerHTML !== html && !place.contains(document.activeElement)) place.innerHTML = html;
+    if (!place || place.innerHTML === html || place.contains(document.activeElement)) continue;
+    const scrolled = place.querySelector(".steps")?.scrollLeft;
+    place.innerHTML = html;
+    if (scrolled) place.querySelector(".steps").scrollLeft = scrolled;
   }
   for (const place of document.querySelectorAll("[data-alerts-for]")) place.innerHTML = detail.field_alerts[place.dataset.alertsFor] ?? "";
 });
@@ -116,6 +119,7 @@ addEventListener("beforeunload", (event) => {
   if (saver.unsaved.size && (saver.nFailed || saver.isHeld || saver.state === "signed-out")) event.preventDefault();
 });
 
+document.querySelector(".steps [aria-current]").scrollIntoView({ block: "nearest", inline: "center" });
 bindName(form, saver);
 bindPresence({ form, saver, config, onConflict });
 offerBack({ form, saver, copyOnDevice, config });

@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import User
-from campaigns.models import Campaign, CampaignState, Draft
+from campaigns.models import Campaign, CampaignSend, CampaignState, Draft
 from delivery.models import Delivery, DeliveryState
 from messaging import starters
 from tests import factories
@@ -204,6 +204,16 @@ def test_the_list_needs_the_same_queries_for_any_number_of_rows(
         factories.campaign(marketer, name=f"Campaign {n}")
     with django_assert_max_num_queries(14):
         desk.get(reverse("campaigns:list"))
+
+
+def test_rows_that_move_are_asked_for_until_they_end(desk: Client, marketer: User) -> None:
+    campaign = factories.published(marketer)
+    delivery = factories.campaign_send(campaign, "preparing", n_estimated=100, n_prepared=40)
+    assert f"rows/?ids={campaign.public_id}" in desk.get(reverse("campaigns:list")).content.decode()
+    asked = f"{reverse('campaigns:list-rows')}?ids={campaign.public_id},nonsense"
+    assert "Preparing 40%" in desk.get(asked).content.decode()
+    CampaignSend.objects.filter(delivery=delivery).delete()
+    assert desk.get(asked).status_code == 286
 
 
 def test_archiving_several_tells_which_can_not_and_undoes_the_others(desk: Client, marketer: User) -> None:

@@ -1,0 +1,230 @@
+"""The pages around the editor in a real browser: accessible, no sideways scroll, and their dialogs and toasts work."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from accounts.models import User
+from campaigns.models import Campaign, CampaignState, Draft
+from delivery.models import Delivery, DeliveryState
+from tests import factories
+from tests.browser.test_editor import AXE, RULES
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def team(transactional_db: None) -> dict[str, User]:
+    call_command("setup_roles", verbosity=0)
+    people = (("Marketer", "Milo Marketer"), ("Operator", "Ona Operator"), ("Viewer", "Vera Viewer"))
+    return {role: factories.user(role, name=name) for role, name in people}
+
+
+@pytest.fixture
+def live(team: dict[str, User]) -> Campaign:
+    """Published, with a prepared send and a draft beside it."""
+    campaign = factories.published(team["Marketer"], name="Order shipped")
+    factories.campaign_send(
+        campaign, n_targeted=12, n_excluded=3, n_to_send=9, excluded_by_reason={"unsubscribed": 3}, seal="a" * 64,
+        prepared_at=timezone.now(), prepared_by=team["Marketer"],
+    )  # fmt: skip
+    factories.draft_of(campaign, compose__subject="Changed in the draft")
+    return campaign
+
+
+@pytest.fixture
+def browse(browser: Browser, live_server: Any) -> Iterator[Callable[..., Page]]:
+    """A page of somebody signed in; a script error or a broken content policy fails the test."""
+    contexts: list[BrowserContext] = []
+    errors: list[str] = []
+
+    def open_page(user: User, *, width: int = 1280, theme: str = "light", has_script: bool = True) -> Page:
+        context = browser.new_context(
+            base_url=live_server.url,
+            viewport={"width": width, "height": 800},
+            color_scheme=theme,
+            reduced_motion="reduce",
+            java_script_enabled=has_script,
+        )
+        contexts.append(context)
+        client = Client()
+        client.force_login(user)
+        value = client.cookies["sessionid"].value
+        context.add_cookies([{"name": "sessionid", "value": value, "url": live_server.url}])
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text) if "Content Security" in message.text else None)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+def url(name: str, campaign: Campaign, **more: object) -> str:
+    return reverse(f"campaigns:{name}", kwargs={"public_id": campaign.public_id, **more})
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_pages_are_accessible_and_never_scroll_sideways(
+    browse: Callable[..., Page],
+    team: dict[str, User],
+    live: Campaign,
+    screenshot: Callable[[Page, str], Path],
+    width: int,
+    theme: str,
+) -> None:
+    page = browse(team["Operator"], width=width, theme=theme)
+    delivery = Delivery.objects.get()
+    pages = {
+        "home": reverse("campaigns:home"),
+        "list": reverse("campaigns:list"),
+        "new": reverse("campaigns:new"),
+        "detail": url("detail", live),
+        "live": url("live", live, step="compose"),
+        "sends": url("sends", live),
+        "send": url("send", live, delivery_id=delivery.public_id),
+        "confirm": url("confirm", live, delivery_id=delivery.public_id),
+        "history": url("history", live),
+        "publish": url("publish", live),
+    }
+    for name, address in pages.items():
+        page.goto(address)
+        page.wait_for_timeout(400)
+        screenshot(page, f"campaign-{name}-{width}-{theme}")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+        page.evaluate(AXE)
+        found = page.evaluate("rules => axe.run(document, {runOnly: rules}).then(result => result.violations)", RULES)
+        assert [f"{name}: {one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]] == []
+
+
+def test_a_campaign_is_made_published_and_prepared_with_few_clicks(
+    browse: Callable[..., Page], team: dict[str, User]
+) -> None:
+    factories.sender(is_default=True)
+    factories.segment(members=[factories.profile()], name="Newsletter list")
+    page = browse(team["Marketer"])
+    page.goto(reverse("campaigns:list"))
+    page.get_by_role("link", name="New campaign").first.click()
+    page.get_by_role("button", name=re.compile("^Blank")).click()
+    subject = page.get_by_label("Subject", exact=True)
+    expect(subject).to_be_focused()
+    subject.fill("Autumn is here")
+    page.get_by_label("No preheader").check()
+    page.get_by_role("navigation", name="Steps").get_by_role("link", name="Audience").click()
+    page.get_by_role("combobox", name="Send to").click()
+    page.get_by_role("option", name="Newsletter list").click()
+    page.get_by_role("navigation", name="Steps").get_by_role("link", name="Review").click()
+    page.get_by_role("link", name="Publish and prepare…").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    if dialog.get_by_role("checkbox").count():
+        dialog.get_by_role("checkbox").check()
+    dialog.get_by_role("button", name="Publish and prepare").click()
+    page.wait_for_url(re.compile("/deliveries/"))
+    expect(page.get_by_role("heading", name="Preparing")).to_be_visible()
+    assert Delivery.objects.get().state == DeliveryState.PREPARING
+
+
+def test_modify_and_cancel_creates_no_draft(browse: Callable[..., Page], team: dict[str, User]) -> None:
+    campaign = factories.published(team["Marketer"])
+    page = browse(team["Marketer"])
+    page.goto(url("detail", campaign))
+    opener = page.get_by_role("link", name="Modify")
+    opener.click()
+    dialog = page.get_by_role("dialog", name="Create a draft of version 1?")
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(dialog).to_be_hidden()
+    expect(opener).to_be_focused()
+    assert not Draft.objects.filter(campaign=campaign).exists()
+    opener.click()
+    page.get_by_role("button", name="Create draft").click()
+    page.wait_for_url("**/edit/compose/")
+    expect(page.get_by_text("Version 1 stays live until you publish.")).to_be_visible()
+
+
+def test_a_discarded_draft_comes_back_with_undo(
+    browse: Callable[..., Page], team: dict[str, User], live: Campaign
+) -> None:
+    page = browse(team["Marketer"])
+    page.goto(url("edit", live, step="compose"))
+    page.get_by_role("button", name="More actions").last.click()
+    page.get_by_role("menuitem", name="Discard draft…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Discard draft").click()
+    expect(page.locator("#toasts")).to_contain_text("Draft discarded.")
+    assert not Draft.objects.filter(campaign=live).exists()
+    page.get_by_role("button", name="Undo").click()
+    page.wait_for_url("**/edit/compose/")
+    expect(page.get_by_label("Subject", exact=True)).to_have_value("Changed in the draft")
+
+
+def test_several_campaigns_are_archived_and_brought_back(browse: Callable[..., Page], team: dict[str, User]) -> None:
+    for n in range(3):
+        factories.campaign(team["Marketer"], name=f"Campaign {n}")
+    page = browse(team["Marketer"])
+    page.goto(reverse("campaigns:list"))
+    page.get_by_role("checkbox", name="Select Campaign 1").check()
+    page.get_by_role("checkbox", name="Select Campaign 2").check()
+    expect(page.locator("#bulk")).to_contain_text("2 selected")
+    page.locator("#bulk").get_by_role("button", name="Archive").click()
+    expect(page.locator("#toasts")).to_contain_text("2 campaigns archived.")
+    expect(page.get_by_role("link", name="Campaign 1", exact=True)).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("link", name="Campaign 1", exact=True)).to_be_visible()
+
+
+def test_the_search_narrows_the_list_and_can_be_shared(browse: Callable[..., Page], team: dict[str, User]) -> None:
+    for name in ("Autumn sale", "Autumn recap", "Welcome"):
+        factories.campaign(team["Marketer"], name=name, compose__subject=name)
+    page = browse(team["Viewer"])
+    page.goto(reverse("campaigns:list"))
+    search = page.get_by_role("searchbox", name="Search campaigns")
+    search.fill("autumn")
+    expect(page.get_by_role("link", name="Welcome", exact=True)).to_have_count(0)
+    expect(search).to_be_focused()
+    expect(page.locator("#say")).to_have_text("2 campaigns")
+    assert "q=autumn" in page.url
+    page.reload()
+    expect(page.get_by_role("link", name="Autumn sale", exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name="Welcome", exact=True)).to_have_count(0)
+
+
+def test_an_operator_confirms_and_takes_it_back(
+    browse: Callable[..., Page], team: dict[str, User], live: Campaign
+) -> None:
+    page = browse(team["Operator"])
+    page.goto(url("send", live, delivery_id=Delivery.objects.get().public_id))
+    page.get_by_role("button", name="Confirm send…").or_(page.get_by_role("link", name="Confirm send…")).click()
+    dialog = page.get_by_role("dialog", name="Send 9 emails now?")
+    dialog.get_by_role("button", name="Send 9 emails").click()
+    expect(page.get_by_text("Starting in")).to_be_visible()
+    assert Campaign.objects.get(pk=live.pk).state == CampaignState.ACTIVE
+    page.get_by_role("button", name=re.compile("^Cancel")).first.click()
+    again = page.get_by_role("dialog").get_by_role("button", name="Cancel this send")
+    if again.count():
+        again.click()
+    expect(page.locator("#toasts")).to_contain_text("The send was cancelled. Nothing was sent.")
+    assert Campaign.objects.get(pk=live.pk).state == CampaignState.PUBLISHED
+
+
+def test_the_editor_saves_without_script(browse: Callable[..., Page], team: dict[str, User]) -> None:
+    campaign = factories.campaign(team["Marketer"])
+    page = browse(team["Marketer"], has_script=False)
+    page.goto(url("edit", campaign, step="compose"))
+    page.get_by_label("Subject", exact=True).fill("Typed without script")
+    page.get_by_label("Code of the message").fill("<p>Also without script</p>")
+    page.get_by_role("button", name="Save draft").click()
+    expect(page.get_by_label("Subject", exact=True)).to_have_value("Typed without script")
+    compose = Draft.objects.get(campaign=campaign).document["compose"]
+    assert (compose["subject"], compose["body"]) == ("Typed without script", "<p>Also without script</p>")
