@@ -61,7 +61,7 @@ def test_figures_of_the_sent_campaign_add_up() -> None:
 
 def test_same_people_every_time() -> None:
     def people() -> list[tuple[object, ...]]:
-        call_command("demo", "--profiles", "300", "--reset")
+        call_command("demo", "--profiles", "150", "--reset")
         return list(Profile.objects.order_by("id").values_list("public_id", "email", "country", "attributes__plan"))
 
     assert people() == people()
@@ -82,6 +82,6 @@ def test_production_refuses_the_demo(settings: object) -> None:
 
 
 def test_the_list_shows_the_demo() -> None:
-    call_command("demo", "--small")
+    call_command("demo", "--profiles", "200")
     page = listing.page(User.objects.get(email="operator@chappe.test"), {})
     assert [row.name for row in page.rows] == ["Loyalty points", "Black Friday teaser", "Autumn sale"]

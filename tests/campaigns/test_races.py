@@ -11,9 +11,12 @@ import pytest
 from django.db import connection, transaction
 
 from accounts import roles
+from accounts.models import AuditEntry
 from campaigns import document as documents
-from campaigns import drafts, sessions, versions
-from campaigns.models import Campaign, CampaignVersion, Draft, DraftSnapshot
+from campaigns import drafts, sends, sessions, versions
+from campaigns.models import Campaign, CampaignState, CampaignVersion, Draft, DraftSnapshot
+from delivery import preparation
+from delivery.models import Delivery
 from lib.errors import DomainError
 from tests import factories
 
@@ -140,6 +143,44 @@ def test_publish_and_save_at_once_never_publish_what_nobody_saw() -> None:
             assert isinstance(saved, drafts.DraftGone)
             assert draft is None
             assert CampaignVersion.objects.get(campaign=made).document["compose"]["subject"] == "Autumn sale"
+
+
+def test_of_many_confirmations_one_sends_and_one_activates() -> None:
+    made = factories.published()
+    delivery = sends.open_send(made.pk, by=made.owner)
+    preparation.run(delivery.pk)
+    delivery = Delivery.objects.get(pk=delivery.pk)
+    people = [factories.user("Operator") for _ in range(8)]
+    asked = {"seal": delivery.seal, "n_to_send": delivery.n_to_send}
+    results = at_once([lambda by=by: sends.confirm(made.pk, delivery.pk, by=by, **asked) for by in people])
+    assert [one.code for one in results if isinstance(one, DomainError)] == ["already_confirmed"] * 7
+    assert Campaign.objects.get(pk=made.pk).state == CampaignState.ACTIVE
+    assert AuditEntry.objects.filter(action="delivery.confirmed").count() == 1
+    assert AuditEntry.objects.filter(action="campaign.activated").count() == 1
+
+
+def test_confirming_and_publishing_at_once_never_sends_an_outdated_list() -> None:
+    operator = factories.user("Operator")
+    for _ in range(4):
+        made = factories.published()
+        delivery = sends.open_send(made.pk, by=made.owner)
+        preparation.run(delivery.pk)
+        delivery = Delivery.objects.get(pk=delivery.pk)
+        draft = drafts.modify(made.pk, by=made.owner)
+        asked = {"seal": delivery.seal, "n_to_send": delivery.n_to_send, "by": operator}
+        confirmed, version = at_once(
+            [
+                lambda made=made, delivery=delivery, asked=asked: sends.confirm(made.pk, delivery.pk, **asked),
+                lambda made=made, draft=draft: versions.publish(draft.pk, base_revision=draft.revision, by=made.owner),
+            ]
+        )
+        assert isinstance(version, CampaignVersion)
+        if isinstance(confirmed, DomainError):
+            assert confirmed.code == "stale"
+            assert Campaign.objects.get(pk=made.pk).state == CampaignState.PUBLISHED
+        else:
+            # Confirmed first: that send goes out, the new version is for the next.
+            assert Campaign.objects.get(pk=made.pk).state == CampaignState.ACTIVE
 
 
 def test_a_save_that_dies_in_the_middle_leaves_nothing() -> None:
