@@ -10,10 +10,12 @@ from django.utils.translation import gettext_lazy
 from redis.exceptions import RedisError
 
 from accounts import audit
+from delivery import rollups
 from delivery.models import Delivery
 
 # Seconds a chart is kept: counting over a whole log is too much for every look.
 _CHART_TTL_S = 15
+_CHART_SMALL_TTL_S = 2
 _POINTS = 120
 # A chart's steps in seconds; the first that needs at most _POINTS points is taken.
 _STEPS_S = (1, 5, 15, 60, 300, 900, 3600, 6 * 3600, 24 * 3600)
@@ -194,7 +196,8 @@ def chart(of: Delivery, *, until: dt.datetime, span: dt.timedelta | None = None)
         points: list[Point] | None = cache.get(key)
         if points is None:
             points = _points(of, end, step)
-            cache.set(key, points, timeout=_CHART_TTL_S)
+            is_small = (of.n_to_send or 0) < rollups.SMALL
+            cache.set(key, points, timeout=_CHART_SMALL_TTL_S if is_small else _CHART_TTL_S)
     except RedisError:
         return _points(of, end, step)
     return points

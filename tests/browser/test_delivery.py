@@ -129,6 +129,7 @@ def test_an_operator_confirms_and_watches_it_arrive(
     assert somebody is not None
     outside = Client(headers={"user-agent": BROWSER})
     outside.get(f"/o/{links.token(delivery.pk, somebody.pk)}.gif")
+    expect(page.locator("#chart canvas")).to_be_visible()
     page.get_by_role("button", name="Compute stats").click()
     expect(page.locator("#tile-opened .tile__value")).to_have_text("8.3%")
     expect(page.locator(".toast")).to_contain_text("Opened 0 → 1.")
