@@ -4,7 +4,6 @@ Lists never count their table. The logs of people have composite keys, which Dja
 link away, on the product's log pages, with search, filters and export.
 """
 
-
 from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
