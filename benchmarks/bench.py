@@ -1,8 +1,8 @@
 """`make bench`: a whole send into a local sink, measured. Prints progress on standard error and one JSON line.
 
-Everything is on and real: PostgreSQL with fsync, preparation, two drains in processes of their own, Liquid in HTML, text
-and subject, tracked links, open pixel, unsubscribe headers, one log row each. BENCH_N changes the number of recipients.
-Where Postfix's smtp-source is installed, it sends a constant message of the same size into the same sink for comparison.
+Everything is on and real: PostgreSQL with fsync, preparation, two drains in processes of their own, Liquid in HTML,
+text and subject, tracked links, open pixel, unsubscribe headers, one log row each. BENCH_N changes the number of
+recipients. Where Postfix's smtp-source is installed, it sends a constant message of the same size into the same sink.
 """
 
 import json

@@ -55,7 +55,6 @@ class Drain:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._ends_at = time.monotonic() + slice_s
         self._leases: list[Lease] = []
-        self._current: Lease | None = None
         self._may_send = True
         self._is_dry = False
         self._wake = asyncio.Event()
@@ -98,23 +97,23 @@ class Drain:
 
     async def _step(self, pool: smtp.Pool) -> bool:
         """Do the most useful piece of database work; False when there is none now."""
-        if self._current is not None and self._current.is_exhausted:
-            self._current = None
+        # An older lease may have people again whose door closed before their turn.
+        current = next((held for held in self._leases if not held.is_exhausted), None)
         complete = next((held for held in self._leases if held.is_complete), None)
         if complete is not None:
             await self._store(complete)
             return True
         n_ready = len(self.outbox.ready)
-        if self._current is None and not self._is_dry and n_ready <= self._size // 2:
+        if current is None and not self._is_dry and n_ready <= self._size // 2:
             await self._lease()
             return True
-        if self._current is not None and n_ready <= self._size // 2:
+        if current is not None and n_ready <= self._size // 2:
             n_free = self._size - n_ready - self.outbox.n_flying
             n_granted = (
                 await self._in_thread(lambda: self._limiter.grant(n_free)) if self._limiter.is_limited else n_free
             )
             if n_granted > 0:
-                await self._authorise(self._current, n_granted)
+                await self._authorise(current, n_granted)
                 pool.wake()
                 return True
         return await self._store_late()
@@ -125,7 +124,6 @@ class Drain:
             self._is_dry = True
             return
         self._leases.append(held)
-        self._current = held
 
     async def _authorise(self, held: Lease, n: int) -> None:
         """Open the next window of `held` for `n` people, first for those whose door closed before their turn."""
@@ -135,7 +133,6 @@ class Drain:
             return
         if not opened.is_open:
             held.untried = again + held.untried
-            self._may_send = False
             return
         self.outbox.let_in(held, opened)
         self._resize()
@@ -147,8 +144,6 @@ class Drain:
         if held.n_settled >= held.n_ids:
             self._leases.remove(held)
             held.journal.remove()
-            if held is self._current:
-                self._current = None
 
     async def _store_late(self) -> bool:
         """Store outcomes that waited long enough, or renew leases."""
@@ -170,6 +165,7 @@ class Drain:
         except windows.LeaseLost:
             self._lose(held)
             return None
+        self._may_send = self._may_send and opened.is_open
         self._stored_at = time.monotonic()
         self.outbox.stored(len(settled))
         if settled and self._stored_at - self._noted_at > 1:
@@ -190,8 +186,6 @@ class Drain:
         """Somebody else classified this shard: forget it, send nothing more of it."""
         held.is_lost = True
         self._leases.remove(held)
-        if held is self._current:
-            self._current = None
         held.journal.remove()
 
     async def _close(self, pool: smtp.Pool) -> None:

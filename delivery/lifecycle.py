@@ -79,8 +79,12 @@ def _to_preparing(delivery: Delivery) -> None: ...
 def _to_new(delivery: Delivery) -> None: ...
 
 
-@transition(field=_STATE, source=[S.PREPARING, S.CONFIRMED], target=S.PREPARED)
+@transition(field=_STATE, source=S.PREPARING, target=S.PREPARED)
 def _to_prepared(delivery: Delivery) -> None: ...
+
+
+@transition(field=_STATE, source=S.CONFIRMED, target=S.PREPARED)
+def _back_to_prepared(delivery: Delivery) -> None: ...
 
 
 @transition(field=_STATE, source=S.PREPARING, target=S.FAILED)
@@ -91,8 +95,12 @@ def _to_failed(delivery: Delivery) -> None: ...
 def _to_confirmed(delivery: Delivery) -> None: ...
 
 
-@transition(field=_STATE, source=[S.CONFIRMED, S.PAUSED], target=S.SENDING)
+@transition(field=_STATE, source=S.CONFIRMED, target=S.SENDING)
 def _to_sending(delivery: Delivery) -> None: ...
+
+
+@transition(field=_STATE, source=S.PAUSED, target=S.SENDING)
+def _back_to_sending(delivery: Delivery) -> None: ...
 
 
 @transition(field=_STATE, source=S.CONFIRMED, target=S.MISSED)
@@ -213,7 +221,7 @@ def cancel(delivery_id: int, *, by: User) -> Delivery:
         raise WrongState(_("It has started. Stop the rest instead."), code="already_started")
     if delivery.state != S.CONFIRMED:
         raise _wrong(delivery)
-    _move(_to_prepared, delivery)
+    _move(_back_to_prepared, delivery)
     delivery.confirmed_at = delivery.confirmed_by = delivery.start_at = None
     return _save(delivery, "delivery.cancelled", by, ["confirmed_at", "confirmed_by", "start_at"])
 
@@ -279,7 +287,7 @@ def resume(delivery_id: int, *, by: User | None) -> Delivery:
     delivery = _lock(delivery_id)
     if by is not None or delivery.pause_cause != "transport":
         _require(by, roles.START)
-    _move(_to_sending, delivery)
+    _move(_back_to_sending, delivery)
     delivery.pause_cause = ""
     delivery.paused_at = delivery.paused_by = delivery.trouble_at = None
     delivery.trouble = ""

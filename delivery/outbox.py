@@ -101,9 +101,11 @@ class Outbox:
         self._on_change()
         return None
 
-    def on_wire(self, entry: Entry) -> None:
-        if not entry.held.is_lost:
-            entry.held.journal.marks[entry.position] = journal.ON_WIRE
+    def on_wire(self, entry: Entry) -> bool:
+        if entry.held.is_lost or windows.clock() > entry.closes_at:
+            return False
+        entry.held.journal.marks[entry.position] = journal.ON_WIRE
+        return True
 
     def settle(self, entry: Entry, handover: Handover) -> None:
         self.n_flying -= 1
@@ -122,7 +124,7 @@ class Outbox:
         elif result is Result.UNKNOWN:
             lost = handover._replace(code=reasons.WORKER_LOST)
             self._attempted(entry, Outcome.UNKNOWN, lost)
-        elif result is Result.DEFERRED or entry.n_returns + 1 >= _MOST_RETURNS:
+        elif result is Result.DEFERRED or (entry.n_returns + 1 >= _MOST_RETURNS and windows.clock() <= entry.closes_at):
             held.journal.marks[position] = journal.UNTRIED
             self._attempted(entry, None, handover)
         else:

@@ -14,8 +14,9 @@ import json
 import logging
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import DataError, ProgrammingError, connection, transaction
 from django.db.backends.utils import CursorWrapper
+from django.utils.translation import gettext as _
 
 from audiences import mailable, profiles, rules
 from delivery import lifecycle, origins, reasons
@@ -44,7 +45,7 @@ def run(delivery_id: int) -> None:
             return
         try:
             _run(delivery_id, cursor)
-        except _Ended:
+        except (_Ended, lifecycle.WrongState):
             logger.info("preparation of delivery %s was ended from outside", delivery_id)
         finally:
             cursor.execute("DROP TABLE IF EXISTS chosen")
@@ -69,10 +70,23 @@ def _run(delivery_id: int, cursor: CursorWrapper) -> None:
         return
     assert delivery.preparing_since is not None
     try:
-        audience = rules.compile_audience(delivery.audience)
-    except rules.RuleProblem as problem:
+        result = _prepare(delivery, cursor)
+    except (lifecycle.WrongState, _Ended):
+        raise
+    except DomainError as problem:
         lifecycle.fail(delivery_id, failure=problem.message, preparing_since=delivery.preparing_since)
         return
+    except (DataError, ProgrammingError):
+        # The same again would fail the same way; a lost connection is no reason to give up.
+        logger.exception("preparation of delivery %s failed", delivery_id)
+        failure = _("Preparation failed because of an error in Chappe. Its log has the details.")
+        lifecycle.fail(delivery_id, failure=failure, preparing_since=delivery.preparing_since)
+        return
+    lifecycle.seal(delivery_id, result=result, preparing_since=delivery.preparing_since)
+
+
+def _prepare(delivery: Delivery, cursor: CursorWrapper) -> lifecycle.Prepared:
+    audience = rules.compile_audience(delivery.audience)
     _choose(delivery, audience, cursor)
     _apply_limit(delivery, cursor)
     _drop_duplicates(cursor)
@@ -84,8 +98,7 @@ def _run(delivery_id: int, cursor: CursorWrapper) -> None:
     assert sum(by_reason.values()) == sum(counts.values()), f"unknown exclusion reasons: {counts}"
     seal = _seal(delivery, by_reason, n_to_send, shards)
     _look(delivery)
-    result = lifecycle.Prepared(n_targeted, n_to_send, by_reason, samples, seal)
-    lifecycle.seal(delivery_id, result=result, preparing_since=delivery.preparing_since)
+    return lifecycle.Prepared(n_targeted, n_to_send, by_reason, samples, seal)
 
 
 def _choose(delivery: Delivery, audience: rules.CompiledAudience, cursor: CursorWrapper) -> None:

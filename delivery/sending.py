@@ -32,7 +32,7 @@ from psycopg.types import json as psycopg_json
 from delivery import drains, lifecycle, recovery, windows
 from delivery.models import Delivery, DeliveryState
 from lib.errors import DomainError
-from messaging import smtp
+from messaging import smtp, transports
 
 logger = logging.getLogger(__name__)
 # Drains of one delivery at a time, over all machines.
@@ -61,6 +61,11 @@ def drain(delivery_id: int, *, slice_s: float = 60.0, timeouts: smtp.Timeouts | 
         run = drains.Drain(delivery, database, slice_s=slice_s, timeouts=timeouts)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run.work())
+    except DomainError as error:
+        # Its server or its message can't be used at all.
+        is_server = isinstance(error, transports.TransportInvalid)
+        _pause(delivery_id, cause="transport" if is_server else "errors", trouble=error.message)
+        return
     except psycopg.Error:
         logger.warning("delivery %s: the database went away; the drain ends", delivery_id, exc_info=True)
         return
@@ -103,14 +108,18 @@ def n_free_slots(delivery_id: int) -> int:
 
 def _after(delivery_id: int, run: drains.Drain) -> None:
     """What the drain learnt, once its leases are back: pause, or finish if that was the end."""
+    if run.trouble is not None:
+        _pause(delivery_id, cause="transport", trouble=run.trouble.message)
+    elif run.outbox.fuse.is_blown:
+        _pause(delivery_id, cause="errors", trouble=run.outbox.fuse.sentence)
+    else:
+        finish_if_done(delivery_id)
+
+
+def _pause(delivery_id: int, *, cause: str, trouble: str) -> None:
     try:
-        if run.trouble is not None:
-            lifecycle.pause(delivery_id, by=None, cause="transport", trouble=run.trouble.message)
-        elif run.outbox.fuse.is_blown:
-            lifecycle.pause(delivery_id, by=None, cause="errors", trouble=run.outbox.fuse.sentence)
-        else:
-            finish_if_done(delivery_id)
-    except DomainError as error:
+        lifecycle.pause(delivery_id, by=None, cause=cause, trouble=trouble)
+    except lifecycle.WrongState as error:
         # Somebody paused, stopped or finished it in between: that counts.
         logger.info("delivery %s: %s", delivery_id, error.message)
 

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from delivery import clock, preparation, rollups, sending
+from delivery import clock, preparation, recovery, rollups, sending
 
 # Seconds after which a hint that nobody took is worthless: the tick has sent newer ones.
 _STALE_S = 10
@@ -35,3 +35,4 @@ def compute_stats(delivery_id: int) -> None:
 @shared_task
 def refresh_stats() -> None:
     rollups.refresh()
+    recovery.remove_orphans()

@@ -194,7 +194,11 @@ class Connection(Talk):
 
     def _write_dot(self, data: bytes) -> None:
         assert self._transport is not None and self._current is not None
-        self.source.on_wire(self._current)
+        if not self.source.on_wire(self._current):
+            # After DATA only hanging up takes a message back.
+            self._settle(Handover(Result.NOT_TRIED, "", "Too late to be sent."))
+            self._break("Ended by us before the final dot.")
+            return
         self.stage = Stage.DOT
         self.deadline = time.monotonic() + self.timeouts.dot
         if self._pipelines and not self._is_ending:

@@ -52,8 +52,8 @@ class Source(Protocol):
     def take(self) -> Envelope | None: ...
 
     # The envelopes are the source's own objects; it gets back what `take` gave.
-    def on_wire(self, envelope: Any) -> None:
-        """The next write contains the final dot."""
+    def on_wire(self, envelope: Any) -> bool:
+        """The next write contains the final dot. False: it may not go any more; the connection ends without the dot."""
 
     def settle(self, envelope: Any, handover: Handover) -> None: ...
 

@@ -214,8 +214,8 @@ class _List:
     def take(self) -> Envelope | None:
         return self._waiting.popleft() if self._waiting else None
 
-    def on_wire(self, envelope: Envelope) -> None:
-        pass
+    def on_wire(self, envelope: Envelope) -> bool:
+        return True
 
     def settle(self, envelope: Envelope, handover: Handover) -> None:
         if handover.result is Result.NOT_TRIED and self._returns[id(envelope)] < _MOST_RETURNS:

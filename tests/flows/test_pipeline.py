@@ -1,6 +1,8 @@
 """From a prepared list to the last outcome, over real SMTP on loopback and real PostgreSQL."""
 
 import datetime as dt
+import threading
+import time
 from collections import Counter
 
 import pytest
@@ -10,9 +12,10 @@ from pytest_django import Settings
 
 from audiences import profiles
 from audiences.models import Consent, Profile
-from delivery import clock, lifecycle, sending
+from delivery import clock, lifecycle, sending, windows
 from delivery.models import Attempt, Delivery, DeliveryState, SendLog, Shard
 from messaging import smtp
+from messaging.models import Transport
 from tests import factories, smtp_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -22,6 +25,20 @@ FAST = smtp.Timeouts(connect=2, greeting=1, command=1, body=1, dot=1)
 def drain(delivery: Delivery) -> Delivery:
     sending.drain(delivery.pk, timeouts=FAST)
     return Delivery.objects.get(pk=delivery.pk)
+
+
+def drain_beside(delivery: Delivery, *, timeouts: smtp.Timeouts | None = None) -> threading.Thread:
+    """A drain in a thread of its own, started."""
+
+    def work() -> None:
+        try:
+            sending.drain(delivery.pk, timeouts=timeouts)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
 
 
 def outcomes(delivery: Delivery) -> dict[str, str]:
@@ -121,9 +138,7 @@ def test_a_message_that_can_not_be_written_is_not_sent_with_the_reason(mail_serv
     assert row.code == "aborted" and "not for you" in row.detail and row.n_attempts == 0
 
 
-def test_a_server_that_is_down_pauses_and_the_tick_resumes(
-    mail_server: smtp_server.Server, settings: Settings
-) -> None:
+def test_a_server_that_is_down_pauses_and_the_tick_resumes(mail_server: smtp_server.Server, settings: Settings) -> None:
     mail_server.stop()
     factories.people(*(f"p{i}" for i in range(20)))
     delivery = drain(factories.sending())
@@ -214,6 +229,54 @@ def test_people_never_reached_before_validity_ends_are_not_sent(mail_server: smt
     assert outcomes(delivery) == {"a": "not_sent", "b": "not_sent"}
     assert set(SendLog.objects.filter(delivery_id=delivery.pk).values_list("code", flat=True)) == {"expired"}
     assert Delivery.objects.get(pk=delivery.pk).state == DeliveryState.FINISHED
+
+
+def test_people_whose_door_closed_are_asked_about_again(
+    mail_server: smtp_server.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows, "DOOR_S", 0.1)
+    mail_server.script.delay_s = 0.06
+    people = factories.people(*(f"p{i}" for i in range(80)))
+    delivery = factories.sending()
+    drained = drain_beside(delivery, timeouts=FAST)
+    while len(mail_server.recipients) < 8:
+        time.sleep(0.002)
+    profiles.unsubscribe(people[79].pk, source="person", by=factories.user("Marketer"))
+    drained.join(timeout=30)
+    assert Counter(outcomes(delivery).values()) == {"sent": 79, "not_sent": 1}
+    assert len(mail_server.recipients) == len(set(mail_server.recipients)) == 79
+
+
+def test_a_pause_takes_effect_within_seconds_on_a_slow_server(mail_server: smtp_server.Server) -> None:
+    operator = factories.user("Operator")
+    mail_server.script.delay_s = 0.5
+    factories.people(*(f"p{i}" for i in range(60)))
+    delivery = factories.sending(operator)
+    drained = drain_beside(delivery)
+    while len(mail_server.recipients) < 8:
+        time.sleep(0.01)
+    lifecycle.pause(delivery.pk, by=operator)
+    paused_at = time.monotonic()
+    drained.join(timeout=30)
+    assert time.monotonic() - paused_at < 5
+    n_sent = len(mail_server.recipients)
+    assert n_sent <= 40
+    delivery = Delivery.objects.get(pk=delivery.pk)
+    assert (delivery.state, Counter(outcomes(delivery).values())) == (DeliveryState.PAUSED, {"sent": n_sent})
+    assert not Shard.objects.filter(delivery=delivery, state="leased").exists()
+    assert_adds_up(delivery)
+
+
+def test_a_transport_whose_password_is_unreadable_pauses_with_the_reason(mail_server: smtp_server.Server) -> None:
+    factories.people("a")
+    delivery = factories.sending()
+    Transport.objects.filter(pk=delivery.transport_id).update(
+        uses_environment=False, host="127.0.0.1", secret=b"nonsense"
+    )
+    delivery = drain(delivery)
+    assert (delivery.state, delivery.pause_cause) == (DeliveryState.PAUSED, "transport")
+    assert "password" in delivery.trouble
+    assert outcomes(delivery) == {}
 
 
 def make_due(delivery: Delivery) -> None:
