@@ -81,11 +81,17 @@ def place_raw(html: str, raws: list[str]) -> str:
 
 def _inside_body(html: str) -> str:
     """A whole document as a block keeps its styles and what is in its body."""
-    body = re.search(r"<body\b[^>]*>(.*?)(?:</body\s*>|$)", html, re.DOTALL | re.IGNORECASE)
-    if not body:
+    start = next((end for name, _start, end in markup.tags(html) if name == "body"), -1)
+    if start < 0:
         return html
-    styles = re.findall(r"<style\b.*?</style\s*>", html[: body.start()], re.DOTALL | re.IGNORECASE)
-    return "".join(styles) + body[1]
+    lowered, head = html.lower(), html[:start]
+    styles = []
+    for name, opening, _end in markup.tags(head):
+        closing = lowered.find("</style", opening) if name == "style" else -1
+        if 0 <= closing < start:
+            styles.append(html[opening : html.find(">", closing) + 1])
+    end = lowered.rfind("</body")
+    return "".join(styles) + html[start : end if end >= start else len(html)]
 
 
 def rich_text(source: str) -> str:

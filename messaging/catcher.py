@@ -134,7 +134,7 @@ class Catcher:
         # A moment for the answers to what was stored last.
         await asyncio.sleep(0.05)
         for session in list(self._sessions):
-            if session.transport is not None:
+            if isinstance(session.transport, asyncio.WriteTransport):
                 session.transport.abort()
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in others:

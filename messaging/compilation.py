@@ -70,7 +70,7 @@ def compile_spec(spec: ContentSpec) -> Compiled:
 
 
 def _compile(spec: ContentSpec) -> Compiled:
-    masked = markup.mask(_html(spec))
+    masked = markup.mask(as_html(spec.body_kind, spec.body))
     html = masked.html
     if spec.body_kind == "html" or "<mj-style" in spec.body or spec.body_kind == "blocks":
         html = markup.inline_styles(masked, html)
@@ -101,16 +101,17 @@ def _generated_text(masked: markup.Masked, html: str) -> str:
     try:
         personalization.parse(text, html=False)
     except personalization.TemplateProblem:
-        return markup.LIQUID.sub(lambda found: found[0] if found[0].startswith("{{") else "", text)
+        return markup.without_tags(text)
     return text
 
 
-def _html(spec: ContentSpec) -> str:
-    if spec.body_kind == "html":
-        return spec.body
-    if spec.body_kind == "mjml":
-        return _from_mjml(spec.body)
-    source, raws = blocks.to_mjml(spec.body)
+def as_html(body_kind: str, body: str) -> str:
+    """A body as HTML, before anything is added to it. Raises TemplateProblem for MJML or blocks that can't be read."""
+    if body_kind == "html":
+        return body
+    if body_kind == "mjml":
+        return _from_mjml(body)
+    source, raws = blocks.to_mjml(body)
     return blocks.place_raw(_from_mjml(source), raws)
 
 
@@ -166,4 +167,4 @@ def with_utm(url: str, utm: dict[str, str]) -> str | None:
 
 
 def _quoted(value: str) -> str:
-    return value if markup.LIQUID.search(value) else quote(value, safe="")
+    return value if "{{" in value else quote(value, safe="")

@@ -172,7 +172,7 @@ def _is_empty(spec: ContentSpec, compiled: compilation.Compiled) -> bool:
     """Whether there is nothing to read or to see, the locked footer apart."""
     if spec.body_kind == "blocks":
         return blocks.is_empty(spec.body)
-    text = re.sub(r"\{\{\s*(unsubscribe_url|postal_address|mirror_url)\s*\}\}|\(https?://\S*\)", "", compiled.text)
+    text = re.sub(r"\{\{\s*(unsubscribe_url|postal_address|mirror_url)\s*\}\}|\(https?://[^\s()]*\)", "", compiled.text)
     return not re.sub(r"\W+", "", text) and not compiled.n_images
 
 

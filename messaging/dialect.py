@@ -9,7 +9,7 @@ Differences from the library's defaults, each tested:
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 from liquid import Environment, RenderContext
@@ -158,13 +158,44 @@ _STANDARD = {
     "braze_id": "profile.public_id",
     "set_user_to_unsubscribed_url": "unsubscribe_url",
 }
-_RAW_OR_TAG = re.compile(
-    r"""\{%-?\s*raw\s*-?%\}.*?\{%-?\s*endraw\s*-?%\}"""
-    r"""|\{\{(?:\$\{[^{}]*\}|'[^']*'|"[^"]*"|(?!\}\}).)*\}\}"""
-    r"""|\{%(?:\$\{[^{}]*\}|'[^']*'|"[^"]*"|(?!%\}).)*%\}""",
-    re.DOTALL,
-)
-_DOLLAR = re.compile(r"(?:\b(\w+)\.)?\$\{\s*([^{}'\"]*?)\s*\}")
+_OPENING = re.compile(r"\{\{|\{%-?\s*(raw|comment|doc)\b|\{%")
+
+
+def constructs(source: str) -> Iterator[tuple[int, int | None]]:
+    """(start, end) of every `{{ … }}`, `{% … %}` and whole raw or comment block; end None where it is not closed.
+
+    Linear in the length of the source, whatever is in it: what is not closed once is not searched for again.
+    """
+    position, missing = 0, set[str]()
+    while found := _OPENING.search(source, position):
+        start = found.start()
+        end = _block_end(source, start, found[1], missing) if found[1] else None
+        if end is None:
+            end = _tag_end(source, start, missing)
+        yield start, end
+        position = end if end is not None else found.end()
+
+
+def _tag_end(source: str, start: int, missing: set[str]) -> int | None:
+    closing = "}}" if source.startswith("{{", start) else "%}"
+    place = -1 if closing in missing else source.find(closing, start + 2)
+    if place < 0:
+        missing.add(closing)
+        return None
+    end = place + 2
+    # The first of three braces closes `${name}`.
+    return end + 1 if closing == "}}" and source.startswith("}", end) and "${" in source[start:place] else end
+
+
+def _block_end(source: str, start: int, name: str, missing: set[str]) -> int | None:
+    found = None if name in missing else re.compile(rf"\{{%-?\s*end{name}\s*-?%\}}").search(source, start)
+    if found is None:
+        missing.add(name)
+        return None
+    return found.end()
+
+
+_DOLLAR = re.compile(r"(?:\b(\w+)\.)?\$\{([^{}'\"]{0,200})\}")
 
 
 class Rewritten:
@@ -179,11 +210,11 @@ class Rewritten:
     def _rewrite(self, source: str) -> str:
         out: list[str] = []
         length = copied = 0
-        for tag in _RAW_OR_TAG.finditer(source):
-            if "${" not in tag[0] or re.match(r"\{%-?\s*raw\b", tag[0]):
+        for start, end in constructs(source):
+            if end is None or block_name(source, start):
                 continue
-            for found in _DOLLAR.finditer(source, tag.start(), tag.end()):
-                new = _translated(found[1] or "", found[2])
+            for found in _DOLLAR.finditer(source, start, end):
+                new = _translated(found[1] or "", found[2].strip())
                 out += (source[copied : found.start()], new)
                 length += found.start() - copied + len(new)
                 copied = found.end()
@@ -197,6 +228,12 @@ class Rewritten:
         place = bisect_right(self._starts, index) - 1
         before = self.original[: max(0, index + self._shifts[place])]
         return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+
+
+def block_name(source: str, start: int) -> str:
+    """ "raw", "comment" or "doc" where such a block begins at `start`, else ""."""
+    opening = _OPENING.match(source, start)
+    return (opening[1] or "") if opening else ""
 
 
 def _translated(root: str, name: str) -> str:

@@ -11,21 +11,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import css_inline
+from selectolax.lexbor import LexborHTMLParser
 
-LIQUID = re.compile(
-    r"\{%-?\s*(raw|comment)\b[^%]*%\}.*?\{%-?\s*end\1\s*-?%\}"
-    r"""|\{\{(?:\$\{[^{}]*\}|'[^']*'|"[^"]*"|(?!\}\}).)*\}\}"""
-    r"""|\{%(?:\$\{[^{}]*\}|'[^']*'|"[^"]*"|(?!%\}).)*%\}""",
-    re.DOTALL,
-)
+from messaging import dialect
+
 _RAW_ELEMENTS = "style|script|title|textarea|mj-style|mj-title|mj-preview"
 _IN_TEXT = re.compile(rf"<!--|<(?P<raw>{_RAW_ELEMENTS})\b|</?[A-Za-z]", re.IGNORECASE)
 _IN_TAG = re.compile(r"[\"'>]")
 _PLACEHOLDER = re.compile(r"<!--lq(\d+)qx-->|lq(\d+)qx")
-_ANCHOR = re.compile(r"""<!--.*?-->|<(?:a|area)\b((?:[^>"']|"[^"]*"|'[^']*')*)>""", re.DOTALL | re.IGNORECASE)
 _HREF = re.compile(r"""(?<![\w-])href\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
-_IMAGE = re.compile(r"""<!--.*?-->|<img\b((?:[^>"']|"[^"]*"|'[^']*')*)>""", re.DOTALL | re.IGNORECASE)
-_BODY_START = re.compile(r"""<body\b(?:[^>"']|"[^"]*"|'[^']*')*>""", re.IGNORECASE)
+_TAG = re.compile(r"<!--|<(a|area|img|body|style)(?=[\s/>])", re.IGNORECASE)
+_QUOTE_OR_END = re.compile(r"[\"'>]")
 
 
 @dataclass
@@ -60,17 +56,19 @@ def mask(source: str) -> Masked:
     out: list[str] = []
     length = copied = 0
     places = _Places(source)
-    for found in LIQUID.finditer(source):
-        place = places.at(found.start())
+    for start, end in dialect.constructs(source):
+        if end is None:
+            continue
+        place = places.at(start)
         masked.has_liquid_attributes |= place == "tag"
         word = f"lq{len(masked.constructs)}qx"
         new = f"<!--{word}-->" if place == "text" else word
-        out += (source[copied : found.start()], new)
-        length += found.start() - copied + len(new)
-        copied = found.end()
+        out += (source[copied:start], new)
+        length += start - copied + len(new)
+        copied = end
         masked._starts.append(length)
         masked._shifts.append(copied - length)
-        masked.constructs.append(found[0])
+        masked.constructs.append(source[start:end])
         places.skip_to(copied)
     out.append(source[copied:])
     masked.html = "".join(out)
@@ -139,14 +137,40 @@ class Link:
     url: str
 
 
+def tags(html: str) -> Iterator[tuple[str, int, int]]:
+    """(name, start, end) of every tag that this module looks at, outside of comments; in linear time."""
+    position = 0
+    while found := _TAG.search(html, position):
+        if found[0] == "<!--":
+            position = html.find("-->", found.end()) + 3
+            if position < 3:
+                return
+            continue
+        end = _tag_end(html, found.end())
+        if end < 0:
+            return
+        yield found[1].lower(), found.start(), end
+        position = end
+
+
+def _tag_end(html: str, position: int) -> int:
+    """After the ">" that ends a tag, -1 when nothing does."""
+    while found := _QUOTE_OR_END.search(html, position):
+        if found[0] == ">":
+            return found.end()
+        position = html.find(found[0], found.end()) + 1
+        if position < 1:
+            return -1
+    return -1
+
+
 def links(masked_html: str) -> Iterator[Link]:
     """Every link in reading order; those in conditional comments are not seen."""
-    for tag in _ANCHOR.finditer(masked_html):
-        found = _HREF.search(tag[1] or "")
+    for name, start, end in tags(masked_html):
+        found = _HREF.search(masked_html, start, end - 1) if name in {"a", "area"} else None
         if found:
             group = next(n for n in (1, 2, 3) if found[n] is not None)
-            start = tag.start(1) + found.start(group)
-            yield Link(start, start + len(found[group]), entities.unescape(found[group]).strip())
+            yield Link(found.start(group), found.end(group), entities.unescape(found[group]).strip())
 
 
 def replace_links(masked_html: str, new: Callable[[Link], str | None]) -> str:
@@ -161,16 +185,25 @@ def replace_links(masked_html: str, new: Callable[[Link], str | None]) -> str:
     return "".join(out) + masked_html[copied:]
 
 
+def without_tags(source: str) -> str:
+    """The source with its outputs but without `{% … %}`."""
+    out, copied = [], 0
+    for start, end in dialect.constructs(source):
+        if end is not None and source.startswith("{%", start):
+            out.append(source[copied:start])
+            copied = end
+    return "".join(out) + source[copied:]
+
+
 def images_without_alt(masked_html: str) -> int:
     """How many <img> have no alt attribute; alt="" says that the image is decoration."""
-    tags = [found[1] for found in _IMAGE.finditer(masked_html) if found[1] is not None]
-    return sum(1 for attributes in tags if not re.search(r"(?<![\w-])alt\s*=", attributes, re.IGNORECASE))
+    images = [masked_html[start:end] for name, start, end in tags(masked_html) if name == "img"]
+    return sum(1 for image in images if not re.search(r"(?<![\w-])alt\s*=", image, re.IGNORECASE))
 
 
 def after_body_start(html: str, addition: str) -> str:
     """`addition` as the first thing in the body."""
-    found = _BODY_START.search(html)
-    place = found.end() if found else 0
+    place = next((end for name, _start, end in tags(html) if name == "body"), 0)
     return html[:place] + addition + html[place:]
 
 
@@ -178,6 +211,21 @@ def before_body_end(html: str, addition: str) -> str:
     """`addition` as the last thing in the body."""
     place = html.lower().rfind("</body")
     return html + addition if place < 0 else html[:place] + addition + html[place:]
+
+
+# Elements inside each other that the inliner is trusted with; it recurses, and a stack overflow ends the process.
+_INLINED_DEPTH = 500
+
+
+def depth(html: str) -> int:
+    """How many elements are inside each other at most."""
+    root = LexborHTMLParser(html).root
+    deepest, stack = 0, [(root, 1)] if root is not None else []
+    while stack:
+        node, level = stack.pop()
+        deepest = max(deepest, level)
+        stack.extend((child, level + 1) for child in node.iter())
+    return deepest
 
 
 _INLINER = css_inline.CSSInliner(keep_style_tags=True, load_remote_stylesheets=False)
@@ -188,7 +236,7 @@ def inline_styles(masked: Masked, html: str) -> str:
 
     Where the tool can't keep every Liquid construct in place, the author's HTML is kept as it is.
     """
-    if masked.has_liquid_attributes or "<style" not in html.lower():
+    if masked.has_liquid_attributes or "<style" not in html.lower() or depth(html) > _INLINED_DEPTH:
         return html
     try:
         inlined = _INLINER.inline(html)

@@ -9,7 +9,10 @@ from django.utils.translation import gettext as _
 
 from messaging import markup, personalization
 
-_VOID = re.compile(r"<(br|hr|img|col|wbr|input)\b((?:[^>\"']|\"[^\"]*\"|'[^']*')*?)\s*/?>", re.IGNORECASE)
+# Elements inside each other; the compiler recurses, and a stack overflow ends the process.
+_MAX_DEPTH = 60
+# Nothing in it passes a "<", so that looking for tags stays linear.
+_VOID = re.compile(r"""<(br|hr|img|col|wbr|input)\b([^<>"']*(?:(?:"[^"<]*"|'[^'<]*')[^<>"']*)*)>""", re.IGNORECASE)
 _ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]*;)")
 _LONE_AMPERSAND = re.compile(r"&(?!#?\w+;)")
 _XML_ENTITIES = frozenset({"amp;", "lt;", "gt;", "quot;", "apos;"})
@@ -33,7 +36,7 @@ def to_html(masked: markup.Masked) -> str:
 
 def _as_xml(source: str) -> str:
     """What people write in MJML made well-formed without moving a line: <br>, &nbsp; and a lone &."""
-    source = _VOID.sub(r"<\1\2 />", source)
+    source = _VOID.sub(lambda found: f"<{found[1]}{found[2].rstrip().removesuffix('/')} />", source)
     source = _ENTITY.sub(lambda found: _numeric(found[1]), source)
     return _LONE_AMPERSAND.sub("&amp;", source)
 
@@ -46,13 +49,33 @@ def _numeric(name: str) -> str:
 
 def _check(source: str, masked: markup.Masked) -> None:
     parser = expat.ParserCreate()
+    level = 0
+
+    def enter(name: str, attributes: dict[str, str]) -> None:
+        nonlocal level
+        level += 1
+        if level > _MAX_DEPTH:
+            raise personalization.TemplateProblem(
+                _("Too many elements inside each other. Use at most {n}.").format(n=_MAX_DEPTH),
+                line=_line(masked, parser.CurrentLineNumber),
+                column=parser.CurrentColumnNumber + 1,
+            )
+
+    def leave(name: str) -> None:
+        nonlocal level
+        level -= 1
+
+    parser.StartElementHandler, parser.EndElementHandler = enter, leave
     try:
         parser.Parse(source.encode("utf-8", "replace"), True)
     except expat.ExpatError as error:
-        # Placeholders hold no newlines, constructs may; so lines are counted in the source.
-        start = sum(len(line) for line in masked.html.splitlines(keepends=True)[: error.lineno - 1])
-        line = masked.line(start)
+        line = _line(masked, error.lineno)
         raise personalization.TemplateProblem(_sentence(error), line=line, column=error.offset + 1) from error
+
+
+def _line(masked: markup.Masked, number: int) -> int:
+    """Line of the source for a line of the masked text: placeholders hold no newlines, constructs may."""
+    return masked.line(sum(len(line) for line in masked.html.splitlines(keepends=True)[: number - 1]))
 
 
 def _sentence(error: expat.ExpatError) -> str:

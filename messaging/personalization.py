@@ -94,6 +94,8 @@ class Template:
             index, words = _place_and_words(error, self._rewritten.text)
             line, column = self._rewritten.position(index)
             raise TemplateProblem(words, line=line, column=column) from error
+        except RecursionError as error:
+            raise TemplateProblem(_("Too many tags inside each other. Use at most 30."), line=1, column=1) from error
         return bound
 
     def render(self, context: Mapping[str, object]) -> str:
@@ -257,19 +259,20 @@ def _check_filters(bound: BoundTemplate) -> None:
         pending.extend(dialect.children(node, static))
 
 
-_OPENING = re.compile(r"\{\{|\{%")
-
-
 def _refuse_unclosed(rewritten: dialect.Rewritten) -> None:
     """The library takes `{{ name` without its end as text, which would be sent to people as written."""
     text = rewritten.text
-    for found in _OPENING.finditer(text):
-        closing = "}}" if found[0] == "{{" else "%}"
-        end = text.find(closing, found.end())
-        following = _OPENING.search(text, found.end())
-        if end < 0 or (following and following.start() < end and "\n" in text[found.end() : following.start()]):
-            line, column = rewritten.position(found.start())
-            sentence = _("`{opening}` is not closed. Add `{closing}`.").format(opening=found[0], closing=closing)
+    for start, end in dialect.constructs(text):
+        opening = text[start : start + 2]
+        name = dialect.block_name(text, start)
+        if name and not re.search(rf"end{name}\s*-?%\}}$", text[start:end]):
+            line, column = rewritten.position(start)
+            raise TemplateProblem(_("`{tag}` is not closed.").format(tag=f"{{% {name} %}}"), line=line, column=column)
+        inside = -1 if end is None else text.find("{{", start + 2, end)
+        if end is None or (opening == "{{" and inside > 0 and "\n" in text[start:inside]):
+            line, column = rewritten.position(start)
+            closing = "}}" if opening == "{{" else "%}"
+            sentence = _("`{opening}` is not closed. Add `{closing}`.").format(opening=opening, closing=closing)
             raise TemplateProblem(sentence, line=line, column=column)
 
 

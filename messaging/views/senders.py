@@ -48,7 +48,11 @@ def index(request: HttpRequest) -> HttpResponse:
 
 def _menu(sender: Sender) -> list[dict[str, object]]:
     """What can be done with one sender; the default one can't be archived, and the menu says why."""
-    edit_item = {"label": _("Edit"), "url": reverse("messaging:sender", args=[sender.public_id]), "icon": "pencil-line"}
+    edit_item: dict[str, object] = {
+        "label": _("Edit"),
+        "url": reverse("messaging:sender", args=[sender.public_id]),
+        "icon": "pencil-line",
+    }
     if sender.is_default:
         reason = _("This is the default sender. Make another one the default first.")
         return [edit_item, {"label": _("Archive"), "icon": "archive", "is_disabled": True, "reason": reason}]

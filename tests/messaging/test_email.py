@@ -38,7 +38,7 @@ TEMPLATES = [
     "{% for item in profile.list %}{{ forloop.index }}: {{ item }}\n{% else %}empty{% endfor %}",
     "{% for city in profile.list %}{{ city }}{% endfor %}{{ city }}",
     "{% increment c %}{% increment c %}{% cycle 'a', 'b' %}{% cycle 'a', 'b' %}{% comment %}no{% endcomment %}",
-    "{{ profile.deep.a.b }} {{ profile['first_name'] }} {{ profile.list[0] }}{{ profile.list.size }}{{ profile.first }}",
+    "{{ profile.deep.a.b }} {{ profile['first_name'] }}{{ profile.list[0] }}{{ profile.list.size }}{{ profile.first }}",
     "{{ profile }} {{ campaign.name }} {{ nothing }} {{ profile.html }} {{ profile.html | escape }}",
     "{{ '<b>' }} {{ \"x\" | append: '<i>' }} {{ profile.html | strip_html }} {{ profile.html | newline_to_br }}",
     "{{ profile.first_name | slice: 0 }}{{ profile.none | default: profile.city }}{{ profile.flag | default: 'x' }}",

@@ -1,5 +1,8 @@
 """Liquid inside HTML comes through every tool that knows nothing of it."""
 
+import contextlib
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -181,3 +184,58 @@ def test_quoted_printable_pieces_join_to_the_text_in_legal_lines(texts: list[str
     assert b"." not in lines
     decoded = quopri.decodestring(b"\n".join(unstuffed)).decode()
     assert decoded == "".join(text.replace("\r\n", "\n").replace("\r", "\n") for text in texts)
+
+
+HUGE = 200_000
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{" * HUGE,
+        "{%" * HUGE,
+        "{{" * HUGE + "}}",
+        "{% raw %}" * (HUGE // 4),
+        "{{ '" * (HUGE // 2),
+        "${" * HUGE,
+        "{{${" * (HUGE // 2) + "}}}",
+        "<!--" * HUGE,
+        "<a " * HUGE,
+        '<a href="' * (HUGE // 4),
+        "<style" * (HUGE // 4),
+        "&amp" * HUGE,
+        "<br " * HUGE,
+        "{{ ${" + " " * HUGE,
+        "(https://" * (HUGE // 4),
+        "<body" * (HUGE // 4),
+    ],
+    ids=lambda source: source[:12],
+)
+@pytest.mark.timeout(30)
+def test_hostile_text_costs_time_in_proportion_to_its_length(source: str) -> None:
+    started = time.perf_counter()
+    for kind in ("html", "mjml"):
+        with contextlib.suppress(personalization.TemplateProblem):
+            personalization.parse(source, html=True)
+        with contextlib.suppress(personalization.TemplateProblem):
+            compiled(source, body_kind=kind)
+    assert time.perf_counter() - started < 15
+
+
+def test_html_nested_too_deep_is_not_given_to_the_inliner() -> None:
+    html = compiled("<style>b{color:red}</style>" + "<b>" * 100_000 + "x").html
+    assert html.count("<b>") == 100_000
+
+
+def test_mjml_nested_too_deep_is_refused_with_its_line() -> None:
+    deep = "<mjml><mj-body>\n" + "<mj-wrapper>" * 5_000 + "</mj-wrapper>" * 5_000 + "</mj-body></mjml>"
+    with pytest.raises(personalization.TemplateProblem, match="inside each other") as caught:
+        mjml_source.to_html(markup.mask(deep))
+    assert caught.value.line == 2
+    assert compiled(deep.replace("5_000", "").replace("<mj-wrapper>" * 4_960, "").replace("</mj-wrapper>" * 4_960, ""),
+                    body_kind="mjml").html  # fmt: skip
+
+
+def test_conditions_without_end_are_refused() -> None:
+    with pytest.raises(personalization.TemplateProblem):
+        personalization.parse("{% if " + " and ".join(["true"] * 20_000) + " %}x{% endif %}", html=True)
