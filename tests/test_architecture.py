@@ -91,7 +91,11 @@ def test_states_move_only_in_lifecycle() -> None:
         for node in ast.walk(tree):
             if isinstance(node, ast.Assign):
                 targets = [t for t in node.targets if isinstance(t, ast.Attribute) and t.attr == "state"]
-                wrong += [f"{path.relative_to(ROOT)}:{node.lineno}" for t in targets if ast.unparse(t.value) in {"campaign", "delivery"}]
+                wrong += [
+                    f"{path.relative_to(ROOT)}:{node.lineno}"
+                    for t in targets
+                    if ast.unparse(t.value) in {"campaign", "delivery"}
+                ]
         text = path.read_text(encoding="utf-8")
         for match in re.finditer(r"(Campaign|Delivery)\.objects[^\n]*\.update\([^)]*\bstate=", text):
             wrong.append(f"{path.relative_to(ROOT)}: {match.group(0)[:60]}")
@@ -102,7 +106,11 @@ def test_no_signals_and_no_grab_bag_modules() -> None:
     grab_bags = {"utils.py", "helpers.py", "common.py", "services.py", "managers.py", "signals.py"}
     wrong = [str(p.relative_to(ROOT)) for room in ROOMS for p in (ROOT / room).rglob("*.py") if p.name in grab_bags]
     for path, tree in sources(*ROOMS):
-        wrong += [f"{path.relative_to(ROOT)}: {name}" for name in imported(tree) if name.startswith("django.db.models.signals")]
+        wrong += [
+            f"{path.relative_to(ROOT)}: {name}"
+            for name in imported(tree)
+            if name.startswith("django.db.models.signals")
+        ]
     assert wrong == []
 
 
@@ -116,7 +124,11 @@ def test_words_that_are_not_ours_stand_nowhere(word: str) -> None:
     """One word per thing, from column to screen (docs/glossary.md)."""
     pattern = re.compile(rf"\b{word}\b", re.IGNORECASE)
     places = [p for room in ROOMS for p in (ROOT / room).rglob("*.py")] + list((ROOT / "templates").rglob("*.html"))
-    wrong = [str(p.relative_to(ROOT)) for p in places if "starters" not in p.parts and pattern.search(p.read_text(encoding="utf-8"))]
+    wrong = [
+        str(p.relative_to(ROOT))
+        for p in places
+        if "starters" not in p.parts and pattern.search(p.read_text(encoding="utf-8"))
+    ]
     assert wrong == []
 
 

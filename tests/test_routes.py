@@ -1,0 +1,253 @@
+"""Every route × every role: who is let in, who is refused, and nobody ever sees a stack trace.
+
+A new route fails here until the table says who may use it.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+from django.contrib import admin
+from django.core.signing import Signer
+from django.db import transaction
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from accounts import roles
+from accounts.models import User
+from messaging import links
+from tests import factories, worlds
+
+PUBLIC = "public"
+EDIT, VIEW, START = roles.EDIT, roles.VIEW, roles.START
+MANAGE, AUDIENCE = roles.MANAGE_TRANSPORTS, roles.MANAGE_AUDIENCE
+# Archiving and deleting are for the owner and for those who may start deliveries; here nobody is the owner.
+# Route name → who may GET it and who may POST it: a permission, PUBLIC, or None where the method is not offered.
+TABLE: dict[str, tuple[str | None, str | None]] = {
+    "accounts:sign-in": (PUBLIC, PUBLIC),
+    "accounts:sign-out": (None, PUBLIC),
+    "accounts:me": (VIEW, VIEW),
+    "accounts:theme": (None, VIEW),
+    "accounts:language": (None, VIEW),
+    "campaigns:home": (VIEW, None),
+    "campaigns:list": (VIEW, None),
+    "campaigns:list-rows": (VIEW, None),
+    "campaigns:archive-many": (None, EDIT),
+    "campaigns:unarchive-many": (None, EDIT),
+    "campaigns:new": (EDIT, EDIT),
+    "campaigns:starter": (VIEW, None),
+    "campaigns:detail": (VIEW, None),
+    "campaigns:live": (VIEW, None),
+    "campaigns:edit": (VIEW, None),
+    "campaigns:convert": (None, EDIT),
+    "campaigns:draft-save": (None, EDIT),
+    "campaigns:draft-discard": (EDIT, EDIT),
+    "campaigns:draft-undo": (None, EDIT),
+    "campaigns:modify": (EDIT, EDIT),
+    "campaigns:presence": (None, EDIT),
+    "campaigns:presence-release": (None, VIEW),
+    "campaigns:preview-head": (VIEW, None),
+    "campaigns:preview": (VIEW, None),
+    "campaigns:test": (None, EDIT),
+    "campaigns:publish": (EDIT, EDIT),
+    "campaigns:history": (VIEW, None),
+    "campaigns:restore-version": (None, EDIT),
+    "campaigns:restore-snapshot": (None, EDIT),
+    "campaigns:sends": (VIEW, None),
+    "campaigns:send-new": (None, EDIT),
+    "campaigns:send": (VIEW, None),
+    "campaigns:confirm": (VIEW, START),
+    "campaigns:cancel-send": (None, START),
+    "campaigns:stop": (START, START),
+    "campaigns:resume": (None, START),
+    "campaigns:archive": (None, START),
+    "campaigns:unarchive": (None, START),
+    "campaigns:duplicate": (None, EDIT),
+    "campaigns:delete": (EDIT, START),
+    "audiences:profiles": (VIEW, None),
+    "audiences:profile": (VIEW, None),
+    "audiences:profile-unsubscribe": (None, AUDIENCE),
+    "audiences:profile-resubscribe": (None, AUDIENCE),
+    "audiences:profile-release": (roles.RELEASE, roles.RELEASE),
+    "audiences:import": (AUDIENCE, AUDIENCE),
+    "audiences:import-detail": (AUDIENCE, None),
+    "audiences:import-start": (None, AUDIENCE),
+    "audiences:import-progress": (AUDIENCE, None),
+    "audiences:import-cancel": (None, AUDIENCE),
+    "audiences:import-report": (AUDIENCE, None),
+    "audiences:segments": (VIEW, None),
+    "audiences:segment-new": (AUDIENCE, AUDIENCE),
+    "audiences:segment": (VIEW, AUDIENCE),
+    "audiences:segment-delete": (AUDIENCE, AUDIENCE),
+    "audiences:estimate": (None, VIEW),
+    "audiences:membership": (None, VIEW),
+    "audiences:sample": (None, AUDIENCE),
+    "delivery:pill": (VIEW, None),
+    "delivery:panel": (VIEW, None),
+    "delivery:chart": (VIEW, None),
+    "delivery:samples": (VIEW, None),
+    "delivery:sample-frame": (VIEW, None),
+    "delivery:prepare": (None, EDIT),
+    "delivery:abort": (None, EDIT),
+    "delivery:pause": (None, START),
+    "delivery:resume": (None, START),
+    "delivery:stop": (None, START),
+    "delivery:start-now": (None, START),
+    "delivery:compute": (None, VIEW),
+    "delivery:log": (VIEW, None),
+    "delivery:log-export": (roles.EXPORT, None),
+    "delivery:recipient": (VIEW, None),
+    "delivery:recipient-message": (VIEW, None),
+    "delivery:profile-messages": (VIEW, None),
+    "delivery:open": (PUBLIC, None),
+    "delivery:click": (PUBLIC, None),
+    "delivery:unsubscribe": (PUBLIC, PUBLIC),
+    "delivery:mirror": (PUBLIC, None),
+    "messaging:inbox": (VIEW, None),
+    "messaging:inbox-export": (roles.EXPORT, None),
+    "messaging:inbox-clear": (None, MANAGE),
+    "messaging:inbox-message": (VIEW, None),
+    "messaging:inbox-html": (VIEW, None),
+    "messaging:settings-senders": (MANAGE, None),
+    "messaging:sender-new": (MANAGE, MANAGE),
+    "messaging:sender": (MANAGE, MANAGE),
+    "messaging:sender-default": (None, MANAGE),
+    "messaging:sender-archive": (None, MANAGE),
+    "messaging:sender-restore": (None, MANAGE),
+    "messaging:settings-sending": (MANAGE, MANAGE),
+    "messaging:sending-test": (None, MANAGE),
+    "messaging:sending-test-mail": (None, MANAGE),
+    "messaging:sending-environment": (None, MANAGE),
+}
+# Other routes: the component page of a local installation.
+TABLE["dev-components"] = (PUBLIC, None)
+ROLES = ("", "Viewer", "Marketer", "Operator", "Admin")
+
+
+def routes(patterns: list[URLPattern | URLResolver], space: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Name and argument names of every route of ours; Django's admin has a test of its own."""
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            if pattern.namespace != "admin":
+                yield from routes(pattern.url_patterns, f"{pattern.namespace}:" if pattern.namespace else space)
+        elif pattern.name:
+            yield f"{space}{pattern.name}", tuple(pattern.pattern.converters)
+
+
+ROUTES = dict(routes(get_resolver().url_patterns))
+
+
+def test_every_route_is_in_the_table_and_no_other() -> None:
+    assert set(ROUTES) == set(TABLE)
+
+
+def arguments(name: str, world: worlds.World) -> dict[str, object]:
+    """What the route needs, out of the world."""
+    token = links.token(world.delivery.pk, world.profile.pk)
+    public_id = {
+        "audiences:profile": world.profile,
+        "audiences:import": world.profile_import,
+        "audiences:segment": world.segment,
+        "campaigns:delete": world.fresh,
+        "campaigns": world.campaign,
+        "delivery:profile": world.profile,
+        "delivery": world.delivery,
+        "messaging:inbox": world.caught,
+        "messaging:sender": world.sender,
+    }
+    owner = next((thing for prefix, thing in public_id.items() if name.startswith(prefix)), None)
+    version = world.campaign.live_version
+    assert version is not None
+    values: dict[str, object] = {
+        "public_id": getattr(owner, "public_id", ""),
+        "delivery_id": world.delivery.public_id,
+        "profile_id": world.profile.public_id,
+        "version_id": version.public_id,
+        "token": Signer(salt="campaigns.snapshot").sign("1") if name.startswith("campaigns") else token,
+        "step": "compose",
+        "slug": "blank",
+        "variant": "html",
+        "tab": "sending",
+        "number": 1,
+    }
+    return {argument: values[argument] for argument in ROUTES[name]}
+
+
+def client_of(user: User | None) -> Client:
+    # Every answer counts, a 500 as well; CSRF has tests of its own in Django.
+    client = Client(raise_request_exception=False)
+    if user is not None:
+        client.force_login(user)
+    return client
+
+
+def status_of(client: Client, method: str, url: str) -> tuple[int, str]:
+    """Status and target of one request, with everything it did undone."""
+    with transaction.atomic():
+        answer = client.get(url) if method == "GET" else client.post(url)
+        if getattr(answer, "streaming", False):
+            b"".join(answer.streaming_content)  # type: ignore[attr-defined]
+        transaction.set_rollback(True)
+    return answer.status_code, answer.headers.get("Location", "")
+
+
+def wrong_answers(name: str, world: worlds.World, people: dict[str, User]) -> Iterator[str]:
+    """One line for each role and method of a route whose answer is not what the table says."""
+    url = reverse(name, kwargs=arguments(name, world))
+    for method, needed in zip(("GET", "POST"), TABLE[name], strict=True):
+        status, target = status_of(client_of(None), method, url)
+        if needed is None:
+            continue
+        if needed == PUBLIC and (status >= 500 or status in (401, 403)):
+            yield f"{name}: {method} as a stranger: {status}"
+        if needed != PUBLIC and (status, "/accounts/sign-in/" in target) != (302, True):
+            yield f"{name}: {method} as a stranger: {status} {target}"
+        for role, person in people.items():
+            status, _target = status_of(client_of(person), method, url)
+            may = needed == PUBLIC or (role != "" and needed in roles.ROLES[role])
+            if (may and (status >= 500 or status == 403)) or (not may and status != 403):
+                yield f"{name}: {method} as {role or 'somebody without a role'}: {status}"
+
+
+@pytest.mark.django_db
+def test_every_role_on_every_route() -> None:
+    """All in one world: what a request did is undone after its answer."""
+    world = worlds.make()
+    people = {role: factories.user(role) for role in ROLES}
+    assert [line for name in sorted(TABLE) for line in wrong_answers(name, world, people)] == []
+
+
+@pytest.mark.django_db
+def test_an_action_is_not_a_link() -> None:
+    """What only changes something answers 405 to GET, also to those who may."""
+    world = worlds.make()
+    admin_client = client_of(factories.user("Admin"))
+    actions = [name for name, (get, _post) in TABLE.items() if get is None]
+    answers = {
+        name: status_of(admin_client, "GET", reverse(name, kwargs=arguments(name, world)))[0] for name in actions
+    }
+    assert {name: status for name, status in answers.items() if status != 405} == {}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("role", ["Viewer", "Marketer", "Operator"])
+def test_django_admin_is_for_admins(role: str) -> None:
+    status, target = status_of(client_of(factories.user(role)), "GET", reverse("admin:index"))
+    assert status == 302
+    assert "login" in target
+
+
+@pytest.mark.django_db
+def test_every_admin_page_opens_and_none_offers_a_send_button() -> None:
+    world = worlds.make()
+    person = User.objects.create_superuser("root@chappe.test", "a long enough secret", name="Root")
+    client = client_of(person)
+    assert world.delivery.state == "prepared"
+    for model in admin.site._registry:
+        where = f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
+        answer = client.get(reverse(where))
+        assert answer.status_code == 200, where
+        first = model._default_manager.first()
+        if first is not None and not hasattr(model._meta.pk, "fields"):
+            page = client.get(reverse(where.replace("changelist", "change"), args=[first.pk]))
+            assert page.status_code in (200, 302), where
+            assert b"Confirm send" not in page.content
