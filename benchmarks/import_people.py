@@ -4,8 +4,8 @@
 run measures an import of people who are all known.
 
 Figures of one run, 22 November 2026, on 2 cores that were busy with other work (load 7), PostgreSQL 18 on the same
-machine: 1,000,000 rows (110 MB) in 202 s after 13.5 s of upload; the process grew from 74 to 108 MB, as it did to 106 MB
-with 50,000 rows.
+machine: 1,000,000 rows (110 MB) in 202 s after 13.5 s of upload; the process grew from 74 to 108 MB, with 50,000 rows
+to 106 MB.
 """
 # ruff: noqa: PLC0415
 

@@ -5,6 +5,7 @@ import json
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
@@ -26,6 +27,8 @@ _REASONS = {
 def estimate(request: HttpRequest) -> HttpResponse:
     """The count of an audience. What is unfinished gets a sentence instead of numbers, and is no error."""
     doc = _audience(request)
+    if not _is_begun(doc):
+        return render(request, "audiences/_estimate.html", {"problem": _("Nothing is chosen yet.")})
     try:
         counted = estimates.estimate(doc)
         context = {
@@ -62,6 +65,11 @@ def sample(request: HttpRequest) -> HttpResponse:
     except DomainError as problem:
         context = {"problem": problem.message}
     return render(request, "audiences/_sample.html", context)
+
+
+def _is_begun(doc: dict[str, object]) -> bool:
+    conditions = doc.get("conditions")
+    return bool(doc.get("segments") or (conditions.get("rules") if isinstance(conditions, dict) else conditions))
 
 
 def _audience(request: HttpRequest) -> dict[str, object]:

@@ -35,9 +35,9 @@ attach("[data-estimate]", (box) => {
       if (words) words.textContent = box.querySelector("[data-estimate-sentence]")?.textContent ?? "";
     } catch (error) {
       if (error.name === "AbortError") return;
+      box.querySelector(".skeleton")?.remove();
       box.querySelector("[data-estimate-failed]")?.removeAttribute("hidden");
       box.querySelector("[data-estimate-result]")?.classList.add("is-stale");
-      if (!box.querySelector("[data-estimate-failed]")) box.replaceChildren(document.getElementById("estimate-failed")?.content.cloneNode(true) ?? "");
     } finally {
       clearTimeout(slow);
       if (running === mine) box.classList.remove("is-counting");

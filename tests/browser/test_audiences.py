@@ -169,6 +169,19 @@ def test_a_file_is_imported_and_watched(marketer: Page, tmp_path: Path, monkeypa
     assert page.problems == []  # type: ignore[attr-defined]
 
 
+def test_a_count_that_fails_offers_another_try(marketer: Page) -> None:
+    page = marketer
+    segment = factories.segment({"match": "all", "rules": [{"field": "profile.email", "op": "is_set"}]})
+    page.route("**/audience/estimate/", lambda route: route.abort())
+    page.goto(f"/segments/{segment.public_id}/")
+    expect(page.get_by_text("Couldn't count.")).to_be_visible()
+    page.unroute("**/audience/estimate/")
+    factories.profile()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator(".estimate__total")).to_have_text("About 1 person")
+    expect(page.get_by_text("Couldn't count.")).to_be_hidden()
+
+
 @pytest.mark.parametrize(("width", "theme"), [(360, "light"), (1280, "dark")])
 def test_pages_fit_and_are_accessible(marketer: Page, width: int, theme: str) -> None:
     page = marketer
