@@ -5,10 +5,11 @@ again, and says which workers to wake. Whatever is lost (a hint, a worker, the b
 """
 
 import datetime as dt
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
@@ -17,6 +18,7 @@ from delivery.models import Delivery, DeliveryState, Shard, ShardState
 from lib.errors import DomainError
 from messaging import smtp, transports
 
+logger = logging.getLogger(__name__)
 # A start that is later than this needs a person: what was right then may be wrong now.
 MOST_LATENESS = dt.timedelta(hours=1)
 # Seconds between two looks whether a mail server answers again.
@@ -41,18 +43,32 @@ def tick() -> Hints:
         if not cursor.fetchone()[0]:
             return hints
         try:
-            _start_due()
-            recovery.recover_all()
-            _end_expired()
-            _cancel_left()
-            _finish()
-            _resume()
+            for step in (
+                _start_due,
+                recovery.recover_all,
+                _end_expired,
+                _cancel_left,
+                _finish,
+                _resume,
+                tracking.drain_spool,
+            ):
+                _do(step)
             hints.prepare = _unprepared()
             hints.drain = _undrained()
-            tracking.drain_spool()
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s, 0)", [_LOCK])
     return hints
+
+
+def _do(step: Callable[[], object]) -> None:
+    """One step; an error in it is logged and must not keep the others from running."""
+    try:
+        step()
+    except (OperationalError, InterfaceError):
+        # The database is away: nothing else will work either.
+        raise
+    except Exception:
+        logger.exception("a step of the tick failed")
 
 
 def _start_due() -> None:

@@ -20,8 +20,9 @@ Each move: lock the row, check who asks, move, save what changed, leave an audit
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from django.conf import settings
 from django.db import transaction
@@ -39,6 +40,8 @@ from lib.errors import DomainError
 MAX_AGE = dt.timedelta(hours=24)
 S = DeliveryState
 _STATE = Delivery._meta.get_field("state")
+# Pause causes, and who acted when no person did.
+_PAUSED_BY = {"person": "worker", "transport": "worker", "errors": "fuse"}
 
 
 class WrongState(DomainError):
@@ -70,57 +73,28 @@ class Prepared:
     seal: str
 
 
-# The moves. django-fsm checks the source state; bodies are empty because each function below sets its own fields.
-@transition(field=_STATE, source=[S.NEW, S.PREPARED, S.MISSED], target=S.PREPARING)
-def _to_preparing(delivery: Delivery) -> None: ...
+def _transition(source: list[str], target: str) -> Callable[[Delivery], None]:
+    """A move that django-fsm checks; the functions below set their own fields."""
+
+    @transition(field=_STATE, source=source, target=target)
+    def move(delivery: Delivery) -> None: ...
+
+    return cast(Callable[[Delivery], None], move)
 
 
-@transition(field=_STATE, source=S.PREPARING, target=S.NEW)
-def _to_new(delivery: Delivery) -> None: ...
-
-
-@transition(field=_STATE, source=S.PREPARING, target=S.PREPARED)
-def _to_prepared(delivery: Delivery) -> None: ...
-
-
-@transition(field=_STATE, source=S.CONFIRMED, target=S.PREPARED)
-def _back_to_prepared(delivery: Delivery) -> None: ...
-
-
-@transition(field=_STATE, source=S.PREPARING, target=S.FAILED)
-def _to_failed(delivery: Delivery) -> None: ...
-
-
-@transition(field=_STATE, source=S.PREPARED, target=S.CONFIRMED)
-def _to_confirmed(delivery: Delivery) -> None: ...
-
-
-@transition(field=_STATE, source=S.CONFIRMED, target=S.SENDING)
-def _to_sending(delivery: Delivery) -> None: ...
-
-
-@transition(field=_STATE, source=S.PAUSED, target=S.SENDING)
-def _back_to_sending(delivery: Delivery) -> None: ...
-
-
-@transition(field=_STATE, source=S.CONFIRMED, target=S.MISSED)
-def _to_missed(delivery: Delivery) -> None: ...
-
-
-@transition(field=_STATE, source=S.SENDING, target=S.PAUSED)
-def _to_paused(delivery: Delivery) -> None: ...
-
-
-@transition(field=_STATE, source=[S.SENDING, S.PAUSED], target=S.STOPPED)
-def _to_stopped(delivery: Delivery) -> None: ...
-
-
-@transition(field=_STATE, source=S.SENDING, target=S.FINISHED)
-def _to_finished(delivery: Delivery) -> None: ...
-
-
-@transition(field=_STATE, source=[S.NEW, S.PREPARED, S.MISSED], target=S.CANCELLED)
-def _to_cancelled(delivery: Delivery) -> None: ...
+_to_preparing = _transition([S.NEW, S.PREPARED, S.MISSED], S.PREPARING)
+_to_new = _transition([S.PREPARING], S.NEW)
+_to_prepared = _transition([S.PREPARING], S.PREPARED)
+_back_to_prepared = _transition([S.CONFIRMED], S.PREPARED)
+_to_failed = _transition([S.PREPARING], S.FAILED)
+_to_confirmed = _transition([S.PREPARED], S.CONFIRMED)
+_to_sending = _transition([S.CONFIRMED], S.SENDING)
+_back_to_sending = _transition([S.PAUSED], S.SENDING)
+_to_missed = _transition([S.CONFIRMED], S.MISSED)
+_to_paused = _transition([S.SENDING], S.PAUSED)
+_to_stopped = _transition([S.SENDING, S.PAUSED], S.STOPPED)
+_to_finished = _transition([S.SENDING], S.FINISHED)
+_to_cancelled = _transition([S.NEW, S.PREPARED, S.MISSED], S.CANCELLED)
 
 
 @transaction.atomic
@@ -250,7 +224,7 @@ def _start(delivery: Delivery, by: User | None) -> Delivery:
     now = timezone.now()
     delivery.started_at = now
     delivery.valid_until = now + dt.timedelta(seconds=delivery.validity_s)
-    return _save(delivery, "delivery.started", by, ["started_at", "valid_until"])
+    return _save(delivery, "delivery.started", by, ["started_at", "valid_until"], machine="scheduler")
 
 
 @transaction.atomic
@@ -260,7 +234,14 @@ def miss(delivery_id: int, *, by: User | None = None) -> Delivery:
     _move(_to_missed, delivery)
     detail = {"start_at": delivery.start_at.isoformat() if delivery.start_at else ""}
     delivery.confirmed_at = delivery.confirmed_by = delivery.start_at = None
-    return _save(delivery, "delivery.missed", by, ["confirmed_at", "confirmed_by", "start_at"], detail=detail)
+    return _save(
+        delivery,
+        "delivery.missed",
+        by,
+        ["confirmed_at", "confirmed_by", "start_at"],
+        detail=detail,
+        machine="scheduler",
+    )
 
 
 @transaction.atomic
@@ -278,7 +259,9 @@ def pause(delivery_id: int, *, by: User | None, cause: str = "person", trouble: 
     if trouble:
         delivery.trouble, delivery.trouble_at = trouble, now
         fields += ["trouble", "trouble_at"]
-    return _save(delivery, "delivery.paused", by, fields, detail={"cause": cause, "trouble": trouble})
+    return _save(
+        delivery, "delivery.paused", by, fields, detail={"cause": cause, "trouble": trouble}, machine=_PAUSED_BY[cause]
+    )
 
 
 @transaction.atomic
@@ -291,7 +274,13 @@ def resume(delivery_id: int, *, by: User | None) -> Delivery:
     delivery.pause_cause = ""
     delivery.paused_at = delivery.paused_by = delivery.trouble_at = None
     delivery.trouble = ""
-    return _save(delivery, "delivery.resumed", by, ["pause_cause", "paused_at", "paused_by", "trouble", "trouble_at"])
+    return _save(
+        delivery,
+        "delivery.resumed",
+        by,
+        ["pause_cause", "paused_at", "paused_by", "trouble", "trouble_at"],
+        machine="scheduler",
+    )
 
 
 @transaction.atomic
@@ -342,9 +331,9 @@ def _require(by: User | None, permission: str, *, owner: int | None = None) -> N
     access.check(user, permission)
 
 
-def _move(move: object, delivery: Delivery) -> None:
+def _move(move: Callable[[Delivery], None], delivery: Delivery) -> None:
     try:
-        move(delivery)  # type: ignore[operator]
+        move(delivery)
     except TransitionNotAllowed as error:
         raise _wrong(delivery) from error
 
@@ -356,10 +345,11 @@ def _save(
     fields: Iterable[str],
     *,
     detail: Mapping[str, object] | None = None,
+    machine: str = "worker",
 ) -> Delivery:
     delivery.save(update_fields=["state", *fields])
     subject = ("delivery", str(delivery.public_id))
-    audit.record(action, subject=subject, by=by, label="" if by else "worker", detail=dict(detail or {}))
+    audit.record(action, subject=subject, by=by, label="" if by else machine, detail=dict(detail or {}))
     return delivery
 
 

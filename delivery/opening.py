@@ -59,7 +59,7 @@ def open_delivery(
             "delivery.opened",
             subject=("delivery", str(delivery.public_id)),
             by=by,
-            label="" if by else "clock",
+            label="" if by else "scheduler",
             detail={"label": delivery.label},
         )
     return delivery

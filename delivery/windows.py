@@ -81,7 +81,6 @@ class Opened:
     """What `advance` found: whether sending may go on, and who may be sent to until `opened_at` + DOOR_S (`clock`)."""
 
     is_open: bool
-    state: str
     opened_at: float
     people: list[tuple[int, profiles.Person]]
     # (position, address, reason) of those who may not get it any more.
@@ -109,11 +108,11 @@ UPDATE delivery_shard s SET
     lease_until = now() + make_interval(secs => %(lease_s)s)
 FROM delivery_delivery d
 WHERE s.id = %(shard)s AND s.fence = %(fence)s AND s.state = 'leased' AND d.id = s.delivery_id
-RETURNING s.n_ids, s.n_authorised, s.state, d.state, d.state = 'sending' AND d.valid_until > now()
+RETURNING s.n_ids, s.n_authorised, d.state = 'sending' AND d.valid_until > now()
 """
 _OPEN = f"""
-WITH w (n_ids, n_authorised, shard_state, state, is_open) AS ({_RECORD})
-SELECT w.n_ids, w.n_authorised, w.shard_state, w.state, w.is_open, u.position,
+WITH w (n_ids, n_authorised, is_open) AS ({_RECORD})
+SELECT w.n_ids, w.n_authorised, w.is_open, u.position,
     CASE WHEN p.id IS NULL THEN '{reasons.GONE}' ELSE {mailable.reason().sql} END, {profiles.PERSON_COLUMNS}
 FROM w
 LEFT JOIN unnest(%(ids)s::bigint[], %(positions)s::int[]) AS u(profile_id, position)
@@ -184,17 +183,17 @@ def advance(
         if not rows:
             raise LeaseLost(held.shard_id)
         _store(connection, held, batch)
-    held.n_ids, held.n_authorised, _, state, is_open = rows[0][:5]  # type: ignore[assignment]
+    held.n_ids, held.n_authorised, is_open = rows[0][:3]  # type: ignore[assignment]
     held.n_settled += len(settled)
     people, refused = [], []
     for row in rows if positions else ():
-        if row[5] is None:
+        if row[3] is None:
             continue
-        if row[6] is None:
-            people.append((row[5], profiles.Person(*row[7:])))  # type: ignore[arg-type]
+        if row[4] is None:
+            people.append((row[3], profiles.Person(*row[5:])))  # type: ignore[arg-type]
         else:
-            refused.append((row[5], row[9] or "", row[6]))
-    return Opened(bool(is_open), str(state), opened_at, people, refused)  # type: ignore[arg-type]
+            refused.append((row[3], row[7] or "", row[4]))
+    return Opened(bool(is_open), opened_at, people, refused)  # type: ignore[arg-type]
 
 
 def release(

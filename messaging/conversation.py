@@ -15,11 +15,14 @@ is assumed about a server than what its EHLO says. Setting up is a coroutine, se
 microseconds a message.
 """
 
+import re
 import time
 from collections.abc import Callable
 
 from messaging.handover import Envelope, Handover, Result, Source, Stage, Timeouts, Trouble, failure, fault, text_of
 from messaging.talk import STAGED_BYTES, Talk
+
+_FORBIDDEN = re.compile(rb"[\r\n\0<>]")
 
 
 class Connection(Talk):
@@ -100,7 +103,7 @@ class Connection(Talk):
 
     def _unfit(self, envelope: Envelope) -> Handover | None:
         addresses = envelope.mail_from + envelope.rcpt_to
-        if any(sign in addresses for sign in (b"\r", b"\n", b"\0", b"<", b">")):
+        if _FORBIDDEN.search(addresses):
             return Handover(
                 Result.REFUSED, "invalid_address", "The address contains characters that no mail server accepts."
             )

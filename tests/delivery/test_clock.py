@@ -79,3 +79,14 @@ def test_the_tick_task_wakes_workers(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(task, "apply_async", lambda args, expires, name=task.name: woken.append((name, args)))
     tasks.tick()
     assert woken == [("delivery.tasks.prepare", (1,)), ("delivery.tasks.drain", (2,)), ("delivery.tasks.drain", (2,))]
+
+
+def test_a_step_that_fails_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    delivery = confirmed(timezone.now())
+
+    def broken() -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(clock.recovery, "recover_all", broken)
+    assert clock.tick().drain
+    assert Delivery.objects.get(pk=delivery.pk).state == DeliveryState.SENDING
