@@ -55,7 +55,7 @@ def posted(post: QueryDict, *, step: str) -> dict[str, object]:
         elif isinstance(default, list):
             fields[name] = post.getlist(name)
         elif name in post:
-            fields[name] = post[name].replace("\r\n", "\n")
+            fields[name] = str(post[name]).replace("\r\n", "\n")
     if post.get("name", "").strip():
         fields["name"] = post["name"]
     return fields

@@ -1,6 +1,6 @@
 from django.urls import URLPattern, path, register_converter
 
-from campaigns.views import creating, editor, history, home, listing, live, moves, previewing, publishing, saving, sends
+from campaigns.views import converting, creating, editor, history, home, listing, live, moves, previewing, publishing, saving, sends
 
 
 class StepConverter:
@@ -40,6 +40,7 @@ urlpatterns: list[URLPattern] = [
     path(f"{_ONE}presence/release/", saving.release, name="presence-release"),
     path(f"{_ONE}preview/head/", previewing.head, name="preview-head"),
     path(f"{_ONE}preview/<slug:variant>/", previewing.frame, name="preview"),
+    path(f"{_ONE}convert/", converting.convert, name="convert"),
     path(f"{_ONE}test/", previewing.test, name="test"),
     path(f"{_ONE}publish/", publishing.publish, name="publish"),
     path(f"{_ONE}history/", history.history, name="history"),

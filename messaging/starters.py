@@ -35,7 +35,7 @@ class Starter:
 
 
 STARTERS: tuple[Starter, ...] = (
-    Starter("blank", _("Blank"), _("A heading, a text and the footer."), "file-text", "mjml", "", ""),
+    Starter("blank", _("Blank"), _("A heading, a text and the footer."), "file-text", "blocks", "", ""),
     Starter(
         "announcement",
         _("Announcement"),

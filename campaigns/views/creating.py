@@ -16,6 +16,7 @@ from accounts.models import User
 from campaigns import document as documents
 from campaigns import drafts
 from campaigns.views import frames, header
+from messaging import frames as sandbox
 from messaging import personalization, preview, senders, starters
 
 
@@ -42,8 +43,8 @@ def starter(request: HttpRequest, slug: str) -> HttpResponse:
     try:
         rendered = preview.render(spec, None, campaign={"name": str(found.name)})
     except personalization.TemplateProblem as problem:
-        return preview.frame_response(frames.notice(problem.message, problem.line))
-    return preview.frame_response(rendered.html)
+        return sandbox.response(frames.notice(problem.message, problem.line))
+    return sandbox.response(rendered.html)
 
 
 def _document(slug: str, user: User) -> documents.Document:

@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.template import loader
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from campaigns import alerts, summaries
@@ -65,7 +66,7 @@ def steps(now: State, *, current: str) -> list[dict[str, object]]:
 
 def alert_rows(now: State, *, level: str) -> list[dict[str, object]]:
     """Alerts of one level for the list, each with the address of its field."""
-    rows = []
+    rows: list[dict[str, object]] = []
     for alert in now.alerts:
         if alert.level != level:
             continue
@@ -87,13 +88,13 @@ def anchor(field: str) -> str:
     return "f-" + "-".join(field.split(".")[:2])
 
 
-def field_alerts(now: State) -> dict[str, str]:
+def field_alerts(now: State) -> dict[str, SafeString]:
     """The alerts beside each field as HTML; a path below a field counts for the field."""
     by_field: dict[str, list[alerts.Alert]] = {}
     for alert in now.alerts:
         by_field.setdefault(".".join(alert.field.split(".")[:2]), []).append(alert)
     return {
-        name: loader.render_to_string("campaigns/_field_alerts.html", {"alerts": found}).strip()
+        name: loader.render_to_string("campaigns/_field_alerts.html", {"alerts": found})
         for name, found in by_field.items()
     }
 

@@ -23,6 +23,7 @@ from campaigns.models import Campaign, Draft
 from campaigns.views import frames, header
 from lib.errors import DomainError
 from messaging import content, personalization, preview, testsend
+from messaging import frames as sandbox
 
 VARIANTS = ("html", "dark", "text")
 # Addresses one test may go to.
@@ -47,11 +48,11 @@ def frame(request: HttpRequest, public_id: UUID, variant: str) -> HttpResponse:
     campaign = header.find(public_id)
     shown = _show(request, campaign)
     if shown.rendered is None:
-        return preview.frame_response(frames.notice(shown.problem, shown.line))
+        return sandbox.response(frames.notice(shown.problem, shown.line))
     if variant == "text":
-        return preview.frame_response(frames.text_page(shown.rendered.text))
+        return sandbox.response(frames.text_page(shown.rendered.text))
     html = shown.rendered.html
-    return preview.frame_response(frames.dark(html) if variant == "dark" else html)
+    return sandbox.response(frames.dark(html) if variant == "dark" else html)
 
 
 @require_http_methods(["GET", "POST"])

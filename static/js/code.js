@@ -42,6 +42,7 @@ export async function upgrade(textarea, { onChange, onPicker }) {
     get value() { return editor.value; },
     set value(text) { editor.value = text; },
     ...into(0),
+    setHidden(is) { host.hidden = is; textarea.hidden = true; },
     setLanguage: (name) => editor.setLanguage(name === "mjml" ? "mjml" : "html"),
     goTo: (line) => editor.goTo(line),
     focus: () => editor.focus(),
@@ -56,6 +57,7 @@ function plain(textarea, onChange) {
     element: textarea,
     insert(text, before) { textarea.setRangeText(text, textarea.selectionStart - before, textarea.selectionEnd, "end"); onChange(); },
     setLanguage() {},
+    setHidden(is) { textarea.hidden = is; },
     goTo() { textarea.focus(); },
     focus: () => textarea.focus(),
   };

@@ -8,8 +8,8 @@ import { LocalCopy } from "./localcopy.js";
 import { bindName } from "./rename.js";
 import { bindPresence } from "./presence.js";
 import { Saver } from "./save.js";
+import { bindWaiting } from "./waiting.js";
 
-const STEP_WAIT_MS = 1500;
 const SIGNED_OUT_PROBE_MS = 4000;
 
 const form = document.getElementById("editor");
@@ -88,31 +88,6 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-/* Going on within the editor waits a moment for the save; the copy on this device covers the rest. */
-document.addEventListener("click", async (event) => {
-  const link = event.target.closest("a[data-saves-first], .steps a");
-  if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || !saver.unsaved.size || saver.isHeld) return;
-  event.preventDefault();
-  await Promise.race([saver.flush(), new Promise((resolve) => setTimeout(resolve, STEP_WAIT_MS))]);
-  location.href = link.href;
-});
-
-/* What acts on the draft acts on what is on the screen: the request starts when everything is saved. */
-document.addEventListener("htmx:confirm", (event) => {
-  if (!event.target.closest?.("[data-needs-save]") || !saver.unsaved.size) return;
-  event.preventDefault();
-  asked.manually = true;
-  saver.flush().then((isSaved) => isSaved && event.detail.issueRequest(true));
-});
-form.addEventListener("submit", async (event) => {
-  if (event.submitter?.hasAttribute("data-save-now")) {
-    event.preventDefault();
-    asked.manually = true;
-    if (await saver.flush()) say(config.texts.draftSaved);
-    delete form.dataset.sent;
-  }
-});
-
 document.addEventListener("visibilitychange", () => document.hidden && saver.flush());
 addEventListener("pagehide", () => saver.leave());
 addEventListener("beforeunload", (event) => {
@@ -121,6 +96,7 @@ addEventListener("beforeunload", (event) => {
 
 document.querySelector(".steps [aria-current]").scrollIntoView({ block: "nearest", inline: "center" });
 bindName(form, saver);
+bindWaiting({ form, saver, config, asked });
 bindPresence({ form, saver, config, onConflict });
 offerBack({ form, saver, copyOnDevice, config });
 document.documentElement.dataset.editor = "ready";

@@ -2,10 +2,9 @@
    by the periodic autosave; until then it is kept on this device and offered back. */
 
 import { alertRegion, fromTemplate, say } from "./attach.js";
-import { upgrade } from "./code.js";
+import { Body } from "./body.js";
 import { same, valueOf } from "./fields.js";
 import { LocalCopy, timeOf } from "./localcopy.js";
-import { openPicker } from "./picker.js";
 import { Preview } from "./preview.js";
 
 export function bindFullscreen({ form, saver, config, onDone }) {
@@ -14,12 +13,12 @@ export function bindFullscreen({ form, saver, config, onDone }) {
   const onDevice = new LocalCopy({ ...config, part: "message" });
   const body = dialog.querySelector("textarea[name='compose.body']");
   const state = dialog.querySelector("[data-buffer-state]");
-  let code = null;
+  const editor = new Body(dialog, body, () => changed());
 
   const values = () => {
     const all = new Map();
     for (const control of dialog.querySelectorAll("[name^='compose.']")) {
-      const value = control === body && code ? code.value : valueOf(control);
+      const value = valueOf(control);
       if (value !== undefined) all.set(control.name, value);
     }
     return all;
@@ -38,9 +37,8 @@ export function bindFullscreen({ form, saver, config, onDone }) {
   async function open() {
     if (form.dataset.locked !== undefined) return;
     dialog.showModal();
-    code ??= await upgrade(body, { onChange: changed, onPicker: (into, near) => openPicker(into, { before: 2, near }) });
-    code.setLanguage(valueOf(dialog.querySelector("[name='compose.body_kind']")));
-    code.focus();
+    await editor.show();
+    editor.focus();
     changed();
     preview.render();
   }
@@ -60,10 +58,10 @@ export function bindFullscreen({ form, saver, config, onDone }) {
   function take(fields) {
     for (const [name, value] of Object.entries(fields)) {
       const control = dialog.querySelector(`[name="${name}"]`);
-      if (control === body && code) code.value = value;
-      else if (control?.type === "radio") dialog.querySelector(`[name="${name}"][value="${value}"]`)?.click();
-      else if (control) control.value = value;
+      if (control?.type !== "radio") control.value = value;
+      else dialog.querySelector(`[name="${name}"][value="${value}"]`).checked = true;
     }
+    editor.show();
     changed();
   }
 
@@ -77,12 +75,11 @@ export function bindFullscreen({ form, saver, config, onDone }) {
   });
   /* Esc and the cross leave without sending; what was typed stays on this device and in the editor. */
   dialog.addEventListener("close", () => { onDone(); note(); });
-  dialog.addEventListener("input", (event) => event.target.name?.startsWith("compose.") && changed());
+  dialog.addEventListener("input", (event) => event.target.name?.startsWith("compose.") && event.target.type !== "radio" && changed());
   dialog.addEventListener("change", (event) => {
-    if (event.target.name === "compose.body_kind") code?.setLanguage(event.target.value);
-    if (event.target.name?.startsWith("compose.")) changed();
+    if (event.target.name === "compose.body_kind") editor.change(event.target.value).then(changed);
+    else if (event.target.name?.startsWith("compose.")) changed();
   });
-  dialog.querySelector("[data-code-picker]")?.addEventListener("click", (event) => openPicker(code, { near: event.currentTarget }));
   for (const tab of dialog.querySelectorAll("[data-pane]")) {
     tab.addEventListener("change", () => { for (const pane of dialog.querySelectorAll("[data-pane-of]")) pane.hidden = pane.dataset.paneOf !== tab.value; });
   }

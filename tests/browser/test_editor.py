@@ -1,5 +1,6 @@
 """The campaign editor in a real browser: nothing typed is lost, nothing is in the way, and first save wins."""
 
+import json
 import re
 import threading
 import time
@@ -399,3 +400,45 @@ def _count_saves(page: Page) -> _Saves:
         lambda request: saves.bodies.append(request.post_data or "") if "/draft/save/" in request.url else None,
     )
     return saves
+
+
+def test_blocks_are_added_moved_and_written_by_buttons(desk: Page, campaign: Campaign) -> None:
+    desk.get_by_role("button", name="Edit message").click()
+    desk.once("dialog", lambda dialog: dialog.accept())
+    desk.get_by_role("radio", name="Blocks").check(force=True)
+    blocks = desk.locator("[data-block-list] > li")
+    expect(blocks).to_have_count(1)
+    expect(blocks.first).to_contain_text("Raw HTML")
+    desk.get_by_label("Add a block").select_option("button")
+    desk.get_by_label("Label", exact=True).fill("See the sale")
+    desk.get_by_label("Link", exact=True).fill("https://shop.test/sale")
+    blocks.nth(1).get_by_role("button", name="Move up").click()
+    expect(blocks.first).to_contain_text("See the sale")
+    expect(blocks.first.get_by_role("button", name="Move up")).to_be_focused()
+    frame = desk.frame_locator("#editor-preview iframe:not(.is-coming)")
+    expect(frame.get_by_role("link", name="See the sale")).to_be_visible(timeout=5_000)
+    desk.get_by_role("button", name="Done").click()
+    expect(desk.locator("#message-editor")).to_be_hidden()
+    compose = _draft(campaign).document["compose"]
+    assert compose["body_kind"] == "blocks"
+    assert [block["type"] for block in json.loads(compose["body"])] == ["button", "html"]
+
+
+def test_rich_text_never_brings_a_script_along(desk: Page, campaign: Campaign) -> None:
+    body = json.dumps(
+        [{"type": "text", "html": "<p style='color:red'>Hi<img src=x onerror=alert(1)><script>x</script></p>"}]
+    )
+    draft = _draft(campaign)
+    draft.document["compose"] |= {"body_kind": "blocks", "body": body}
+    draft.save(update_fields=["document"])
+    _open(desk, campaign)
+    desk.get_by_role("button", name="Edit message").click()
+    desk.locator("[data-block-toggle]").click()
+    field = desk.locator("[data-rich-field]")
+    field.click()
+    desk.keyboard.press("End")
+    desk.keyboard.type(" there")
+    desk.get_by_role("button", name="Done").click()
+    expect(desk.locator("#message-editor")).to_be_hidden()
+    stored = json.loads(_draft(campaign).document["compose"]["body"])
+    assert stored == [{"type": "text", "html": "<p>Hi there</p>"}]

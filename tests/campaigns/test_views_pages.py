@@ -281,3 +281,19 @@ def test_history_restores_a_version_as_draft(desk: Client, marketer: User) -> No
     assert Draft.objects.get(campaign=campaign).document["compose"]["subject"] == "The first"
     assert Campaign.objects.get(pk=campaign.pk).live_version.number == 2
     assert "Restore as draft" in desk.get(url("history", campaign)).content.decode()
+
+
+def test_code_becomes_blocks_and_blocks_become_code(desk: Client, marketer: User) -> None:
+    campaign = factories.campaign(marketer)
+    to = url("convert", campaign)
+    html = "<p>Hello {{ profile.first_name }}</p>"
+    blocks = desk.post(to, {"kind": "html", "to": "blocks", "body": html}).json()["body"]
+    assert json.loads(blocks) == [{"type": "html", "html": html}]
+    back = desk.post(to, {"kind": "blocks", "to": "html", "body": blocks}).json()["body"]
+    assert html in back
+    fresh = desk.post(to, {"kind": "html", "to": "blocks", "body": " "}).json()["body"]
+    assert [block["type"] for block in json.loads(fresh)] == ["header", "text", "footer"]
+    broken = desk.post(to, {"kind": "mjml", "to": "blocks", "body": "<mjml><mj-body></mjml>"})
+    assert broken.status_code == 422
+    assert broken.json()["message"]
+    assert Draft.objects.get(campaign=campaign).revision == 1

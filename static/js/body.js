@@ -1,0 +1,71 @@
+/* The body of a message in the way it is written: blocks, or code in HTML or MJML. The text area is the store of both. */
+
+import { alertRegion } from "./attach.js";
+import { Blocks } from "./blocks.js";
+import { upgrade } from "./code.js";
+import { openPicker } from "./picker.js";
+import { csrf } from "./wire.js";
+
+export class Body {
+  constructor(dialog, store, onChange) {
+    Object.assign(this, { dialog, store, onChange, code: null });
+    this.box = dialog.querySelector("[data-blocks]");
+    this.blocks = new Blocks(this.box, store, onChange);
+    this.kind = this.chosen;
+    const picker = dialog.querySelector("[data-code-picker]");
+    picker.addEventListener("click", () => openPicker(this.code, { near: picker }));
+  }
+
+  get chosen() {
+    return this.dialog.querySelector("[name='compose.body_kind']:checked").value;
+  }
+
+  /** Show the editor of the chosen kind with what the store holds. */
+  async show() {
+    this.kind = this.chosen;
+    const isBlocks = this.kind === "blocks" && this.blocks.draw();
+    this.box.hidden = !isBlocks;
+    for (const part of this.dialog.querySelectorAll("[data-code-only]")) part.hidden = isBlocks;
+    if (isBlocks) {
+      this.code?.setHidden(true);
+      this.store.hidden = true;
+      return;
+    }
+    this.code ??= await upgrade(this.store, { onChange: this.onChange, onPicker: (into, near) => openPicker(into, { before: 2, near }) });
+    this.code.setHidden(false);
+    if (this.code.value !== this.store.value) this.code.value = this.store.value;
+    this.code.setLanguage(this.kind);
+  }
+
+  focus() {
+    if (this.box.hidden) this.code.focus();
+    else this.blocks.focus();
+  }
+
+  /** Write the message in another way. HTML and MJML share the text; blocks are converted after a question. */
+  async change(kind) {
+    const isBetween = (kind === "blocks") !== (this.kind === "blocks");
+    if (isBetween && !(await this.#convert(kind))) {
+      this.dialog.querySelector(`[name='compose.body_kind'][value='${this.kind}']`).checked = true;
+      return;
+    }
+    await this.show();
+  }
+
+  async #convert(kind) {
+    const { toBlocks, toCode } = this.dialog.dataset;
+    if (this.store.value.trim() && !confirm(kind === "blocks" ? toBlocks : toCode)) return false;
+    const body = new URLSearchParams({ kind: this.kind, to: kind, body: this.store.value });
+    const headers = { "X-CSRFToken": csrf(), Accept: "application/json" };
+    const response = await fetch(this.dialog.dataset.convert, { method: "POST", body, headers }).catch(() => null);
+    const answer = await response?.json().catch(() => null);
+    if (response?.ok) {
+      this.store.value = answer.body;
+      return true;
+    }
+    const banner = document.getElementById("refused-template").content.firstElementChild.cloneNode(true);
+    banner.querySelector("[data-refused-text]").textContent = answer?.message ?? this.dialog.dataset.unreadable;
+    alertRegion().replaceChildren(banner);
+    return false;
+  }
+}
