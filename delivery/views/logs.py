@@ -18,7 +18,7 @@ from audiences.models import Profile
 from delivery import breakdowns, history, kpi, logs, origins, pages, reasons, recipients, status
 from delivery.models import Delivery, EventKind
 from delivery.views.panel import get
-from messaging import preview
+from messaging import frames
 
 _EXPORTS = {"sending", "exclusions", "tracking"}
 # What a spreadsheet would run as a formula (OWASP, CSV injection).
@@ -98,7 +98,7 @@ def recipient(request: HttpRequest, public_id: UUID, profile_id: UUID) -> HttpRe
 def recipient_message(request: HttpRequest, public_id: UUID, profile_id: UUID) -> HttpResponse:
     """The message as this person gets it, where it can run nothing and loads no tracking of ours."""
     profile = get_object_or_404(Profile, public_id=profile_id)
-    return preview.frame_response(recipients.message_html(get(public_id), profile.pk))
+    return frames.response(recipients.message_html(get(public_id), profile.pk))
 
 
 @access.requires(roles.VIEW)

@@ -16,7 +16,7 @@ from accounts import access, roles
 from accounts.models import User
 from delivery import breakdowns, kpi, origins, pages, recipients, rollups
 from delivery.models import RUNNING, Delivery, DeliveryState
-from messaging import preview
+from messaging import frames
 
 # htmx and live.js stop polling on this status.
 _STOP_POLLING = 286
@@ -129,4 +129,4 @@ def sample_frame(request: HttpRequest, public_id: UUID, number: int) -> HttpResp
     if not 1 <= number <= len(delivery.samples):
         raise Http404
     profile_id = int(delivery.samples[number - 1]["profile_id"])
-    return preview.frame_response(recipients.message_html(delivery, profile_id))
+    return frames.response(recipients.message_html(delivery, profile_id))

@@ -22,7 +22,7 @@ from audiences.models import Profile
 from delivery import recipients, tracking
 from delivery.models import EventKind
 from lib import tokens
-from messaging import preview
+from messaging import frames
 
 _PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 _LANGUAGES = {code for code, _name in settings.LANGUAGES}
@@ -98,7 +98,7 @@ def mirror(request: HttpRequest, token: str) -> HttpResponse:
     if delivery is None:
         return _wrong()
     html = recipients.message_html(delivery, hit.profile_id, hit.request_no, is_theirs=True)
-    answer = preview.frame_response(html, allows_links=True)
+    answer = frames.response(html, allows_links=True)
     answer["X-Robots-Tag"] = "noindex"
     answer["Referrer-Policy"] = "no-referrer"
     return answer

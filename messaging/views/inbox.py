@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts import access, roles
 from accounts.models import User
-from messaging import inbox, preview, testsend
+from messaging import frames, inbox, testsend
 from messaging.models import CaughtMessage
 
 _TABS = ("html", "text", "headers", "source")
@@ -100,7 +100,7 @@ def message(request: HttpRequest, public_id: UUID) -> HttpResponse:
 def html(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """The HTML part for the sandboxed frame. Its images load, so looking at it counts as an open, as in a mail app."""
     opened = inbox.opened(_get(public_id))
-    return preview.frame_response(
+    return frames.response(
         opened.html or f"<p>{escape(_('This message has no HTML part.'))}</p>", allows_links=True
     )
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib import tokens
-from messaging import blocks, compilation, content, links, markup, personalization, preview, starters
+from messaging import blocks, compilation, content, frames, links, markup, personalization, preview, starters
 from messaging.models import Message
 from tests import factories
 
@@ -183,11 +183,11 @@ def test_a_preview_can_do_nothing_and_shows_no_tracking() -> None:
     rendered = preview.render(factories.content_spec(subject="{{ profile.first_name }}!"), None, campaign={})
     assert rendered.subject == "!"
     assert "Hello you" in rendered.html and "/c/" not in rendered.html and "/o/" not in rendered.html
-    response = preview.frame_response(rendered.html)
+    response = frames.response(rendered.html)
     policy = response["Content-Security-Policy"]
     assert policy.endswith("sandbox") and "default-src 'none'" in policy and "script" not in policy
     assert response["X-Frame-Options"] == "SAMEORIGIN"
-    with_links = preview.frame_response("<html><head></head></html>", allows_links=True)
+    with_links = frames.response("<html><head></head></html>", allows_links=True)
     assert with_links["Content-Security-Policy"].endswith("sandbox allow-popups allow-popups-to-escape-sandbox")
     assert b'<head><base target="_blank">' in with_links.content
 

@@ -1,0 +1,36 @@
+"""The frame in which a message is shown: it may look as it likes and can do nothing."""
+
+from django.http import HttpResponse
+
+from messaging import markup
+
+_POLICY = (
+    "default-src 'none'; img-src data: http: https:; style-src 'unsafe-inline'; font-src http: https: data:; "
+    "form-action 'none'; frame-ancestors 'self'; sandbox"
+)
+
+
+def response(html: str, *, allows_links: bool = False, status: int = 200) -> HttpResponse:
+    """An HTML message as the content of a sandboxed frame: no scripts, no forms, no origin; links only where allowed,
+    and then in a new tab.
+    """
+    policy = _POLICY
+    if allows_links:
+        policy += " allow-popups allow-popups-to-escape-sandbox"
+        html = _opening_links_outside(html)
+    framed = HttpResponse(html, status=status, content_type="text/html; charset=utf-8")
+    framed["Content-Security-Policy"] = policy
+    framed["X-Frame-Options"] = "SAMEORIGIN"
+    framed["Referrer-Policy"] = "no-referrer"
+    framed["Cache-Control"] = "no-store"
+    return framed
+
+
+def _opening_links_outside(html: str) -> str:
+    base = '<base target="_blank">'
+    lowered = html.lower()
+    place = lowered.find("<head")
+    if place >= 0:
+        end = html.find(">", place) + 1
+        return html[:end] + base + html[end:]
+    return markup.after_body_start(html, base)
