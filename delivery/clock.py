@@ -90,7 +90,7 @@ def _end_expired() -> None:
 
 
 def _cancel_left() -> None:
-    """People a worker gave back just as their delivery was stopped."""
+    """People a worker gave back just as their delivery was stopped, or too many for the request that stopped it."""
     stopped = Delivery.objects.filter(_has_shards(ShardState.WAITING), state=DeliveryState.STOPPED)
     for delivery_id in stopped.values_list("pk", flat=True):
         with transaction.atomic():

@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from audiences import profiles
 from audiences.models import Consent, Profile
-from delivery import clock, lifecycle, sending, windows
+from delivery import clock, endings, lifecycle, sending, windows
 from delivery.models import Attempt, Delivery, DeliveryState, SendLog, Shard
 from messaging import smtp
 from messaging.models import Transport
@@ -200,6 +200,21 @@ def test_stop_cancels_everybody_who_was_not_authorised(mail_server: smtp_server.
     assert Counter(outcomes(delivery).values()) == {"sent": n_sent, "cancelled": 100 - n_sent}
     assert len(mail_server.recipients) == n_sent
     assert_adds_up(delivery)
+
+
+def test_a_very_large_rest_is_cancelled_by_the_tick(
+    mail_server: smtp_server.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endings, "MOST_AT_ONCE", 10)
+    operator = factories.user("Operator")
+    factories.people(*(f"p{i}" for i in range(11)))
+    delivery = factories.sending(operator)
+    lifecycle.stop(delivery.pk, by=operator)
+    assert outcomes(delivery) == {}
+    drain(delivery)
+    clock.tick()
+    assert Counter(outcomes(delivery).values()) == {"cancelled": 11}
+    assert mail_server.recipients == []
 
 
 def test_pause_and_resume_keep_the_set_of_recipients(mail_server: smtp_server.Server) -> None:
