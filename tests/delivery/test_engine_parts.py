@@ -4,14 +4,16 @@ import datetime as dt
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from django.conf import settings
+from django.conf import settings as django_settings
 from django.db import connection
 from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from pytest_django import Settings
 
 from audiences import rules
 from audiences.models import Profile
@@ -19,6 +21,11 @@ from delivery import audience_rules, fuses, journal, limits, logrows, partitions
 from delivery.models import Event, EventKind, SendLog
 from messaging.handover import Handover, Result
 from tests import factories
+
+
+@pytest.fixture(autouse=True)
+def _own_home(settings: Settings, tmp_path: Path) -> None:
+    settings.CHAPPE_HOME = tmp_path
 
 
 def test_a_journal_is_believed_only_when_its_owner_is_dead() -> None:
@@ -34,14 +41,20 @@ def test_a_journal_is_believed_only_when_its_owner_is_dead() -> None:
         journal.adopt(notes.path.name)
 
 
-def test_a_journal_survives_kill_9() -> None:
+def test_a_journal_survives_kill_9(settings: Settings) -> None:
     code = (
         "import django, os, signal; django.setup()\n"
         "from delivery import journal\n"
         "notes = journal.create(); notes.resize(2); notes.marks[0] = journal.ON_WIRE\n"
         "print(notes.path.name, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )
-    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=os.environ, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"CHAPPE_HOME": str(settings.CHAPPE_HOME)},
+        check=False,
+    )
     found = journal.adopt(done.stdout.strip())
     assert found is not None and bytes(found.marks[:]) == b"\1\0"
     found.remove()
@@ -100,7 +113,7 @@ def test_limits_are_shared_and_the_lowest_counts() -> None:
 
 
 def test_a_limit_fails_closed_without_valkey(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings, "REDIS_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setattr(django_settings, "REDIS_URL", "redis://127.0.0.1:1/0")
     limits._script.cache_clear()
     try:
         assert limits.Limiter(delivery=(1, 600), transport=(1, None)).grant(10) == 0

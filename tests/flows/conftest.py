@@ -1,11 +1,18 @@
-"""A mail server on loopback that the default transport leads to."""
+"""A mail server on loopback that the default transport leads to, and a folder of one's own for journals."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pytest_django import Settings
 
 from tests import smtp_server
+
+
+@pytest.fixture(autouse=True)
+def _own_home(settings: Settings, tmp_path: Path) -> None:
+    """Tests that run at the same time must not take up each other's journals."""
+    settings.CHAPPE_HOME = tmp_path
 
 
 @pytest.fixture

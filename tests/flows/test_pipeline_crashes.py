@@ -31,7 +31,9 @@ def start_drain(delivery: Delivery) -> subprocess.Popen[bytes]:
     parts = urlsplit(os.environ["DATABASE_URL"])
     database = urlunsplit(parts._replace(path=f"/{connection.settings_dict['NAME']}"))
     environment = os.environ | {"DATABASE_URL": database, "SMTP_URL": django_settings.SMTP_URL}
-    return subprocess.Popen([sys.executable, "-m", "tests.flows.drain_once", str(delivery.pk)], env=environment)
+    environment["CHAPPE_HOME"] = str(django_settings.CHAPPE_HOME)
+    command = [sys.executable, "-m", "tests.flows.drain_once", str(delivery.pk)]
+    return subprocess.Popen(command, env=environment, cwd=django_settings.BASE_DIR)
 
 
 def wait_for(condition: Callable[[], object], *, seconds: float = 20) -> None:
