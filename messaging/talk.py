@@ -51,7 +51,7 @@ class Talk(asyncio.Protocol):
         self.stage = Stage.IDLE
 
     async def _hello(self) -> None:
-        name = socket.getfqdn() if not socket.getfqdn().startswith("localhost") else "localhost.localdomain"
+        name = self._own_name()
         code, lines = await self._ask(f"EHLO {name}")
         self.extensions = {}
         if code == 250:
@@ -60,6 +60,15 @@ class Talk(asyncio.Protocol):
                 self.extensions[keyword.upper().partition("=")[0]] = value.upper()
             return
         self._expect(await self._ask(f"HELO {name}"), "250", "protocol", "The mail server refused EHLO and HELO")
+
+    def _own_name(self) -> str:
+        """What EHLO says we are: the host's full name, or our address (RFC 5321 §4.1.3). Never asks DNS, which may hang."""
+        assert self._transport is not None
+        name = socket.gethostname()
+        if "." in name and name.isascii():
+            return name
+        address = str(self._transport.get_extra_info("sockname")[0])
+        return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
 
     async def _start_tls(self, server: "Server", context: ssl.SSLContext) -> None:
         assert self._transport is not None
