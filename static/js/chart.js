@@ -39,7 +39,8 @@ function options(element, labels, format) {
     legend: { live: true },
     cursor: { drag: { x: false, y: false } },
     axes: [{ ...axis, font, space: 90, values: (_plot, ticks) => ticks.map((tick) => clock(tick)) }, { ...axis, font, size: 64, values: (_plot, ticks) => ticks.map(format) }],
-    series: [{ value: (_plot, at) => (at ? clock(at) : "") }, ...labels.map((label, index) => ({ label, stroke: colour(element, SERIES[index]), width: 2, dash: DASHES[index], points: { show: false }, value: (_plot, n) => (n == null ? "" : format(n)) }))],
+    // Where nobody points, the legend says the latest numbers.
+    series: [{ value: (plot, at) => clock(at ?? plot.data[0].at(-1)) }, ...labels.map((label, index) => ({ label, stroke: colour(element, SERIES[index]), width: 2, dash: DASHES[index], points: { show: false }, value: (plot, n, line) => format(n ?? plot.data[line].at(-1)) }))],
   };
 }
 

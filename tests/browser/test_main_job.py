@@ -321,7 +321,9 @@ def see_answers(desk: Desk) -> None:
     expect(tile(page, "opened")).to_contain_text("1 of delivered", timeout=WORK_MS)
     expect(tile(page, "clicked")).to_contain_text("1 of delivered", timeout=WORK_MS)
     expect(tile(page, "opened")).to_contain_text("0.3")
-    expect(page.locator("#chart svg")).to_be_visible()
+    legend = page.locator("#chart .u-series")
+    expect(legend.nth(1)).to_have_text(re.compile(rf"^Sent\s*{N_PEOPLE}$"))
+    expect(legend.nth(4)).to_have_text(re.compile(r"^Clicked\s*1$"))
     assert desk.barriers() == []
     desk.look("sent")
 
