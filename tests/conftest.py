@@ -17,12 +17,17 @@ BROWSER_TESTS = Path(__file__).parent / "browser"
 _LOOPBACK = ("127.", "::1", "localhost")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests are marked by their folder and stay in one process, so that two cores run one Chromium."""
+    """Browser tests are marked by their folder and stay in one process, so that two cores run one Chromium.
+
+    They come last: Playwright leaves its event loop running in this thread, and no other can be started beside it.
+    """
     for item in items:
         if BROWSER_TESTS in item.path.parents:
             item.add_marker(pytest.mark.browser)
             item.add_marker(pytest.mark.xdist_group("browser"))
+    items.sort(key=lambda item: BROWSER_TESTS in item.path.parents)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
