@@ -1,5 +1,6 @@
 """Senders and mail servers: who may change them, how secrets are kept, what a connection test says."""
 
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -347,3 +348,17 @@ def test_senders_are_added_edited_and_archived_on_their_pages() -> None:
     refused = client.post(reverse("messaging:sender-archive", args=[sender.public_id]), headers={"Accept": "text/html"})
     assert refused.status_code == 409
     assert Sender.objects.get().archived_at is None
+
+
+def test_the_menu_of_a_sender_can_really_be_posted() -> None:
+    factories.sender(is_default=True)
+    other = factories.sender()
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(factories.user("Admin"))
+    shown = client.get(reverse("messaging:settings-senders")).content.decode()
+    url = reverse("messaging:sender-default", args=[other.public_id])
+    form = shown[shown.index(f'action="{url}"') :]
+    found = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form[: form.index("</form>")])
+    assert found, "the form has no token"
+    assert client.post(url, {"csrfmiddlewaretoken": found[1]}).status_code == 302
+    assert senders.default() == other
