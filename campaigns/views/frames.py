@@ -26,6 +26,11 @@ def notice(message: str, line: int | None) -> str:
     return _PAGE.format(font="15px/1.5 system-ui, sans-serif", space="normal", body=escape(message))
 
 
+def light(html: str) -> str:
+    """The message in its light look, whatever theme the reader's own screen has."""
+    return _DARK_QUERY.sub("@media not all", html)
+
+
 def dark(html: str) -> str:
     """The message with its own dark styles applied, as Apple Mail shows it; without any it stays as it is."""
     switched = _DARK_QUERY.sub("@media all", html)

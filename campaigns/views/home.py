@@ -5,6 +5,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from accounts import access, roles
 from accounts.models import User
@@ -48,7 +49,7 @@ def _greeting(hour: int) -> str:
 def _need(item: homes.Item) -> dict[str, str]:
     """What a waiting send says and offers."""
     words = {
-        "confirm": (_("is ready to be confirmed"), _("Review"), "hourglass", "warn"),
+        "confirm": (_("is ready to be confirmed"), pgettext("action", "Review"), "hourglass", "warn"),
         "paused": (_("is paused"), _("Open"), "pause", "warn"),
         "failed": (_("failed"), _("Open"), "triangle-alert", "err"),
         "missed": (_("missed its time"), _("Open"), "clock", "err"),

@@ -52,7 +52,7 @@ def frame(request: HttpRequest, public_id: UUID, variant: str) -> HttpResponse:
     if variant == "text":
         return sandbox.response(frames.text_page(shown.rendered.text))
     html = shown.rendered.html
-    return sandbox.response(frames.dark(html) if variant == "dark" else html)
+    return sandbox.response(frames.dark(html) if variant == "dark" else frames.light(html))
 
 
 @require_http_methods(["GET", "POST"])

@@ -297,3 +297,13 @@ def test_code_becomes_blocks_and_blocks_become_code(desk: Client, marketer: User
     assert broken.status_code == 422
     assert broken.json()["message"]
     assert Draft.objects.get(campaign=campaign).revision == 1
+
+
+def test_the_preview_is_light_or_dark_whatever_the_screen_is(desk: Client, marketer: User) -> None:
+    body = "<html><head><style>@media (prefers-color-scheme: dark) { p { color: #eee } }</style></head><p>Hi</p></html>"
+    campaign = factories.campaign(marketer, compose__body=body)
+    light = desk.get(url("preview", campaign, variant="html")).content.decode()
+    dark = desk.get(url("preview", campaign, variant="dark")).content.decode()
+    assert "prefers-color-scheme" not in light + dark
+    assert "@media not all" in light
+    assert "@media all" in dark
