@@ -1,6 +1,19 @@
 from django.urls import URLPattern, path, register_converter
 
-from campaigns.views import converting, creating, editor, history, home, listing, live, moves, previewing, publishing, saving, sends
+from campaigns.views import (
+    converting,
+    creating,
+    editor,
+    history,
+    home,
+    listing,
+    live,
+    moves,
+    previewing,
+    publishing,
+    saving,
+    sends,
+)
 
 
 class StepConverter:
