@@ -121,6 +121,8 @@ def _commit(job: ProfileImport, batch: list[Record], converter: Converter) -> bo
             return False
         merged = merging.merge(locked, list(rows.values()))
         refused += [converter.refuse(by_line[line], reason) for line, reason in merged.refused]
+        withdrawn = [found for one in refused if (found := converter.withdrawal(by_line[one.line]))]
+        merging.withhold(locked, withdrawn)
         gone = {line for line, _reason in merged.refused}
         _count(locked, merged, refused, [row for row in rows.values() if row.line not in gone])
         locked.n_bytes_done, locked.n_lines_done = batch[-1].end, batch[-1].end_line

@@ -219,6 +219,15 @@ class Converter:
             room = max(0, room - len(cell))
         return Refusal(record.line, reason, detail[:300].replace("\x00", ""), cells)
 
+    def withdrawal(self, record: Record) -> tuple[str, str] | None:
+        """Address key and external id ("" where unknown) of a row that says "unsubscribed", also of a refused one."""
+        cells = dict(enumerate(record.cells))
+        if _CONSENTS.get(_word(cells.get(self._places.get(CONSENT, -1), ""))) != Consent.UNSUBSCRIBED:
+            return None
+        external_id = " ".join(cells.get(self._places.get("external_id", -1), "").replace("\x00", "").split())
+        email_key = addresses.key(cells.get(self._places.get("email", -1), ""))
+        return email_key, external_id if self._key == "external_id" else ""
+
     def _row(self, record: Record) -> Row:
         cells = record.cells
         if record.problem:

@@ -6,7 +6,9 @@ agreement of the imports, not by a constraint; people are locked in the order of
 - the first row of a file with a key wins, later ones are refused as duplicates;
 - an empty cell keeps what is known; attributes are added to those there are;
 - consent only gets stricter, except that "opted in" replaces "subscribed"; nobody who unsubscribed is subscribed again,
-  and a mailbox that unsubscribed stays so for every person who has it.
+  and a mailbox that unsubscribed stays so for every person who has it;
+- a refused row (mostly a duplicate) changes nobody, but when it says "unsubscribed" its mailbox goes to quarantine: a
+  file that contradicts itself must not make us write to somebody who left. A person may look and release it.
 """
 
 from collections.abc import Sequence
@@ -175,6 +177,24 @@ def _follow_mailboxes(cursor: Any, job: ProfileImport) -> None:
     followed = [profile_id for (profile_id,) in cursor.fetchall()]
     if followed:
         _record_consent(cursor, job, "SELECT unnest(%s::bigint[]), 'unsubscribed'", followed)
+
+
+def withhold(job: ProfileImport, withdrawn: Sequence[tuple[str, str]]) -> None:
+    """Quarantine those whom a refused row calls unsubscribed: (address key, external id), "" where unknown."""
+    if not withdrawn:
+        return
+    keys, ids = ([one for one in part if one] for part in zip(*withdrawn, strict=True))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO audiences_quarantineentry (address_key, reason, evidence, since, release_note)"
+            " SELECT g.key, 'unsubscribed in a file', %s, now(), '' FROM ("
+            " SELECT unnest(%s::text[]) AS key"
+            " UNION SELECT email_key FROM audiences_profile WHERE external_id = ANY(%s::text[]) AND email_key <> ''"
+            ") g WHERE NOT EXISTS (SELECT 1 FROM audiences_profile p"
+            " WHERE p.email_key = g.key AND p.email_consent = 'unsubscribed') ORDER BY g.key"
+            " ON CONFLICT (address_key) WHERE released_at IS NULL DO NOTHING",
+            [f"{job.file_name}: a refused row says unsubscribed.", keys, ids],
+        )
 
 
 def _record_consent(cursor: Any, job: ProfileImport, select: str, *params: object) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from accounts.models import User
-from audiences import csv_files, import_runs, imports, merging
+from audiences import csv_files, import_runs, imports, mailable, merging
 from audiences.imports import ImportInvalid, Plan
 from audiences.models import (
     AttributeDefinition,
@@ -21,6 +22,7 @@ from audiences.models import (
     ProfileImport,
     ProfileImportChunk,
     ProfileImportKey,
+    QuarantineEntry,
     Segment,
 )
 from lib.errors import DomainError, NotAllowed
@@ -156,6 +158,37 @@ def test_a_mailbox_that_unsubscribed_stays_so_for_everybody_who_has_it(by: User)
         "5": "subscribed",
     }
     assert ConsentChange.objects.filter(profile=other, state="unsubscribed", source="import").count() == 1
+
+
+@pytest.mark.parametrize("batch_rows", [1, 100])
+@pytest.mark.parametrize(
+    ("key", "rows"),
+    [
+        ("email", "1,lea@example.test,yes,1\n2,LEA@example.test,unsubscribed,1\n"),
+        ("email", "1,lea@example.test,no,not a number\n1,lea@example.test,yes,1\n"),
+        ("external_id", "1,lea@example.test,yes,1\n1,,no,1\n"),
+        ("external_id", "1,lea@example.test,yes,1\n1,other@example.test,no,1\n"),
+    ],
+)
+def test_whom_any_row_calls_unsubscribed_is_not_written_to(
+    by: User, monkeypatch: pytest.MonkeyPatch, batch_rows: int, key: str, rows: str
+) -> None:
+    monkeypatch.setattr(import_runs, "BATCH_ROWS", batch_rows)
+    data = f"id,email,consent,points\n{rows}3,bob@example.test,yes,1\n3,bob@example.test,yes,1\n"
+    job = upload(by, data)
+    points = {**job.mapping, "3": {"target": "attribute", "name": "points", "type": "number"}}
+    imports.start(job.pk, plan=plan(job, key=key, mapping=points), by=by)
+    import_runs.run(job.pk)
+    job.refresh_from_db()
+    assert (job.n_created, job.n_refused) == (2, 2)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT p.email_key, {mailable.reason().sql} FROM audiences_profile p ORDER BY p.email_key")
+        assert cursor.fetchall() == [("bob@example.test", None), ("lea@example.test", "quarantined")]
+
+
+def test_a_repeated_unsubscription_needs_no_quarantine(by: User) -> None:
+    import_all(by, "email,consent\na@example.test,no\na@example.test,no\n")
+    assert not QuarantineEntry.objects.exists()
 
 
 def test_people_by_their_id(by: User) -> None:
