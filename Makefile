@@ -9,7 +9,7 @@ PRODUCTION_ENV = $(TOOL_ENV) CHAPPE_ENV=production CHAPPE_ALLOWED_HOSTS=mail.exa
 	CHAPPE_PUBLIC_URL=https://mail.example.com SMTP_URL=smtps://smtp.example.com \
 	CHAPPE_SECRET_KEY=only-for-checks-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJ
 
-.PHONY: help run test lint manage smoke bench install lock clean
+.PHONY: help run test lint manage smoke bench install lock messages clean
 
 help:
 	@echo "make run     start Chappe on this machine (PORT, CHAPPE_HOME, DATABASE_URL, REDIS_URL, SMTP_URL change what it uses)"
@@ -19,6 +19,7 @@ help:
 	@echo "make smoke   send 2,000 messages through a running make run, over HTTP only"
 	@echo "make bench   send 100,000 messages into a local sink and measure"
 	@echo "make lock    pin the requirements anew (needs uv)"
+	@echo "make messages  bring new strings into the French catalogue and compile it (needs GNU gettext)"
 	@echo "make clean   remove the virtual environment and caches; local data in .chappe stays"
 
 # `exec` makes make itself the parent, whose end then stops everything.
@@ -73,6 +74,14 @@ LOCK = uv pip compile --quiet --universal --generate-hashes --no-emit-index-url 
 lock:
 	$(LOCK) requirements.in -o requirements.txt
 	$(LOCK) -c requirements.txt requirements-dev.in -o requirements-dev.txt
+
+# For maintainers, with GNU gettext. Translate what is new in the .po, then run it again for the .mo.
+FRENCH = locale/fr/LC_MESSAGES/django
+messages: $(VENV)/.installed
+	CHAPPE_ENV=test $(TOOL_ENV) $(BIN)/python manage.py makemessages --locale fr --no-obsolete --no-wrap --add-location file \
+		--ignore static --ignore staticfiles --ignore tests --ignore benchmarks --ignore node_modules
+	@sed -i '/^"POT-Creation-Date:/d' $(FRENCH).po
+	msgfmt --check-format --output-file $(FRENCH).mo $(FRENCH).po
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis staticfiles
