@@ -2,6 +2,7 @@
 
 from django.contrib.auth.models import Group, Permission
 from django.db.models import Q
+from django.utils.translation import gettext_noop
 
 from accounts.models import User
 
@@ -16,10 +17,10 @@ MANAGE_TRANSPORTS = "messaging.manage_transports"
 _MARKETER = (VIEW, EDIT, MANAGE_AUDIENCE)
 _OPERATOR = (*_MARKETER, START, EXPORT, RELEASE)
 ROLES: dict[str, tuple[str, ...]] = {
-    "Viewer": (VIEW,),
-    "Marketer": _MARKETER,
-    "Operator": _OPERATOR,
-    "Admin": (*_OPERATOR, MANAGE_TRANSPORTS),
+    gettext_noop("Viewer"): (VIEW,),
+    gettext_noop("Marketer"): _MARKETER,
+    gettext_noop("Operator"): _OPERATOR,
+    gettext_noop("Admin"): (*_OPERATOR, MANAGE_TRANSPORTS),
 }
 
 _ROOMS = ("accounts", "audiences", "messaging", "delivery", "campaigns")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from django.utils import formats
 from django.utils.dateparse import parse_date
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 from audiences import fields as field_lists
 from audiences import operators
@@ -107,7 +107,7 @@ def _plain(value: object) -> str:
     if isinstance(value, int | float):
         return formats.number_format(value, use_l10n=True, force_grouping=True)
     day = parse_date(str(value)) if len(str(value)) == 10 and str(value)[4] == "-" else None
-    return formats.date_format(day, "j M Y") if day else str(value)
+    return formats.date_format(day, pgettext("date format", "j M Y")) if day else str(value)
 
 
 def _or_list(items: list[str]) -> str:

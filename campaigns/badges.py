@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from campaigns.models import CampaignState
 from delivery.models import DeliveryState
@@ -40,8 +41,8 @@ SCHEDULED = Badge("scheduled", _("Scheduled"), "info", "calendar-clock")
 LIVE = Badge("live", _("Live"), "ok", "radio")
 SENDING = Badge("sending", _("Sending"), "teal", "loader")
 PAUSED = Badge("paused", _("Paused"), "warn", "pause")
-SENT = Badge("sent", _("Sent"), "ok", "check")
-STOPPED = Badge("stopped", _("Stopped"), "neutral", "octagon-x")
+SENT = Badge("sent", pgettext_lazy("campaign status", "Sent"), "ok", "check")
+STOPPED = Badge("stopped", pgettext_lazy("campaign status", "Stopped"), "neutral", "octagon-x")
 FAILED = Badge("failed", _("Failed"), "err", "triangle-alert")
 ARCHIVED = Badge("archived", _("Archived"), "outline", "archive")
 ALL = (DRAFT, PUBLISHED, AWAITING, SCHEDULED, LIVE, SENDING, PAUSED, SENT, STOPPED, FAILED, ARCHIVED)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from django.db.models import Q
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from accounts.models import AuditEntry
 from campaigns import document as documents
@@ -43,7 +43,7 @@ _WORDS = {
     "delivery.paused": gettext_lazy("Paused"),
     "delivery.resumed": gettext_lazy("Resumed"),
     "delivery.stopped": gettext_lazy("Send stopped"),
-    "delivery.finished": gettext_lazy("Sent"),
+    "delivery.finished": pgettext_lazy("send", "Sent"),
     "delivery.discarded": gettext_lazy("Prepared send discarded"),
 }
 

@@ -14,6 +14,7 @@ from django.db.models.functions import Cast, Coalesce, Lower, NullIf
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from accounts import roles
 from accounts.models import User
@@ -62,13 +63,17 @@ class Page:
 
 
 _TABS: tuple[tuple[str, str | Promise, frozenset[str]], ...] = (
-    ("all", _("All"), frozenset(search.STATUSES) - {badges.ARCHIVED.code}),
+    ("all", pgettext_lazy("campaigns", "All"), frozenset(search.STATUSES) - {badges.ARCHIVED.code}),
     ("drafts", _("Drafts"), frozenset({badges.DRAFT.code})),
     ("attention", _("Needs attention"), frozenset({*_ATTENTION, badges.FAILED.code})),
-    ("scheduled", _("Scheduled"), frozenset({badges.SCHEDULED.code})),
-    ("live", _("Live"), frozenset({badges.LIVE.code, badges.SENDING.code, badges.PAUSED.code})),
-    ("sent", _("Sent"), frozenset({badges.SENT.code})),
-    ("archived", _("Archived"), frozenset({badges.ARCHIVED.code})),
+    ("scheduled", pgettext_lazy("campaigns", "Scheduled"), frozenset({badges.SCHEDULED.code})),
+    (
+        "live",
+        pgettext_lazy("campaigns", "Live"),
+        frozenset({badges.LIVE.code, badges.SENDING.code, badges.PAUSED.code}),
+    ),
+    ("sent", pgettext_lazy("campaigns", "Sent"), frozenset({badges.SENT.code})),
+    ("archived", pgettext_lazy("campaigns", "Archived"), frozenset({badges.ARCHIVED.code})),
 )
 
 

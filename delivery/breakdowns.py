@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.core.cache import cache
 from django.db import connection
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from redis.exceptions import RedisError
 
 from accounts import audit
@@ -131,7 +131,7 @@ def _failure(code: str, n: int, share: float, example: str) -> Failure:
 
 
 _ACTIONS = {
-    "delivery.opened": gettext_lazy("Opened"),
+    "delivery.opened": pgettext_lazy("send", "Opened"),
     "delivery.preparing": gettext_lazy("Started preparing"),
     "delivery.preparation_aborted": gettext_lazy("Stopped preparing"),
     "delivery.prepared": gettext_lazy("Prepared"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.utils import formats, timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 from delivery.kpi import Panel
 from delivery.models import Delivery, DeliveryState
@@ -46,7 +46,7 @@ def stamp(moment: dt.datetime | None) -> str:
     if moment is None:
         return ""
     local = timezone.localtime(moment)
-    return f"{formats.date_format(local, 'j M')} {formats.time_format(local, 'H:i')}"
+    return f"{formats.date_format(local, pgettext('date format', 'j M'))} {formats.time_format(local, 'H:i')}"
 
 
 def time(moment: dt.datetime | None) -> str:

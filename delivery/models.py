@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from django_fsm import FSMField
 
 from messaging.models import Feedback, Message, Transport
@@ -243,10 +244,10 @@ class Attempt(models.Model):
 
 
 class EventKind(models.TextChoices):
-    DELIVERED = "delivered", _("Delivered")
+    DELIVERED = "delivered", pgettext_lazy("event", "Delivered")
     BOUNCED = "bounced", _("Bounced")
-    OPENED = "opened", _("Opened")
-    CLICKED = "clicked", _("Clicked")
+    OPENED = "opened", pgettext_lazy("event", "Opened")
+    CLICKED = "clicked", pgettext_lazy("event", "Clicked")
     COMPLAINED = "complained", _("Complained")
     UNSUBSCRIBED = "unsubscribed", _("Unsubscribed")
 

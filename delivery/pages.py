@@ -14,7 +14,7 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
 
 from accounts import roles
 from accounts.models import User
@@ -32,7 +32,7 @@ _BUSY_AFTER_END = dt.timedelta(hours=1)
 _CHART_MS = 15_000
 
 TABS = {
-    "sending": gettext_lazy("Sending"),
+    "sending": pgettext_lazy("log", "Sending"),
     "exclusions": gettext_lazy("Exclusions"),
     "tracking": gettext_lazy("Tracking"),
     "links": gettext_lazy("Top links"),
@@ -291,7 +291,7 @@ def _when(moment: dt.datetime | None, zone: str) -> str:
     name = zone if zone in zoneinfo.available_timezones() else timezone.get_current_timezone_name()
     there = moment.astimezone(zoneinfo.ZoneInfo(name))
     city = name.split("/")[-1].replace("_", " ")
-    text = f"{formats.date_format(there, 'D j M')}, {formats.date_format(there, 'H:i')} {city}"
+    text = f"{formats.date_format(there, pgettext('date format', 'D j M'))}, {formats.date_format(there, 'H:i')} {city}"
     here = timezone.localtime(moment)
     if here.utcoffset() == there.utcoffset():
         return text

@@ -9,6 +9,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.http import require_http_methods
 
 from accounts import access, roles
@@ -28,7 +29,7 @@ def new(request: HttpRequest) -> HttpResponse:
         return render(request, "campaigns/campaign_new.html", {"starters": starters.every()})
     user = header.user_of(request)
     document = _document(request.POST.get("starter", ""), user)
-    name = _("Untitled campaign, %(day)s") % {"day": date_format(timezone.localtime(), "j M")}
+    name = _("Untitled campaign, %(day)s") % {"day": date_format(timezone.localtime(), pgettext("date format", "j M"))}
     campaign = drafts.create(name=name, by=user, document=document)
     return redirect("campaigns:edit", public_id=campaign.public_id, step="compose")
 

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import access, roles
@@ -17,7 +18,7 @@ from messaging.models import Sender
 
 def tabs(current: str) -> list[dict[str, object]]:
     """The pages of Settings."""
-    pages = (("settings-senders", _("Senders")), ("settings-sending", _("Sending")))
+    pages = (("settings-senders", _("Senders")), ("settings-sending", pgettext("settings", "Sending")))
     return [
         {"label": label, "url": reverse(f"messaging:{name}"), "is_current": name == current} for name, label in pages
     ]

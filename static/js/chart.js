@@ -40,7 +40,7 @@ function options(element, labels, format) {
     cursor: { drag: { x: false, y: false } },
     axes: [{ ...axis, font, space: 90, values: (_plot, ticks) => ticks.map((tick) => clock(tick)) }, { ...axis, font, size: 64, values: (_plot, ticks) => ticks.map(format) }],
     // Where nobody points, the legend says the latest numbers.
-    series: [{ value: (plot, at) => clock(at ?? plot.data[0].at(-1)) }, ...labels.map((label, index) => ({ label, stroke: colour(element, SERIES[index]), width: 2, dash: DASHES[index], points: { show: false }, value: (plot, n, line) => format(n ?? plot.data[line].at(-1)) }))],
+    series: [{ label: element.dataset.time, value: (plot, at) => clock(at ?? plot.data[0].at(-1)) }, ...labels.map((label, index) => ({ label, stroke: colour(element, SERIES[index]), width: 2, dash: DASHES[index], points: { show: false }, value: (plot, n, line) => format(n ?? plot.data[line].at(-1)) }))],
   };
 }
 
