@@ -1,5 +1,7 @@
 """The fuse against a wall of errors: the same refusal for many people in a row is about us, not about them."""
 
+from django.utils.translation import gettext as _
+
 from messaging.handover import Handover, Result
 
 # Refusals in a row, across people, with one code.
@@ -30,4 +32,4 @@ class Fuse:
     @property
     def sentence(self) -> str:
         """What happened, for people."""
-        return f"{self._n} errors in a row from the mail server: {self._reply}"
+        return _("{n} errors in a row from the mail server: {reply}").format(n=self._n, reply=self._reply)

@@ -19,6 +19,8 @@ import re
 import time
 from collections.abc import Callable
 
+from django.utils.translation import gettext as _
+
 from messaging.handover import Envelope, Handover, Result, Source, Stage, Timeouts, Trouble, failure, fault, text_of
 from messaging.talk import STAGED_BYTES, Talk
 
@@ -109,7 +111,9 @@ class Connection(Talk):
             )
         if not addresses.isascii() and "SMTPUTF8" not in self.extensions:
             return Handover(
-                Result.REFUSED, "invalid_address", "The mail server doesn't support addresses like this one (SMTPUTF8)."
+                Result.REFUSED,
+                "invalid_address",
+                _("The mail server doesn't support addresses like this one (SMTPUTF8)."),
             )
         limit = self.extensions.get("SIZE", "")
         if limit.isdigit() and 0 < int(limit) < len(envelope.data):
@@ -178,7 +182,7 @@ class Connection(Talk):
             self._n_ignored -= 1
             return
         if line[0] != 50:
-            self._break("The mail server refused RSET.")
+            self._break(_("The mail server refused RSET."))
             return
         self.stage = Stage.IDLE
         self.pull()
@@ -243,7 +247,7 @@ class Connection(Talk):
         text = text_of(line)
         if self.stage in (Stage.RCPT, Stage.DATA, Stage.BODY) and self._current is not None and line[:1] in b"45":
             self._settle(self._failure or failure(line, self.stage))
-        self._break(f"The mail server closed the conversation: {text}", text)
+        self._break(_("The mail server closed the conversation: {text}").format(text=text), text)
 
     def _break(self, message: str, reply: str = "") -> None:
         """Give every message on the way its outcome by stage, then close."""
@@ -260,7 +264,7 @@ class Connection(Talk):
         """Break if the server has been silent for too long. Called about once a second."""
         if 0.0 < self.deadline < now:
             self.deadline = 0.0
-            self._break("The mail server did not answer in time.")
+            self._break(_("The mail server did not answer in time."))
 
     # --- flow control
     def pause_writing(self) -> None:

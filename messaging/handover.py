@@ -5,6 +5,8 @@ import re
 import ssl
 from typing import Any, NamedTuple, Protocol
 
+from django.utils.translation import gettext as _
+
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?=\s|$)")
 
 
@@ -91,9 +93,9 @@ class Stage(enum.IntEnum):
 def tls_trouble(error: Exception) -> Trouble:
     """What a failed handshake means, in words. Certificates that can't be checked are never accepted."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        words = f"The mail server's certificate can't be trusted: {error.verify_message}."
+        words = _("The mail server's certificate can't be trusted: {why}.").format(why=error.verify_message)
         return Trouble("tls", words, str(error), True)
-    return Trouble("tls", "No encrypted connection to the mail server could be made.", str(error), True)
+    return Trouble("tls", _("No encrypted connection to the mail server could be made."), str(error), True)
 
 
 def failure(line: bytes, stage: Stage) -> Handover:

@@ -7,12 +7,14 @@ connection works it says so once through `out_of_order`. Nothing is retried for 
 
 import asyncio
 import collections
+import logging
 import ssl
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import uvloop
+from django.utils.translation import gettext as _
 
 from messaging.conversation import Connection
 from messaging.handover import Envelope, Handover, Result, Source, Stage, Timeouts, Trouble, Unusable, tls_trouble
@@ -35,6 +37,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 # Seconds between attempts of one slot to connect, after failures in a row; and how many make the server out of order.
 _BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0, 15.0)
@@ -176,6 +179,10 @@ class Pool:
             connection = await connect(self._server, self._source, timeouts=self._timeouts, context=self._context)
         except Unusable as error:
             return error.trouble, 0
+        except Exception:
+            # A slot that dies would leave its caller waiting for ever.
+            logger.exception("setting up a connection to the mail server failed")
+            return Trouble("protocol", _("The connection to the mail server ended with an error.")), 0
         connection.slot = number
         self._live.add(connection)
         try:
@@ -271,7 +278,8 @@ def _run(work: Callable[[], Coroutine[object, object, T]]) -> T:
 
 
 def _connect_trouble(server: "Server", reason: str) -> Trouble:
-    return Trouble("connect", f"No connection to {server.host}:{server.port}: {reason}.", reason)
+    sentence = _("No connection to {server}: {reason}.").format(server=f"{server.host}:{server.port}", reason=reason)
+    return Trouble("connect", sentence, reason)
 
 
 def _reason(error: OSError) -> str:

@@ -7,6 +7,8 @@ import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
+from django.utils.translation import gettext as _
+
 from messaging.handover import Stage, Timeouts, Trouble, Unusable, text_of, tls_trouble
 
 if TYPE_CHECKING:
@@ -35,14 +37,13 @@ class Talk(asyncio.Protocol):
     # --- setting up
     async def set_up(self, server: "Server", context: ssl.SSLContext | None) -> None:
         """Greeting, EHLO, STARTTLS and AUTH; afterwards `pull` may be called. Raises Unusable."""
-        self._expect(await self._answer(), "220", "greeting", "The mail server doesn't take connections now")
+        self._expect(await self._answer(), "220", "greeting", _("The mail server doesn't take connections now"))
         await self._hello()
         if server.security == "starttls":
             if "STARTTLS" not in self.extensions:
-                raise Unusable(
-                    Trouble("tls", "The mail server doesn't offer STARTTLS, which this transport requires.", "", True)
-                )
-            self._expect(await self._ask("STARTTLS"), "220", "tls", "The mail server refused STARTTLS")
+                sentence = _("The mail server doesn't offer STARTTLS, which this transport requires.")
+                raise Unusable(Trouble("tls", sentence, "", True))
+            self._expect(await self._ask("STARTTLS"), "220", "tls", _("The mail server refused STARTTLS"))
             assert context is not None
             await self._start_tls(server, context)
             await self._hello()
@@ -56,13 +57,13 @@ class Talk(asyncio.Protocol):
         self.extensions = {}
         if code == 250:
             for line in lines[1:]:
-                keyword, _, value = line[4:].strip().partition(" ")
+                keyword, _space, value = line[4:].strip().partition(" ")
                 self.extensions[keyword.upper().partition("=")[0]] = value.upper()
             return
-        self._expect(await self._ask(f"HELO {name}"), "250", "protocol", "The mail server refused EHLO and HELO")
+        self._expect(await self._ask(f"HELO {name}"), "250", "protocol", _("The mail server refused EHLO and HELO"))
 
     def _own_name(self) -> str:
-        """What EHLO says we are: the host's full name, or our address (RFC 5321 §4.1.3). Never asks DNS, which may hang."""
+        """What EHLO says we are: the host's name, or our address (RFC 5321 §4.1.3). Never asks DNS, which may hang."""
         assert self._transport is not None
         name = socket.gethostname()
         if "." in name and name.isascii():
@@ -76,7 +77,7 @@ class Talk(asyncio.Protocol):
             # Answers sent before encryption could have been put there by anybody on the way.
             raise Unusable(
                 Trouble(
-                    "tls", "The mail server spoke before TLS began. Something between may be interfering.", "", True
+                    "tls", _("The mail server spoke before TLS began. Something between may be interfering."), "", True
                 )
             )
         try:
@@ -101,12 +102,12 @@ class Talk(asyncio.Protocol):
                     answer = await self._ask(base64.b64encode(part.encode()).decode(), shown="****")
         else:
             raise Unusable(
-                Trouble("auth", "The mail server offers no sign-in that Chappe knows (PLAIN, LOGIN).", "", True)
+                Trouble("auth", _("The mail server offers no sign-in that Chappe knows (PLAIN, LOGIN)."), "", True)
             )
         if answer[0] != 235:
             reply = " ".join(answer[1])
             lasting = 500 <= answer[0] < 600
-            raise Unusable(Trouble("auth", "The mail server refused the user name or password.", reply, lasting))
+            raise Unusable(Trouble("auth", _("The mail server refused the user name or password."), reply, lasting))
 
     async def _ask(self, command: str, *, shown: str = "") -> tuple[int, list[str]]:
         assert self._transport is not None
@@ -119,7 +120,7 @@ class Talk(asyncio.Protocol):
             async with asyncio.timeout(self.timeouts.greeting):
                 code, lines = await self._replies.get()
         except TimeoutError:
-            raise Unusable(Trouble("protocol", "The mail server did not answer in time.")) from None
+            raise Unusable(Trouble("protocol", _("The mail server did not answer in time."))) from None
         for line in lines:
             self._note(f"< {line}")
         if code == 0:
@@ -142,13 +143,13 @@ class Talk(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         *lines, self._tail = (self._tail + data).split(b"\n")
         if len(self._tail) > _MAX_REPLY or len(self._lines) > 1000:
-            self._break("The mail server's answer was too long.")
+            self._break(_("The mail server's answer was too long."))
             return
         for line in lines:
             if self.stage is Stage.CLOSED:
                 return
             if not line[:3].isdigit():
-                self._break(f"The mail server's answer was not SMTP: {text_of(line)[:80]}")
+                self._break(_("The mail server's answer was not SMTP: {text}").format(text=text_of(line)[:80]))
             elif line[3:4] == b"-":
                 self._lines.append(line)
             elif self.stage is Stage.SETUP:
@@ -191,7 +192,7 @@ class Talk(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         if self.stage is not Stage.CLOSED:
-            self._break("The mail server closed the connection.")
+            self._break(_("The mail server closed the connection."))
 
     def eof_received(self) -> None:
         return None
