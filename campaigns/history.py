@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import dataclass, field
 
 from django.db.models import Q
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
@@ -195,5 +196,5 @@ def _detail(row: AuditEntry) -> str:
     detail = row.detail
     if row.action == "delivery.confirmed" or row.action == "delivery.prepared":
         n = int(detail.get("n_to_send") or 0)
-        return ngettext("%(n)d email", "%(n)d emails", n) % {"n": n}
+        return ngettext("%(n)s email", "%(n)s emails", n) % {"n": number_format(n, force_grouping=True)}
     return str(detail.get("trouble") or detail.get("failure") or "")

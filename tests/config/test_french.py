@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -64,6 +65,13 @@ def _entry(block: list[str]) -> Entry:
 
 def _unescape(text: str) -> str:
     return re.sub(r"\\(.)", lambda found: {"n": "\n", "t": "\t"}.get(found[1], found[1]), text)
+
+
+@pytest.fixture(autouse=True)
+def _language() -> Iterator[None]:
+    """A request leaves its language active in this thread; the tests after these get theirs back."""
+    with translation.override(translation.get_language()):
+        yield
 
 
 @pytest.fixture(scope="module")
