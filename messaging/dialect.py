@@ -2,13 +2,13 @@
 
 Differences from the library's defaults, each tested:
 - no include, no render, no `safe`: a template reaches no file and can't switch escaping off;
-- loops, nesting, assigned values and output are bounded;
+- loops, nesting, assigned values, output and what filters read and make are bounded (see budgets.py);
 - nil, false and undefined equal `blank`, as in Liquid's reference implementation, so that guards work;
 - `{{${first_name}}}` and `{{custom_attribute.${plan}}}` are read as `profile.first_name` and `profile["plan"]`.
 """
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from typing import TextIO
 
@@ -23,12 +23,16 @@ from liquid.builtin.expressions.logical import (
     NeExpression,
 )
 from liquid.builtin.expressions.primitive import Blank
+from liquid.builtin.tags.for_tag import ForNode
+from liquid.builtin.tags.tablerow_tag import TablerowNode
 from liquid.expression import Expression
 from liquid.stream import TokenStream
 from liquid.tag import Tag
 from liquid.template import BoundTemplate
 from liquid.token import TOKEN_EXPRESSION, Token
 from liquid.undefined import is_undefined
+
+from messaging import budgets
 
 # Largest rendered part of one message, bytes.
 OUTPUT_LIMIT = 4 * 1024 * 1024
@@ -84,12 +88,15 @@ class ChappeEnvironment(Environment):
             del self.tags[name]
         del self.filters["safe"]
         self.add_tag(AbortTag)
+        for name, function in self.filters.items():
+            self.filters[name] = budgets.bounded(name, function)
 
     def from_string(self, source: str, *args: object, **kwargs: object) -> BoundTemplate:
         template = super().from_string(source, *args, **kwargs)  # type: ignore[arg-type]
         static = RenderContext(template)
         for node in template.nodes:
             _mend_blank(node, static)
+            _count_steps(node, static)
         return template
 
 
@@ -109,6 +116,16 @@ def _mend_blank(node: Node, static: RenderContext) -> None:
             expression.expression = _mended(expression.expression)
     for child in children(node, static):
         _mend_blank(child, static)
+
+
+def _count_steps(node: Node, static: RenderContext) -> int:
+    """Give loops and ranges their budgets; how many nodes a rendering of `node` takes, loops inside it apart."""
+    budgets.bound_ranges(node.expressions())
+    n_steps = 1 + sum(_count_steps(child, static) for child in list(children(node, static)))
+    if not isinstance(node, ForNode | TablerowNode):
+        return n_steps
+    node.block.nodes.insert(0, budgets.StepNode(node.block, n_steps))
+    return 1
 
 
 def _mended(expression: Expression) -> Expression:
@@ -203,6 +220,7 @@ class Rewritten:
 
     def __init__(self, source: str) -> None:
         self.original = source
+        self._newlines = [found.start() for found in re.finditer("\n", source)]
         self._starts: list[int] = [0]
         self._shifts: list[int] = [0]
         self.text = self._rewrite(source) if "${" in source else source
@@ -226,8 +244,9 @@ class Rewritten:
     def position(self, index: int) -> tuple[int, int]:
         """(line, column) in the original, both from 1, of `index` in the rewritten text."""
         place = bisect_right(self._starts, index) - 1
-        before = self.original[: max(0, index + self._shifts[place])]
-        return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+        end = min(len(self.original), max(0, index + self._shifts[place]))
+        n_before = bisect_left(self._newlines, end)
+        return n_before + 1, end - (self._newlines[n_before - 1] if n_before else -1)
 
 
 def block_name(source: str, start: int) -> str:

@@ -233,3 +233,16 @@ def test_the_admin_shows_messages_and_changes_none() -> None:
         assert client.get(reverse(f"admin:messaging_{model}_add")).status_code == 403
         assert client.post(reverse(f"admin:messaging_{model}_delete", args=[pk])).status_code == 403
     assert CaughtMessage.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_no_question_breaks_the_pages() -> None:
+    client = signed_in("Operator")
+    for name in ("q", "delivery", "before"):
+        for value in ("\x00", "a\x00b", "'", "%", "9" * 30, "²", "\ud800"):
+            assert (
+                client.get(reverse("messaging:inbox"), {name: value.encode("utf-8", "surrogatepass")}).status_code
+                == 200
+            )
+    answer = client.get(reverse("messaging:inbox-export"), {"delivery": "a\x00b"})
+    assert b"".join(answer.streaming_content).count(b"\n") == 1  # type: ignore[attr-defined]

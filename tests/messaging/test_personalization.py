@@ -1,5 +1,7 @@
 """Templates: what they say, what they refuse when saved, and what one person's values can never break."""
 
+import time
+
 import pytest
 
 from messaging import personalization
@@ -151,3 +153,43 @@ def test_equal_templates_are_parsed_once_and_kept_apart_by_escaping() -> None:
     first = personalization.parse("{{ profile.city }} cached", html=True)
     assert personalization.parse("{{ profile.city }} cached", html=True) is first
     assert personalization.parse("{{ profile.city }} cached", html=False) is not first
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ (1..99999999999) | join: ',' }}",
+        "{{ (1..100000000) | sort | size }}",
+        "{% if (1..99999999999) contains 'x' %}x{% endif %}",
+        "{% assign a = (1..99999999999) %}{{ a | sum }}",
+        "{{ 'aaaaaaaaaa'" + " | replace: 'a', 'aaaaaaaaaa'" * 9 + " | size }}",
+        "{{ (1..10000) | join: '" + "y" * 100_000 + "' | size }}",
+        "{% assign a = 99999999 %}{% for i in (1..40) %}{% assign a = a | times: a %}{% endfor %}",
+        "{% for i in (1..10000) %}" + "{{ nothing }}" * 5000 + "{% endfor %}",
+        "{% tablerow i in (1..10000) %}" + "{{ nothing }}" * 5000 + "{% endtablerow %}",
+        "{% assign a = '" + "x" * 100_000 + "' %}{% for i in (1..10000) %}{% assign b = a | upcase %}{% endfor %}",
+    ],
+)
+def test_a_bomb_is_refused_before_it_costs_anything(source: str) -> None:
+    began = time.process_time()
+    with pytest.raises(personalization.RenderProblem) as refused:
+        render(source)
+    assert refused.value.message in {
+        "A loop runs too often. Use at most 10,000 rounds.",
+        "The result is too large.",
+    }
+    assert time.process_time() - began < 5
+
+
+def test_ordinary_loops_and_filters_stay_far_below_the_limits() -> None:
+    loop = "{% for i in (1..2000) %}{% if i > 0 %}{{ i | plus: 1 | append: ',' }}{% endif %}{% endfor %}"
+    assert render(loop).endswith(",2001,")
+    assert render("{{ (1..3) | join: '-' }}{{ 'a b' | replace: ' ', '' | upcase }}") == "1-2-3AB"
+    assert render(loop) == render(loop, html=True), "a second rendering begins with a new budget"
+
+
+def test_the_place_of_a_field_is_found_in_large_sources_too() -> None:
+    began = time.process_time()
+    fields = personalization.parse("x\n{{ profile.first_name }}" * 20_000, html=True).fields()
+    assert [field.line for field in fields] == list(range(2, 20_002))
+    assert time.process_time() - began < 10
