@@ -11,6 +11,8 @@ from html import escape
 from typing import Any
 
 import nh3
+from django.conf import settings
+from django.utils import translation
 from django.utils.translation import gettext as _
 
 from messaging import markup, personalization
@@ -190,11 +192,14 @@ def _quote(block: Block) -> str:
 
 def _footer(block: Block) -> str:
     note = f"{rich_text(str(block['html']))}<br />" if block.get("html") else ""
+    # In the language of the installation: what people receive must not depend on who looked at it or published it.
+    with translation.override(settings.LANGUAGE_CODE):
+        unsubscribe, view = escape(_("Unsubscribe")), escape(_("View in browser"))
     return (
         '<mj-section padding="16px 0 32px" css-class="tail"><mj-column>'
         '<mj-text font-size="13px" line-height="20px" color="#545b68" align="center">'
-        f'{note}{{{{ postal_address }}}}<br /><a href="{{{{ unsubscribe_url }}}}">{escape(_("Unsubscribe"))}</a> · '
-        f'<a href="{{{{ mirror_url }}}}">{escape(_("View in browser"))}</a></mj-text></mj-column></mj-section>'
+        f'{note}{{{{ postal_address }}}}<br /><a href="{{{{ unsubscribe_url }}}}">{unsubscribe}</a> · '
+        f'<a href="{{{{ mirror_url }}}}">{view}</a></mj-text></mj-column></mj-section>'
     )
 
 

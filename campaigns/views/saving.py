@@ -101,7 +101,7 @@ def _answer(request: HttpRequest, campaign: Campaign, saved: drafts.Saved, *, st
     now = parts.state(campaign, draft)
     detail = _("Saved to the draft by you, %(time)s.") % {"time": date_format(at, "H:i:s")}
     if campaign.live_version_id:
-        detail = f"{detail} {_('Live version not affected.')}"
+        detail = " ".join((detail, _("Live version not affected.")))
     return {
         "revision": saved.revision,
         "saved_at": date_format(at, "H:i"),

@@ -1,5 +1,6 @@
 """The French catalogue: whole, compiled, with the placeholders of the source and French typography, and in use."""
 
+import ast
 import gettext
 import os
 import re
@@ -16,6 +17,7 @@ from django.test import Client
 from django.utils import translation
 
 from config.templatetags import ui
+from messaging import blocks
 from tests import factories
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +26,8 @@ NBSP = "\N{NO-BREAK SPACE}"
 # Folders that `make messages` leaves out too, and those that hold no source.
 WITHOUT = ("static", "staticfiles", "tests", "benchmarks", "node_modules")
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd]|%%|\{\w*\}")
+
+GETTEXT = {"_", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "pgettext", "pgettext_lazy"}
 
 
 @dataclass
@@ -161,6 +165,22 @@ def _copy(target: Path) -> Path:
     return target
 
 
+def test_python_messages_are_all_known(entries: list[Entry]) -> None:
+    """Also those that xgettext can't see, such as calls inside an f-string."""
+    known = {entry.key for entry in entries}
+    missing = []
+    for path in ROOT.glob("*/**/*.py"):
+        if path.relative_to(ROOT).parts[0] in (*WITHOUT, ".venv"):
+            continue
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in GETTEXT:
+                words = [word.value for word in call.args if isinstance(word, ast.Constant)]
+                key = tuple(words[:2]) if call.func.id.startswith("pgettext") else ("", *words[:1])
+                if len(key) == 2 and key not in known:
+                    missing.append((path.name, call.lineno, key))
+    assert missing == []
+
+
 # --- pages --------------------------------------------------------------------------------------------------
 
 
@@ -188,3 +208,10 @@ def test_numbers_use_non_breaking_spaces() -> None:
     with translation.override("en"):
         assert ui.number(9892) == "9,892"
         assert ui.percent(0.979) == "97.9%"
+
+
+def test_a_message_does_not_depend_on_the_language_of_its_author() -> None:
+    with translation.override("en"):
+        english = blocks.to_mjml('[{"type": "footer"}]')
+    with translation.override("fr"):
+        assert blocks.to_mjml('[{"type": "footer"}]') == english
