@@ -22,7 +22,9 @@ class Sender(models.Model):
         default_permissions = ("view",)
         permissions = [("manage_transports", "Can change senders, mail servers and other settings")]
         constraints = [
-            models.UniqueConstraint(fields=["is_default"], condition=models.Q(is_default=True), name="sender_one_default")
+            models.UniqueConstraint(
+                fields=["is_default"], condition=models.Q(is_default=True), name="sender_one_default"
+            )
         ]
 
     def __str__(self) -> str:
@@ -67,7 +69,9 @@ class Transport(models.Model):
     class Meta:
         default_permissions = ("view",)
         constraints = [
-            models.UniqueConstraint(fields=["is_default"], condition=models.Q(is_default=True), name="transport_one_default")
+            models.UniqueConstraint(
+                fields=["is_default"], condition=models.Q(is_default=True), name="transport_one_default"
+            )
         ]
 
     def __str__(self) -> str:
