@@ -27,7 +27,9 @@ class Campaign(models.Model):
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(max_length=200)
     state = FSMField(max_length=10, choices=CampaignState.choices, default=CampaignState.DRAFT, protected=True)
-    live_version = models.ForeignKey("CampaignVersion", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    live_version = models.ForeignKey(
+        "CampaignVersion", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     tags = ArrayField(models.CharField(max_length=40), default=list, blank=True)
     # Why a stopped campaign is stopped: "" | "person" | "idle".
@@ -66,7 +68,9 @@ class Draft(models.Model):
     campaign = models.OneToOneField(Campaign, on_delete=models.CASCADE, related_name="draft")
     document = models.JSONField()
     revision = models.IntegerField(default=1)
-    base_version = models.ForeignKey("CampaignVersion", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    base_version = models.ForeignKey(
+        "CampaignVersion", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     saved_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
@@ -113,7 +117,10 @@ class DraftSnapshot(models.Model):
     class Meta:
         default_permissions = ("view",)
         # The history of one campaign, newest first; the purge by age.
-        indexes = [models.Index(fields=["campaign", "-at"], name="snapshot_history"), models.Index(fields=["at"], name="snapshot_age")]
+        indexes = [
+            models.Index(fields=["campaign", "-at"], name="snapshot_history"),
+            models.Index(fields=["at"], name="snapshot_age"),
+        ]
 
 
 class CampaignVersion(models.Model):
@@ -138,7 +145,7 @@ class CampaignVersion(models.Model):
 
 
 class CampaignSend(models.Model):
-    """Which delivery is a send of which version; unique per occurrence, so that nothing is sent twice for one occasion."""
+    """Which delivery is a send of which version; unique per occurrence: nothing is sent twice for one occasion."""
 
     campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="sends")
     version = models.ForeignKey(CampaignVersion, on_delete=models.PROTECT, related_name="sends")
@@ -148,4 +155,6 @@ class CampaignSend(models.Model):
 
     class Meta:
         default_permissions = ("view",)
-        constraints = [models.UniqueConstraint(fields=["campaign", "version", "occurrence_at"], name="send_once_per_occurrence")]
+        constraints = [
+            models.UniqueConstraint(fields=["campaign", "version", "occurrence_at"], name="send_once_per_occurrence")
+        ]

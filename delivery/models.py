@@ -167,12 +167,14 @@ class Shard(models.Model):
         constraints = [models.UniqueConstraint(fields=["delivery", "number"], name="shard_once")]
         indexes = [
             # The next shard to lease.
-            models.Index(fields=["delivery", "due_at"], name="shard_open", condition=models.Q(state__in=["waiting", "leased"]))
+            models.Index(
+                fields=["delivery", "due_at"], name="shard_open", condition=models.Q(state__in=["waiting", "leased"])
+            )
         ]
 
 
 class Exclusion(models.Model):
-    """One person who was targeted and is not sent to, with the first reason that applied. Written by preparation only."""
+    """One person who was targeted and is not sent to, with the first reason that applied. Only preparation writes it."""
 
     pk = models.CompositePrimaryKey("delivery", "profile_id")
     delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="exclusions")

@@ -12,7 +12,9 @@ class DomainError(Exception):
     code = "refused"
     status = 409
 
-    def __init__(self, message: str, *, code: str = "", status: int = 0, fields: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, message: str, *, code: str = "", status: int = 0, fields: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code or self.code

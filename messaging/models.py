@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Sender(models.Model):
-    """A From identity. Messages copy its name and address, so that editing a sender never changes what was published."""
+    """A From identity. Messages copy its name and address, so editing a sender never changes what was published."""
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(max_length=120)

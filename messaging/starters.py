@@ -18,7 +18,7 @@ _FOLDER = Path(__file__).parent / "starters"
 
 @dataclass(frozen=True)
 class Starter:
-    """One template: `slug` for addresses and forms, words for people, and what a draft's compose section starts with."""
+    """One template: `slug` for addresses and forms, words for people, what a draft's compose section starts with."""
 
     slug: str
     name: str | Promise

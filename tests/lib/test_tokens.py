@@ -9,7 +9,9 @@ KEY = tokens.derive_key("a secret of this installation")
 
 @given(st.lists(st.integers(min_value=0, max_value=2**63 - 1), min_size=1, max_size=5))
 def test_reading_returns_what_was_signed(numbers: list[int]) -> None:
-    assert tokens.read(tokens.sign(tuple(numbers), key=KEY, purpose=b"open"), key=KEY, purpose=b"open") == tuple(numbers)
+    assert tokens.read(tokens.sign(tuple(numbers), key=KEY, purpose=b"open"), key=KEY, purpose=b"open") == tuple(
+        numbers
+    )
 
 
 @given(st.text(max_size=60))
