@@ -174,7 +174,7 @@ class Shard(models.Model):
 
 
 class Exclusion(models.Model):
-    """One person who was targeted and is not sent to, with the first reason that applied. Only preparation writes it."""
+    """One person targeted and not sent to, with the first reason that applied. Only preparation writes it."""
 
     pk = models.CompositePrimaryKey("delivery", "profile_id")
     delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="exclusions")
