@@ -20,6 +20,7 @@ from accounts import access, audit, roles
 from accounts.models import User
 from campaigns import document as documents
 from campaigns.models import Campaign, CampaignState, CampaignVersion, Draft, DraftSnapshot, EditingSession
+from lib import texts
 from lib.errors import DomainError
 
 DraftInvalid = documents.DraftInvalid
@@ -323,7 +324,7 @@ def _rename(campaign: Campaign, fields: Mapping[str, object]) -> bool:
     """Set the campaign's name from `fields`; an empty name is kept as it was. Written by `_touch`."""
     if NAME not in fields:
         return False
-    name = str(fields[NAME]).replace("\0", "").strip()[:200]
+    name = texts.storable(str(fields[NAME])).strip()[:200]
     if not name or name == campaign.name:
         return False
     campaign.name = name
@@ -337,7 +338,7 @@ def _touch(campaign: Campaign, by: User, now: dt.datetime) -> None:
 
 
 def _checked_name(name: str) -> str:
-    return name.replace("\0", "").strip()[:200] or _("Untitled campaign")
+    return texts.storable(name).strip()[:200] or _("Untitled campaign")
 
 
 def _refuse_archived(campaign: Campaign) -> None:

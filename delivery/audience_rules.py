@@ -76,7 +76,7 @@ def describe(rule: Rule) -> str:
         )
         return sentence.format(verb=verb, n=value)
     names = _campaigns()
-    chosen = _(" or ").join(str(names.get(item, item)) for item in operators.values(value))
+    chosen = _(" or ").join(str(names.get(str(item), item)) for item in operators.values(value))
     sentence = _("{verb} {campaigns}") if op == _ANY_OF.name else _("not: {verb} {campaigns}")
     return sentence.format(verb=verb, campaigns=chosen)
 

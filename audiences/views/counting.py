@@ -1,7 +1,5 @@
 """Fragments about an audience that is being edited: how many, who, and whether somebody is in it."""
 
-import json
-
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -11,6 +9,7 @@ from django.views.decorators.http import require_POST
 
 from accounts import access, roles
 from audiences import estimates, mailable, rules
+from lib import texts
 from lib.errors import DomainError
 
 _REASONS = {
@@ -47,7 +46,7 @@ def estimate(request: HttpRequest) -> HttpResponse:
 @access.requires(roles.VIEW)
 @require_POST
 def membership(request: HttpRequest) -> HttpResponse:
-    email = request.POST.get("email", "")[:320]
+    email = texts.storable(request.POST.get("email", ""))[:320]
     try:
         lines = estimates.membership(_audience(request), email)
         context = {"email": email.strip(), "lines": lines, "is_in": all(is_met for _text, is_met in lines)}
@@ -75,7 +74,7 @@ def _is_begun(doc: dict[str, object]) -> bool:
 def _audience(request: HttpRequest) -> dict[str, object]:
     """The audience of the request; {} for anything that is none, which reads as an empty one."""
     try:
-        doc = json.loads(request.POST.get("audience", ""))
+        doc = texts.json_of(request.POST.get("audience", ""))
     except (ValueError, RecursionError):
         return {}
     if isinstance(doc, dict) and "rules" in doc:

@@ -13,6 +13,7 @@ from accounts import access, roles
 from accounts.models import User
 from audiences import profiles
 from audiences.models import AttributeDefinition, AttributeType, Profile
+from lib import texts
 from lib.errors import DomainError
 
 PAGE = 50
@@ -115,7 +116,11 @@ def release(request: HttpRequest, public_id: UUID) -> HttpResponse:
     if entry is None:
         messages.info(request, _("This address is not in quarantine."))
         return redirect("audiences:profile", public_id=public_id)
-    context: dict[str, object] = {"profile": profile, "quarantine": entry, "note": request.POST.get("note", "")}
+    context: dict[str, object] = {
+        "profile": profile,
+        "quarantine": entry,
+        "note": texts.storable(request.POST.get("note", "")),
+    }
     if request.method == "POST":
         try:
             profiles.release(entry, _person(request), str(context["note"]))

@@ -13,6 +13,7 @@ from accounts import access, roles
 from accounts.models import User
 from audiences import rules, segments
 from audiences.models import Profile, Segment, SegmentKind
+from lib import texts
 
 EMPTY: dict[str, object] = {"match": "all", "rules": []}
 SHOWN_MEMBERS = 20
@@ -40,7 +41,7 @@ def _words(segment: Segment) -> str:
 def new(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return _page(request, None, "", EMPTY)
-    name, rule = request.POST.get("name", ""), _rule(request)
+    name, rule = texts.storable(request.POST.get("name", "")), _rule(request)
     try:
         segment = segments.create(name=name, rule=rule, by=_person(request))
     except segments.SegmentInvalid as error:
@@ -57,7 +58,7 @@ def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
     if request.method != "POST":
         return _page(request, segment, segment.name, segment.rule or EMPTY)
     access.check(_person(request), roles.MANAGE_AUDIENCE)
-    name, rule = request.POST.get("name", ""), _rule(request)
+    name, rule = texts.storable(request.POST.get("name", "")), _rule(request)
     try:
         if "as_new" in request.POST:
             saved = segments.create(name=name, rule=rule, by=_person(request))
@@ -84,7 +85,7 @@ def delete(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 def _rule(request: HttpRequest) -> dict[str, object]:
     try:
-        rule = json.loads(request.POST.get("rule", ""))
+        rule = texts.json_of(request.POST.get("rule", ""))
     except (ValueError, RecursionError):
         return EMPTY
     return rule if isinstance(rule, dict) else EMPTY

@@ -125,7 +125,7 @@ def _document(request: HttpRequest, campaign: Campaign) -> documents.Document:
     document = documents.normalise(draft.document)
     try:
         fields = json.loads(request.POST.get("fields", "{}"))
-    except ValueError:
+    except (ValueError, RecursionError):
         fields = {}
     known = (
         {name: value for name, value in fields.items() if name in documents.names()} if isinstance(fields, dict) else {}

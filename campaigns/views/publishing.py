@@ -14,6 +14,7 @@ from accounts import access, roles
 from campaigns import alerts, drafts, sends, versions
 from campaigns.models import Campaign, CampaignState, Draft, DraftSnapshot
 from campaigns.views import header, parts
+from lib import texts
 from lib.errors import DomainError
 
 
@@ -32,7 +33,7 @@ def publish(request: HttpRequest, public_id: UUID) -> HttpResponse:
         version = versions.publish(
             draft.pk,
             base_revision=int(revision) if revision.isdecimal() else 0,
-            note=request.POST.get("note", ""),
+            note=texts.storable(request.POST.get("note", "")),
             by=header.user_of(request),
         )
     except versions.PublishBlocked:

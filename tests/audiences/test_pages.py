@@ -409,3 +409,17 @@ def test_people_without_an_address_are_not_one_mailbox() -> None:
     profiles.unsubscribe(first.pk, source="api")
     second.refresh_from_db()
     assert second.email_consent == "subscribed"
+
+
+@pytest.mark.parametrize("value", ["\ud800", "\x00", {}, [[]], [{}], None, 1e308, "' OR 1=1 --", "%s%(x)s"])
+@pytest.mark.parametrize("field", ["profile.country", "profile.email", "delivery.got"])
+def test_no_condition_breaks_the_counting_or_a_segment(marketer: Client, field: str, value: object) -> None:
+    factories.profile()
+    for op in ("is", "contains", "in_last_days"):
+        group = {"match": "all", "rules": [{"field": field, "op": op, "value": value}]}
+        for path in ("/audience/estimate/", "/audience/membership/"):
+            answer = marketer.post(path, {"audience": json.dumps({"conditions": group}), "email": "a\x00b"})
+            assert answer.status_code < 500
+        answer = marketer.post("/segments/new/", {"name": f"a\x00 {op}", "rule": json.dumps(group)})
+        assert answer.status_code < 500
+    assert all(segment.name.startswith("a\ufffd ") for segment in Segment.objects.all())

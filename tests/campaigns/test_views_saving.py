@@ -228,3 +228,8 @@ def test_discard_is_undone(desk: Client, marketer: User) -> None:
     assert DraftSnapshot.objects.filter(campaign=campaign, cause="discarded").count() == 1
     desk.post(url("draft-undo", campaign))
     assert Draft.objects.get(campaign=campaign).document["compose"]["subject"] == "Kept in history"
+
+
+def test_a_name_that_cannot_be_stored_is_mended(desk: Client, campaign: Campaign) -> None:
+    assert save(desk, campaign, {"name": "Sale \ud800\x00"}).status_code == 200
+    assert Campaign.objects.get(pk=campaign.pk).name == "Sale \ufffd\ufffd"
