@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from audiences import import_runs, profiles, rules, segments, tasks
-from audiences.models import Profile, ProfileImport, Segment
+from audiences.models import AttributeDefinition, Profile, ProfileImport, Segment
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -411,10 +411,11 @@ def test_people_without_an_address_are_not_one_mailbox() -> None:
     assert second.email_consent == "subscribed"
 
 
-@pytest.mark.parametrize("value", ["\ud800", "\x00", {}, [[]], [{}], None, 1e308, "' OR 1=1 --", "%s%(x)s"])
-@pytest.mark.parametrize("field", ["profile.country", "profile.email", "delivery.got"])
+@pytest.mark.parametrize("value", ["\ud800", "\x00", {}, [[]], [{}], None, 1e308, 10**400, "' OR 1=1 --", "%s%(x)s"])
+@pytest.mark.parametrize("field", ["profile.country", "profile.email", "delivery.got", "attributes.points"])
 def test_no_condition_breaks_the_counting_or_a_segment(marketer: Client, field: str, value: object) -> None:
     factories.profile()
+    AttributeDefinition.objects.get_or_create(name="points", defaults={"type": "number"})
     for op in ("is", "contains", "in_last_days"):
         group = {"match": "all", "rules": [{"field": field, "op": op, "value": value}]}
         for path in ("/audience/estimate/", "/audience/membership/"):
