@@ -58,6 +58,16 @@ def _after_a_flush(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _own_language() -> Iterator[None]:
+    """A request leaves its person's language and time zone active in the thread; the next test starts without them."""
+    translation.activate(settings.LANGUAGE_CODE)
+    timezone.deactivate()
+    yield
+    translation.activate(settings.LANGUAGE_CODE)
+    timezone.deactivate()
+
+
+@pytest.fixture(autouse=True)
 def _only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test that reaches beyond this machine fails at the line that tries."""
     connect, connect_ex = socket.socket.connect, socket.socket.connect_ex
