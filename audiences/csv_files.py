@@ -155,12 +155,18 @@ class _Lines:
     n_taken: int = 0
     is_undecodable: bool = False
     is_too_long: bool = False
+    # The file ended in the middle of the current record.
+    is_cut: bool = False
 
     def __iter__(self) -> "_Lines":
         return self
 
     def __next__(self) -> str:
-        raw, n_bytes = self._ahead.popleft() if self._ahead else self._read()
+        try:
+            raw, n_bytes = self._ahead.popleft() if self._ahead else self._read()
+        except StopIteration:
+            self.is_cut = bool(self.taken)
+            raise
         self.taken.append((raw, n_bytes))
         self.n_taken += n_bytes
         self.end += n_bytes
@@ -194,7 +200,8 @@ class _Lines:
         return raw, n_dropped + len(raw)
 
     def begin(self) -> None:
-        self.taken, self.n_taken, self.is_undecodable, self.is_too_long = [], 0, False, False
+        self.taken, self.n_taken = [], 0
+        self.is_undecodable = self.is_too_long = self.is_cut = False
 
     def give_back(self) -> None:
         """Everything the current record took after its first line is read again as records of their own."""
@@ -211,8 +218,9 @@ class _Overrun(Exception):
 def records(chunks: Iterable[bytes], form: Format, *, end: int = 0, line: int = 0, width: int = 0) -> Iterator[Record]:
     """The records of a file from byte `end`, after `line` lines; blank lines are passed over.
 
-    `width` is the number of columns a record should have; with it, a record over several lines that has another number
-    is taken for an unclosed quote: its first line is reported and the others are read on their own.
+    `width` is the number of columns a record should have; with it, a record over several lines that has another number,
+    or that ends with the file inside its quote, is taken for an unclosed quote: its first line is reported and the
+    others are read on their own.
     Raises NotCsv after MAX_UNCLOSED of those.
     """
     lines = _Lines(iter(chunks), form, end, line)
@@ -224,7 +232,7 @@ def records(chunks: Iterable[bytes], form: Format, *, end: int = 0, line: int = 
         is_unclosed = False
         try:
             cells = next(reader)
-            is_unclosed = bool(width) and len(lines.taken) > 1 and not _fits(cells, width)
+            is_unclosed = bool(width) and len(lines.taken) > 1 and (lines.is_cut or not _fits(cells, width))
         except StopIteration:
             return
         except (_Overrun, csv.Error):

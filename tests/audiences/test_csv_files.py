@@ -131,3 +131,10 @@ def test_encoding_is_guessed_also_across_pieces(data: bytes, encoding: str) -> N
 def test_a_first_line_that_names_nothing_is_told(cells: list[str], message: str) -> None:
     with pytest.raises(NotCsv, match=message):
         csv_files.header(Record(1, 0, 1, cells))
+
+
+def test_a_quote_that_is_open_at_the_end_of_the_file_swallows_nobody() -> None:
+    found = read(b'email,name\na@x.test,A\nb@x.test,"never closed\nc@x.test,C\nd@x.test,D\n', width=2)
+    lines = [(1, ""), (2, ""), (3, "unclosed_quote"), (4, ""), (5, "")]
+    assert [(record.line, record.problem) for record in found] == lines
+    assert [record.cells[0] for record in found[3:]] == ["c@x.test", "d@x.test"]
