@@ -91,3 +91,12 @@ def test_demo_people_are_offered_only_while_they_exist(client: Client, settings:
     assert "marketer@chappe.test" in page and "operator@chappe.test" not in page
     settings.IS_PRODUCTION = True
     assert b"marketer@chappe.test" not in client.get(SIGN_IN).content
+
+
+def test_the_admin_has_no_door_of_its_own_without_a_throttle(client: Client) -> None:
+    answer = client.post("/admin/login/?next=/admin/delivery/", {"username": "a@b.test", "password": "x"})
+    assert (answer.status_code, answer.headers["Location"]) == (302, f"{SIGN_IN}?next=/admin/delivery/")
+    client.force_login(factories.user("Marketer"))
+    assert client.get("/admin/", follow=True).status_code == 403
+    client.force_login(factories.user("Admin"))
+    assert client.get("/admin/login/").headers["Location"] == "/admin/"
