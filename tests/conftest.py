@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connection
+from django.utils import timezone, translation
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from accounts import roles
