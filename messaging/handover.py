@@ -3,6 +3,7 @@
 import enum
 import re
 import ssl
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from django.utils.translation import gettext as _
@@ -35,6 +36,19 @@ class Trouble(NamedTuple):
     message: str
     reply: str = ""
     is_lasting: bool = False
+
+
+@dataclass(frozen=True)
+class Server:
+    """All that is needed to speak to one SMTP server."""
+
+    host: str
+    port: int
+    security: str
+    username: str
+    password: str = field(repr=False)
+    n_connections: int
+    rate_per_minute: int | None
 
 
 class Envelope(Protocol):

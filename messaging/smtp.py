@@ -11,16 +11,24 @@ import logging
 import ssl
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import uvloop
 from django.utils.translation import gettext as _
 
 from messaging.conversation import Connection
-from messaging.handover import Envelope, Handover, Result, Source, Stage, Timeouts, Trouble, Unusable, tls_trouble
-
-if TYPE_CHECKING:
-    from messaging.transports import Server
+from messaging.handover import (
+    Envelope,
+    Handover,
+    Result,
+    Server,
+    Source,
+    Stage,
+    Timeouts,
+    Trouble,
+    Unusable,
+    tls_trouble,
+)
 
 __all__ = [
     "Envelope",
@@ -53,7 +61,7 @@ class Probe(NamedTuple):
 
 
 async def connect(
-    server: "Server",
+    server: Server,
     source: Source,
     *,
     timeouts: Timeouts | None = None,
@@ -96,7 +104,7 @@ async def connect(
     return connection
 
 
-def tls_context(server: "Server") -> ssl.SSLContext | None:
+def tls_context(server: Server) -> ssl.SSLContext | None:
     """Certificates are checked against the system's authorities; None where no TLS is wanted."""
     return None if server.security == "none" else ssl.create_default_context()
 
@@ -110,7 +118,7 @@ class Pool:
 
     def __init__(
         self,
-        server: "Server",
+        server: Server,
         source: Source,
         *,
         out_of_order: Callable[[Trouble], None],
@@ -241,7 +249,7 @@ class _List:
         self.done.set()
 
 
-def send_one(server: "Server", payloads: Sequence[Envelope], *, timeouts: Timeouts | None = None) -> list[Handover]:
+def send_one(server: Server, payloads: Sequence[Envelope], *, timeouts: Timeouts | None = None) -> list[Handover]:
     """Hand over a few messages now and wait for the answers, in the order of `payloads`. Nobody gets one twice."""
 
     async def run() -> list[Handover]:
@@ -257,7 +265,7 @@ def send_one(server: "Server", payloads: Sequence[Envelope], *, timeouts: Timeou
     return _run(run)
 
 
-def probe(server: "Server", *, timeouts: Timeouts | None = None) -> Probe:
+def probe(server: Server, *, timeouts: Timeouts | None = None) -> Probe:
     """Connect, sign in and leave, without sending anything."""
 
     async def run() -> Probe:
@@ -277,7 +285,7 @@ def _run(work: Callable[[], Coroutine[object, object, T]]) -> T:
         return runner.run(work())
 
 
-def _connect_trouble(server: "Server", reason: str) -> Trouble:
+def _connect_trouble(server: Server, reason: str) -> Trouble:
     sentence = _("No connection to {server}: {reason}.").format(server=f"{server.host}:{server.port}", reason=reason)
     return Trouble("connect", sentence, reason)
 

@@ -5,14 +5,11 @@ import base64
 import socket
 import ssl
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from django.utils.translation import gettext as _
 
-from messaging.handover import Stage, Timeouts, Trouble, Unusable, text_of, tls_trouble
-
-if TYPE_CHECKING:
-    from messaging.transports import Server
+from messaging.handover import Server, Stage, Timeouts, Trouble, Unusable, text_of, tls_trouble
 
 # Above this many bytes the final dot is written only after the kernel took the rest.
 STAGED_BYTES = 64 * 1024
@@ -35,7 +32,7 @@ class Talk(asyncio.Protocol):
         self._replies: asyncio.Queue[tuple[int, list[str]]] = asyncio.Queue()
 
     # --- setting up
-    async def set_up(self, server: "Server", context: ssl.SSLContext | None) -> None:
+    async def set_up(self, server: Server, context: ssl.SSLContext | None) -> None:
         """Greeting, EHLO, STARTTLS and AUTH; afterwards `pull` may be called. Raises Unusable."""
         self._expect(await self._answer(), "220", "greeting", _("The mail server doesn't take connections now"))
         await self._hello()
@@ -71,7 +68,7 @@ class Talk(asyncio.Protocol):
         address = str(self._transport.get_extra_info("sockname")[0])
         return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
 
-    async def _start_tls(self, server: "Server", context: ssl.SSLContext) -> None:
+    async def _start_tls(self, server: Server, context: ssl.SSLContext) -> None:
         assert self._transport is not None
         if self._tail or not self._replies.empty():
             # Answers sent before encryption could have been put there by anybody on the way.
@@ -90,7 +87,7 @@ class Talk(asyncio.Protocol):
         self.connection_made(upgraded)
         self._note("* TLS started")
 
-    async def _log_in(self, server: "Server") -> None:
+    async def _log_in(self, server: Server) -> None:
         offered = self.extensions.get("AUTH", "").split()
         if "PLAIN" in offered:
             secret = base64.b64encode(f"\0{server.username}\0{server.password}".encode()).decode()

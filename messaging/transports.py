@@ -6,7 +6,7 @@ to type it again. The transport that was never edited takes everything from the 
 
 import base64
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import unquote, urlsplit
@@ -20,6 +20,7 @@ from accounts import access, audit, roles
 from accounts.models import User
 from lib.errors import DomainError
 from messaging import smtp
+from messaging.handover import Server
 from messaging.models import Feedback, Security, Transport
 
 _SECURITY_OF_SCHEME = {"smtp": Security.NONE, "smtp+starttls": Security.STARTTLS, "smtps": Security.TLS}
@@ -34,19 +35,6 @@ class TransportInvalid(DomainError):
 
     code = "transport_invalid"
     status = 422
-
-
-@dataclass(frozen=True)
-class Server:
-    """All that is needed to speak to one SMTP server."""
-
-    host: str
-    port: int
-    security: str
-    username: str
-    password: str = field(repr=False)
-    n_connections: int
-    rate_per_minute: int | None
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import pytest
 
 from messaging import smtp
+from messaging.handover import Server
 from messaging.smtp import Result, Timeouts
-from messaging.transports import Server
 from tests import smtp_server
 
 FAST = Timeouts(connect=2, greeting=0.5, command=0.5, body=0.5, dot=0.5)
