@@ -38,13 +38,22 @@ function options(element, labels, format) {
     height: HEIGHT,
     legend: { live: true },
     cursor: { drag: { x: false, y: false } },
-    axes: [{ ...axis, font, space: 90, values: (_plot, ticks) => ticks.map((tick) => clock(tick)) }, { ...axis, font, size: 64, values: (_plot, ticks) => ticks.map(format) }],
+    axes: [{ ...axis, font, space: 90, size: 58, values: (plot, ticks) => ticks.map((tick) => when(tick, plot, "\n")) }, { ...axis, font, size: 64, values: (_plot, ticks) => ticks.map(format) }],
     // Where nobody points, the legend says the latest numbers.
-    series: [{ label: element.dataset.time, value: (plot, at) => clock(at ?? plot.data[0].at(-1)) }, ...labels.map((label, index) => ({ label, stroke: colour(element, SERIES[index]), width: 2, dash: DASHES[index], points: { show: false }, value: (plot, n, line) => format(n ?? plot.data[line].at(-1)) }))],
+    series: [{ label: element.dataset.time, value: (plot, at) => when(at ?? plot.data[0].at(-1), plot, " ") }, ...labels.map((label, index) => ({ label, stroke: colour(element, SERIES[index]), width: 2, dash: DASHES[index], points: { show: false }, value: (plot, n, line) => format(n ?? plot.data[line].at(-1)) }))],
   };
 }
 
-const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+/* A time as exactly as the span needs it: with seconds within ten minutes, with the day beyond one day. */
+function when(seconds, plot, between) {
+  const { lang } = document.documentElement;
+  const at = new Date(seconds * 1000);
+  const span = plot.data[0].at(-1) - plot.data[0][0];
+  const clock = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  if (span <= 600) clock.second = "2-digit";
+  const time = at.toLocaleTimeString(lang, clock);
+  return span > 86400 ? `${at.getDate()} ${at.toLocaleDateString(lang, { month: "short" })}${between}${time}` : time;
+}
 
 /* New numbers go into the drawing and the table's rows; nothing that can have the focus is replaced. */
 function keepUp(root, show) {

@@ -12,13 +12,22 @@ const counter = document.querySelector("[data-counter]");
 const none = form.elements["compose.no_preheader"];
 const preheader = form.elements["compose.preheader"];
 
+/* A personal subject is counted as the previewed person reads it; until that is known, as it is written. */
+let rendered = null;
 const count = () => {
-  const n = [...subject.value].length;
-  counter.textContent = (n === 1 ? counter.dataset.one : counter.dataset.many).replace("%s", n.toLocaleString(document.documentElement.lang));
+  const isPersonal = rendered !== null && /\{\{|\{%/.test(subject.value);
+  const n = [...(isPersonal ? rendered : subject.value)].length;
+  const { one, many, personalOne, personalMany } = counter.dataset;
+  const [single, several] = isPersonal ? [personalOne, personalMany] : [one, many];
+  counter.textContent = (n === 1 ? single : several).replace("%s", n.toLocaleString(document.documentElement.lang));
 };
 const switchPreheader = () => preheader.closest(".field__group").classList.toggle("is-off", none.checked);
 
 const preview = new Preview(document.getElementById("preview"), () => read(form));
+preview.onHead = (head) => {
+  rendered = head.querySelector("[data-preview-subject]")?.dataset.previewSubject ?? null;
+  count();
+};
 for (const name of ["input", "change"]) {
   form.addEventListener(name, (event) => {
     if (event.target === subject) count();

@@ -9,6 +9,9 @@ const PAUSE_MS = 500;
 const VIEW = "chappe:preview-view";
 
 export class Preview {
+  /** Called with the head when its words are new. */
+  onHead = null;
+
   /** `values` returns the fields (a Map) to render over the saved draft. */
   constructor(pane, values) {
     Object.assign(this, { pane, values, nth: 0, timer: 0, controller: null });
@@ -92,6 +95,7 @@ export class Preview {
       const response = await fetch(this.pane.dataset.previewHead, { method: "POST", body, headers, signal: mine.signal });
       if (!response.ok) throw new TypeError(String(response.status));
       this.head.innerHTML = await response.text();
+      this.onHead?.(this.head);
     } catch (error) {
       if (error.name === "AbortError") return;
       if (!(error instanceof TypeError)) throw error;
