@@ -9,6 +9,7 @@ from typing import Any
 
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -154,7 +155,7 @@ def _audience(document: documents.Document) -> Card:
     words = audience(document)
     if not words:
         return Card("audience", _("Audience"), ((_("Send to"), _("None yet")),), is_empty=True)
-    rows = [(_("Send to"), words)]
+    rows = [(_("Send to"), capfirst(words))]
     if section["limit"]:
         rows.append((_("Limit"), _("%(n)s people") % {"n": _grouped(section["limit"])}))
     if section["control_percent"]:
@@ -164,8 +165,11 @@ def _audience(document: documents.Document) -> Card:
 
 def _tracking(document: documents.Document) -> Card:
     section = document["tracking"]
-    tracked = [word for key, word in (("opens", _("Opens")), ("clicks", _("Clicks"))) if section[key]]
-    rows = [(_("Track"), ", ".join(tracked) or _("Nothing"))]
+    if section["opens"] and section["clicks"]:
+        tracked = _("Opens and clicks")
+    else:
+        tracked = _("Opens") if section["opens"] else _("Clicks") if section["clicks"] else _("Nothing")
+    rows = [(_("Track"), tracked)]
     if section["utm"]:
         parts = [section[key] for key in ("utm_source", "utm_medium", "utm_campaign") if section[key]]
         rows.append((_("UTM tags"), " · ".join(parts)))

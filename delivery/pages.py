@@ -258,7 +258,7 @@ def _confirm(delivery: Delivery) -> dict[str, Any]:
         "seal": delivery.seal,
         "n": n,
         "asks_number": forms.asks_number(n),
-        "subject": message.subject,
+        **_subject(delivery),
         "sender": f"{message.sender_name} <{message.sender_address}>"
         if message.sender_name
         else message.sender_address,
@@ -267,6 +267,16 @@ def _confirm(delivery: Delivery) -> dict[str, Any]:
         "validity": headlines.duration(delivery.validity_s),
         "grace": settings.GRACE_S,
     }
+
+
+def _subject(delivery: Delivery) -> dict[str, str]:
+    """The subject somebody reads, and who, where it is personal and a sample was rendered; else as it was written."""
+    written = delivery.message.subject
+    if "{{" in written or "{%" in written:
+        for sample in delivery.samples:
+            if sample.get("subject"):
+                return {"subject": str(sample["subject"]), "subject_for": str(sample["email"])}
+    return {"subject": written, "subject_for": ""}
 
 
 def _start(delivery: Delivery, now: dt.datetime) -> dict[str, Any]:

@@ -79,7 +79,8 @@ def test_the_preview_shows_what_is_typed_as_the_chosen_person(desk: Client, mark
     typed = {"compose.subject": "For {{ profile.first_name }}", "compose.body": "<p>Dear {{ profile.first_name }}</p>"}
     posted = {"as": str(lea.public_id), "fields": json.dumps(typed)}
     assert "Dear Lea" in desk.post(url("preview", campaign, variant="html"), posted).content.decode()
-    assert "For Lea" in desk.post(url("preview-head", campaign), posted).content.decode()
+    head = desk.post(url("preview-head", campaign), posted).content.decode()
+    assert 'data-preview-subject="For Lea"' in head and ">For Lea<" in head
     assert Draft.objects.get(campaign=campaign).revision == 1
 
 

@@ -199,6 +199,25 @@ def test_without_the_role_confirm_says_who_can() -> None:
     assert theirs["deputies"] == ["Olga Ochs"] and theirs["start_role"] == "Operator"
 
 
+def test_confirm_shows_a_personal_subject_as_somebody_reads_it() -> None:
+    user = factories.user("Operator")
+    samples = [{"email": "a@x.test", "subject": "", "problem": "no name"}, {"email": "b@x.test", "subject": "Hi Bob"}]
+    plain = records.delivery(state="prepared", people=2, samples=samples)
+    personal = records.delivery(
+        state="prepared",
+        people=2,
+        samples=samples,
+        message=factories.message(subject="Hi {{ profile.first_name }}"),
+    )
+    told = [context(made, user)["confirm"] for made in (plain, personal)]
+    assert [(facts["subject"], facts["subject_for"]) for facts in told] == [  # type: ignore[index]
+        (plain.message.subject, ""),
+        ("Hi Bob", "b@x.test"),
+    ]
+    personal.samples = []
+    assert context(personal, user)["confirm"]["subject"] == "Hi {{ profile.first_name }}"  # type: ignore[index]
+
+
 def test_what_is_older_than_a_day_is_stale() -> None:
     made = records.delivery(state="prepared", people=3)
     user = factories.user("Operator")
