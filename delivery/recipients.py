@@ -90,7 +90,7 @@ def message_html(of: Delivery, profile_id: int, request_no: int = 0, *, is_their
         return _("This profile was deleted, so the message can't be shown.")
     urls = {}
     if is_theirs:
-        token = links.token(of.pk, profile_id, request_no)
+        token = links.page_token(of.pk, profile_id, request_no)
         urls = {"unsubscribe_url": links.unsubscribe_url(token), "mirror_url": links.mirror_url(token)}
     try:
         return preview.render(of.message, person, campaign=origins.campaign(of), urls=urls).html

@@ -1,7 +1,9 @@
 """Addresses of a message's tracking, unsubscribe and mirror pages, and where its numbered links lead.
 
-One signed token per recipient and send stands in all of them; link numbers are in clear, because they only choose
-among the message's own links (no open redirect). The pages themselves are in delivery.tracking.
+Two signed tokens name one recipient of one send. One stands in the pixel, the links, the Message-ID and the return
+path, all of which strangers may see; the other opens the unsubscribe and the mirror page, so that whoever knows the
+first can't act for the reader. Link numbers are in clear, because they only choose among the message's own links (no
+open redirect). The pages themselves are in delivery.tracking.
 """
 
 from functools import lru_cache
@@ -14,7 +16,7 @@ from lib import tokens
 from messaging import personalization
 from messaging.models import Message
 
-_PURPOSE = b"message"
+_MESSAGE, _PAGE = b"message", b"page"
 
 
 @lru_cache(maxsize=4)
@@ -24,12 +26,26 @@ def _key(secret: str) -> bytes:
 
 def token(delivery_id: int, profile_id: int, request_no: int = 0) -> str:
     """The text that names one recipient of one send in its links, its Message-ID and its return path."""
-    return tokens.sign((delivery_id, profile_id, request_no), key=_key(settings.SECRET_KEY), purpose=_PURPOSE)
+    return tokens.sign((delivery_id, profile_id, request_no), key=_key(settings.SECRET_KEY), purpose=_MESSAGE)
+
+
+def page_token(delivery_id: int, profile_id: int, request_no: int = 0) -> str:
+    """The same for the pages of the reader alone: unsubscribe and mirror."""
+    return tokens.sign((delivery_id, profile_id, request_no), key=_key(settings.SECRET_KEY), purpose=_PAGE)
 
 
 def read(text: str) -> tuple[int, int, int]:
     """(delivery_id, profile_id, request_no) of a token. Raises lib.tokens.BadToken."""
-    numbers = tokens.read(text, key=_key(settings.SECRET_KEY), purpose=_PURPOSE)
+    return _read(text, _MESSAGE)
+
+
+def read_page(text: str) -> tuple[int, int, int]:
+    """The same for a page token. Raises lib.tokens.BadToken, for a token of the other kind as well."""
+    return _read(text, _PAGE)
+
+
+def _read(text: str, purpose: bytes) -> tuple[int, int, int]:
+    numbers = tokens.read(text, key=_key(settings.SECRET_KEY), purpose=purpose)
     if len(numbers) != 3:
         raise tokens.BadToken(text[:40])
     return numbers[0], numbers[1], numbers[2]
@@ -46,12 +62,12 @@ def click_url(text: str, number: int) -> str:
 
 
 def unsubscribe_url(text: str) -> str:
-    """The unsubscribe page, also the target of one-click (RFC 8058)."""
+    """The unsubscribe page of a page token, also the target of one-click (RFC 8058)."""
     return f"{settings.PUBLIC_URL}/u/{text}/"
 
 
 def mirror_url(text: str) -> str:
-    """The message as a web page."""
+    """The message as a web page, of a page token."""
     return f"{settings.PUBLIC_URL}/v/{text}/"
 
 

@@ -142,7 +142,8 @@ def test_every_route_is_in_the_table_and_no_other() -> None:
 
 def arguments(name: str, world: worlds.World) -> dict[str, object]:
     """What the route needs, out of the world."""
-    token = links.token(world.delivery.pk, world.profile.pk)
+    sign = links.page_token if name in ("delivery:unsubscribe", "delivery:mirror") else links.token
+    token = sign(world.delivery.pk, world.profile.pk)
     public_id = {
         "audiences:profile": world.profile,
         "audiences:import": world.profile_import,

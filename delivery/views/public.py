@@ -67,7 +67,7 @@ def clicked(request: HttpRequest, token: str, number: int) -> HttpResponse:
 def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     """GET asks, POST does; a scanner that follows the link changes nothing."""
     try:
-        hit = tracking.hit(token, EventKind.UNSUBSCRIBED, agent=_agent(request))
+        hit = tracking.page_hit(token, EventKind.UNSUBSCRIBED, agent=_agent(request))
         if not hit.delivery_id:
             return _test()
         person = _person(hit.profile_id)
@@ -87,7 +87,7 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
 def mirror(request: HttpRequest, token: str) -> HttpResponse:
     """The message as this person got it, without tracking."""
     try:
-        hit = tracking.hit(token, EventKind.OPENED)
+        hit = tracking.page_hit(token, EventKind.OPENED)
         if not hit.delivery_id:
             return _test()
         delivery = recipients.delivery(hit.delivery_id)

@@ -66,10 +66,11 @@ class Program:
         """The message of one person. Raises RenderProblem, Aborted and TooLarge, each with `.code` and `.message`."""
         recipient = headers.ascii_address(person.email)
         token = links.token(self._delivery_id, person.id, request_no)
-        unsubscribe = links.unsubscribe_url(token)
+        page_token = links.page_token(self._delivery_id, person.id, request_no)
+        unsubscribe = links.unsubscribe_url(page_token)
         values = personalization.context(person, campaign=self._campaign)
         values["unsubscribe_url"] = unsubscribe
-        values["mirror_url"] = links.mirror_url(token)
+        values["mirror_url"] = links.mirror_url(page_token)
         values[_TOKEN] = token
         data = b"".join(
             (

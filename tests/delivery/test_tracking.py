@@ -118,10 +118,11 @@ def test_a_click_right_after_hand_over_and_a_head_request_are_automatic(client: 
 
 
 def test_following_the_unsubscribe_link_only_asks(client: Client) -> None:
-    _made, person, token = sent(language="fr")
+    made, person, _token = sent(language="fr")
+    page = links.page_token(made.pk, person.pk)
     for ask in (client.get, client.head, client.options):
-        ask(f"/u/{token}/", headers={"user-agent": BROWSER})
-    answer = client.get(f"/u/{token}/")
+        ask(f"/u/{page}/", headers={"user-agent": BROWSER})
+    answer = client.get(f"/u/{page}/")
     person.refresh_from_db()
     assert person.email in answer.content.decode() and b'<html lang="fr">' in answer.content
     assert person.email_consent == Consent.SUBSCRIBED and not Event.objects.exists() and not answer.cookies
@@ -130,10 +131,11 @@ def test_following_the_unsubscribe_link_only_asks(client: Client) -> None:
 
 @pytest.mark.parametrize("form", [{"List-Unsubscribe": "One-Click"}, {}])
 def test_a_post_unsubscribes_once_without_cookies_or_csrf(form: dict[str, str]) -> None:
-    made, person, token = sent()
+    made, person, _token = sent()
+    page = links.page_token(made.pk, person.pk)
     stranger = Client(enforce_csrf_checks=True)
     for _again in range(2):
-        answer = stranger.post(f"/u/{token}/", form)
+        answer = stranger.post(f"/u/{page}/", form)
         assert answer.status_code == 200 and not answer.cookies and b"Undo" in answer.content
     person.refresh_from_db()
     assert person.email_consent == Consent.UNSUBSCRIBED
@@ -143,25 +145,36 @@ def test_a_post_unsubscribes_once_without_cookies_or_csrf(form: dict[str, str]) 
 
 
 def test_unsubscribing_can_be_undone(client: Client) -> None:
-    _made, person, token = sent()
-    client.post(f"/u/{token}/")
-    client.post(f"/u/{token}/", {"action": "undo"})
+    made, person, _token = sent()
+    page = links.page_token(made.pk, person.pk)
+    client.post(f"/u/{page}/")
+    client.post(f"/u/{page}/", {"action": "undo"})
     person.refresh_from_db()
     assert person.email_consent != Consent.UNSUBSCRIBED
 
 
 def test_a_forged_unsubscribe_changes_nothing(client: Client) -> None:
-    _made, person, token = sent()
-    tampered = ("A" if token[0] != "A" else "B") + token[1:]
+    made, person, _token = sent()
+    page = links.page_token(made.pk, person.pk)
+    tampered = ("A" if page[0] != "A" else "B") + page[1:]
     assert client.post(f"/u/{tampered}/").status_code == 404
     person.refresh_from_db()
     assert person.email_consent == Consent.SUBSCRIBED
 
 
+@pytest.mark.parametrize("path", ["/u/{token}/", "/v/{token}/"])
+def test_who_saw_a_pixel_or_a_message_id_cannot_act_for_the_reader(client: Client, path: str) -> None:
+    """Those carry another token than the pages that show the message and change consent."""
+    _made, person, token = sent()
+    for answer in (client.post(path.format(token=token)), client.get(path.format(token=token))):
+        assert answer.status_code in (404, 405)
+    assert Profile.objects.get(pk=person.pk).email_consent == Consent.SUBSCRIBED
+
+
 def test_the_links_of_a_test_message_change_nothing(client: Client) -> None:
     person = factories.profile()
-    token = links.token(0, person.pk)
-    for answer in (client.post(f"/u/{token}/"), client.get(f"/u/{token}/"), client.get(f"/v/{token}/")):
+    page = links.page_token(0, person.pk)
+    for answer in (client.post(f"/u/{page}/"), client.get(f"/u/{page}/"), client.get(f"/v/{page}/")):
         assert answer.status_code == 200 and b"This is a test message" in answer.content
     person.refresh_from_db()
     assert person.email_consent == Consent.SUBSCRIBED
@@ -186,12 +199,13 @@ def test_the_addresses_in_a_message_are_the_ones_answered_here(client: Client) -
 
 
 def test_the_mirror_page_shows_the_message_in_a_sandbox(client: Client) -> None:
-    _made, _person, token = sent(first_name="Léa")
-    answer = client.get(f"/v/{token}/")
+    made, person, _token = sent(first_name="Léa")
+    page = links.page_token(made.pk, person.pk)
+    answer = client.get(f"/v/{page}/")
     assert "Hello Léa" in answer.content.decode()
     assert "sandbox" in answer["Content-Security-Policy"] and "default-src 'none'" in answer["Content-Security-Policy"]
     assert answer["X-Robots-Tag"] == "noindex" and not Event.objects.exists()
-    assert f"/u/{token}/" in answer.content.decode()
+    assert f"/u/{page}/" in answer.content.decode()
 
 
 def test_an_event_of_a_delivery_that_is_gone_is_dropped(client: Client) -> None:
@@ -215,14 +229,15 @@ def database_away() -> Iterator[None]:
 
 @pytest.mark.django_db(transaction=True)
 def test_nothing_is_lost_while_postgresql_is_away(client: Client) -> None:
-    _made, person, token = sent()
+    made, person, token = sent()
+    page = links.page_token(made.pk, person.pk)
     client.get(f"/c/{token}/0", headers={"user-agent": BROWSER})
     with database_away():
         assert client.get(f"/o/{token}.gif", headers={"user-agent": BROWSER}).status_code == 200
         assert client.get(f"/c/{token}/0", headers={"user-agent": BROWSER})["Location"] == "https://shop.test/sale"
-        assert client.post(f"/u/{token}/").status_code == 200
+        assert client.post(f"/u/{page}/").status_code == 200
         assert tracking.drain_spool() == 0
-        asked = client.get(f"/u/{token}/")
+        asked = client.get(f"/u/{page}/")
         assert asked.status_code == 503 and asked["Retry-After"]
     at_return = timezone.now()
     assert Event.objects.count() == 1
@@ -245,10 +260,11 @@ def test_links_of_a_message_that_nobody_knows_are_asked_for_later(client: Client
 
 @pytest.mark.django_db(transaction=True)
 def test_a_waiting_unsubscription_of_a_deleted_person_does_not_block_the_others(client: Client) -> None:
-    _made, person, token = sent()
+    made, person, _token = sent()
+    page = links.page_token(made.pk, person.pk)
     _other, _someone, second = sent()
     with database_away():
-        client.post(f"/u/{token}/")
+        client.post(f"/u/{page}/")
         client.get(f"/o/{second}.gif", headers={"user-agent": BROWSER})
     person.delete()
     assert tracking.drain_spool() == 2

@@ -81,7 +81,8 @@ def program_for(message: Message) -> channel.Program:
 def plain_values(person: object) -> dict[str, object]:
     """What the plain way gives the library: the same values, by the same names."""
     token = links.token(7, person.id)  # type: ignore[attr-defined]
-    urls = {"unsubscribe_url": links.unsubscribe_url(token), "mirror_url": links.mirror_url(token)}
+    page = links.page_token(7, person.id)  # type: ignore[attr-defined]
+    urls = {"unsubscribe_url": links.unsubscribe_url(page), "mirror_url": links.mirror_url(page)}
     return {**personalization.context(person, campaign=CAMPAIGN, urls=urls), "chappe_token": token}  # type: ignore[arg-type]
 
 
@@ -139,7 +140,7 @@ def test_every_header_a_bulk_sender_needs() -> None:
     assert result["To"] == "lea@xn--exmple-cua.test"
     assert result["Subject"] == "Lea, été"
     assert result["Message-ID"] == f"<{token}@shop.test>"
-    assert result["List-Unsubscribe"] == f"<{links.unsubscribe_url(token)}>"
+    assert result["List-Unsubscribe"] == f"<{links.unsubscribe_url(links.page_token(7, person.id, 3))}>"
     assert result["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert result["X-Chappe-Delivery"] == "ref-7"
     assert result["Feedback-ID"] == "c1:ref-7:email:shoptestchappe"
@@ -165,14 +166,14 @@ def test_opens_and_clicks_are_tracked_only_when_asked() -> None:
     assert "https://shop.test/sale" in results[False]
     assert "/o/" not in results[False] and "/c/" not in results[False]
     for html in results.values():
-        assert f'href="{links.unsubscribe_url(token)}"' in html
+        assert f'href="{links.unsubscribe_url(links.page_token(7, person.id))}"' in html
 
 
 def test_the_text_part_keeps_the_authors_addresses() -> None:
     person = factories.person()
     text = body(parsed(program_for(content.draft_message(factories.content_spec())).render(person).data), "plain")
     assert "See the sale (https://shop.test/sale)" in text
-    assert f"Unsubscribe ({links.unsubscribe_url(links.token(7, person.id))})" in text
+    assert f"Unsubscribe ({links.unsubscribe_url(links.page_token(7, person.id))})" in text
 
 
 NASTY = st.text(
