@@ -10,10 +10,12 @@ import sys
 from collections.abc import Callable
 
 from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template import loader
 from django.utils.translation import gettext as _
+from psycopg.errors import QueryCanceled
 
 from lib.errors import DomainError
 
@@ -85,6 +87,8 @@ def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def broken(request: HttpRequest) -> HttpResponse:
     """handler500. The error id is in the log beside the traceback; the page needs neither database nor session."""
+    if _is_away(sys.exc_info()[1]):
+        return _away(request)
     error_id = secrets.token_hex(4)
     logger.error("error id %s: %s %s", error_id, request.method, request.path, exc_info=sys.exc_info())
     message = _("Something broke on our side. Nothing you saved was lost. Error id %(id)s.") % {"id": error_id}
@@ -95,6 +99,26 @@ def broken(request: HttpRequest) -> HttpResponse:
             loader.render_to_string("components/_banner.html", {"tone": "err", "text": message}), status=500
         )
     return HttpResponse(loader.render_to_string("errors/500.html", {"error_id": error_id}), status=500)
+
+
+def _is_away(error: BaseException | None) -> bool:
+    """Whether PostgreSQL could not be reached; a statement that took too long is an error of ours."""
+    return isinstance(error, OperationalError | InterfaceError) and not isinstance(error.__cause__, QueryCanceled)
+
+
+def _away(request: HttpRequest) -> HttpResponse:
+    """503 in the form the request asked for; programs and the editor's autosave try again by themselves."""
+    logger.error("no database: %s %s", request.method, request.path)
+    message = _("The database doesn't answer. Nothing you saved was lost. Try again in a few seconds.")
+    if _wants_json(request):
+        answer: HttpResponse = JsonResponse({"code": "away", "message": message, "fields": {}}, status=503)
+    elif _is_htmx(request):
+        banner = loader.render_to_string("components/_banner.html", {"tone": "err", "text": message})
+        answer = _retarget(banner, status=503)
+    else:
+        answer = HttpResponse(loader.render_to_string("errors/500.html", {"away": message}), status=503)
+    answer["Retry-After"] = "5"
+    return answer
 
 
 def _page(request: HttpRequest, status: int, *, title: str, text: str) -> HttpResponse:

@@ -7,10 +7,12 @@ from types import SimpleNamespace
 import pytest
 import time_machine
 from django.contrib.auth.models import AnonymousUser
+from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template import Context, Template
 from django.test import Client, RequestFactory
 from django.utils import translation
+from psycopg.errors import QueryCanceled
 
 from accounts.models import Theme, User
 from config import errors, shell
@@ -232,6 +234,23 @@ def test_broken_page_needs_no_database_and_its_id_is_in_the_log(caplog: pytest.L
     error_id = caplog.records[-1].args[0]  # type: ignore[index]
     assert str(error_id) in answer.content.decode()
     assert "Nothing you saved was lost." in answer.content.decode()
+
+
+@pytest.mark.parametrize("headers", [{}, {"Accept": "application/json"}, {"HX-Request": "true"}])
+def test_without_a_database_every_answer_says_so_and_when_to_come_back(headers: dict[str, str]) -> None:
+    try:
+        raise OperationalError("connection refused")
+    except OperationalError:
+        answer = errors.broken(_request(**headers))
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    assert "The database doesn" in answer.content.decode()
+
+
+def test_a_statement_that_took_too_long_is_an_error_of_ours() -> None:
+    try:
+        raise OperationalError("canceling statement") from QueryCanceled()
+    except OperationalError:
+        assert errors.broken(_request()).status_code == 500
 
 
 def test_middleware_leaves_programming_errors_alone() -> None:
