@@ -1,34 +1,57 @@
-"""Slows down guessing of passwords: after a few failures an address is refused from that network address for a while.
+"""Slows down guessing of passwords: after a few failures an address is refused from that network address for a while,
+and after many failures the network address as a whole.
 
-Counted in the cache, which all web processes share. Addresses are hashed, so the cache holds no list of people.
+Counted in the cache, which all web processes share. Addresses are hashed, so the cache holds no list of people. While
+the cache is away nothing is counted and nobody is locked out: people who run sends must be able to sign in then.
 """
 
 import hashlib
+import logging
 
+import redis
 from django.core.cache import cache
 
 MAX_FAILURES = 10
+# Of one network address, whoever is tried: an office behind one router stays far below.
+MAX_FAILURES_OF_NETWORK = 100
 WINDOW_S = 15 * 60
+
+logger = logging.getLogger(__name__)
 
 
 def is_blocked(email: str, ip: str) -> bool:
     """Whether one more attempt would be refused unseen."""
-    return int(cache.get(_key(email, ip), 0)) >= MAX_FAILURES
+    try:
+        found = cache.get_many([_key(email, ip), _key("", ip)])
+    except redis.RedisError:
+        logger.warning("sign-ins are not counted: the cache is away")
+        return False
+    return found.get(_key(email, ip), 0) >= MAX_FAILURES or found.get(_key("", ip), 0) >= MAX_FAILURES_OF_NETWORK
 
 
 def count_failure(email: str, ip: str) -> None:
     """Remember one failed attempt for WINDOW_S from the first of them."""
-    key = _key(email, ip)
+    try:
+        for key in (_key(email, ip), _key("", ip)):
+            _count(key)
+    except redis.RedisError:
+        logger.warning("sign-ins are not counted: the cache is away")
+
+
+def forget(email: str, ip: str) -> None:
+    """A successful sign-in clears the count of its address."""
+    try:
+        cache.delete(_key(email, ip))
+    except redis.RedisError:
+        logger.warning("sign-ins are not counted: the cache is away")
+
+
+def _count(key: str) -> None:
     if not cache.add(key, 1, WINDOW_S):
         try:
             cache.incr(key)
         except ValueError:  # It ended between the two statements.
             cache.add(key, 1, WINDOW_S)
-
-
-def forget(email: str, ip: str) -> None:
-    """A successful sign-in clears the count."""
-    cache.delete(_key(email, ip))
 
 
 def _key(email: str, ip: str) -> str:

@@ -76,6 +76,21 @@ def test_a_sign_in_clears_the_count(client: Client) -> None:
         client.logout()
 
 
+def test_one_network_cannot_try_many_people(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throttling, "MAX_FAILURES_OF_NETWORK", 4)
+    user = factories.user("Viewer")
+    for n in range(4):
+        sign_in(client, f"nobody{n}@chappe.test", "wrong")
+    assert "Too many attempts" in sign_in(client, user.email, factories.PASSWORD).content.decode()
+
+
+def test_people_sign_in_while_the_cache_is_away(client: Client, settings: Any) -> None:
+    user = factories.user("Viewer")
+    settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": "redis://127.0.0.1:1/0"}}
+    assert WRONG in sign_in(client, user.email, "wrong").content.decode()
+    assert sign_in(client, user.email, factories.PASSWORD).status_code == 302
+
+
 def test_sign_out_is_a_post(client: Client) -> None:
     client.force_login(factories.user("Viewer"))
     assert client.get("/accounts/sign-out/").status_code == 405
