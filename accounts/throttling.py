@@ -26,7 +26,8 @@ def is_blocked(email: str, ip: str) -> bool:
     except redis.RedisError:
         logger.warning("sign-ins are not counted: the cache is away")
         return False
-    return found.get(_key(email, ip), 0) >= MAX_FAILURES or found.get(_key("", ip), 0) >= MAX_FAILURES_OF_NETWORK
+    of_address, of_network = int(found.get(_key(email, ip), 0)), int(found.get(_key("", ip), 0))
+    return of_address >= MAX_FAILURES or of_network >= MAX_FAILURES_OF_NETWORK
 
 
 def count_failure(email: str, ip: str) -> None:
