@@ -292,7 +292,7 @@ def test_a_segment_is_made_changed_copied_and_deleted(marketer: Client) -> None:
     page = marketer.post("/segments/new/", {"name": " French ", "rule": json.dumps(FRENCH)}).headers["Location"]
     segment = Segment.objects.get()
     assert (segment.name, segment.rule, segment.n_people) == ("French", FRENCH, 1)
-    assert "people whose country is FR" in text(marketer.get("/segments/"))
+    assert "People whose country is FR" in text(marketer.get("/segments/"))
     belgian = json.dumps(FRENCH).replace("FR", "BE")
     marketer.post(page, {"name": "Belgian", "rule": belgian})
     segment.refresh_from_db()
