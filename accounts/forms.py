@@ -7,6 +7,7 @@ from django import forms
 from django.conf import settings
 from django.contrib.auth.forms import AdminUserCreationForm, AuthenticationForm
 from django.core.exceptions import ValidationError
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from accounts import throttling
@@ -27,7 +28,7 @@ class SignInForm(AuthenticationForm):
 
     def clean(self) -> dict[str, Any]:
         assert self.request is not None
-        email, ip = str(self.cleaned_data.get("username", "")), str(self.request.META.get("REMOTE_ADDR", ""))
+        email, ip = str(self.cleaned_data.get("username", "")), _network_address(self.request)
         if throttling.is_blocked(email, ip):
             raise ValidationError(self.error_messages["blocked"], code="blocked")
         try:
@@ -37,6 +38,11 @@ class SignInForm(AuthenticationForm):
             raise
         throttling.forget(email, ip)
         return cleaned
+
+
+def _network_address(request: HttpRequest) -> str:
+    peer, forwarded_for = str(request.META.get("REMOTE_ADDR", "")), request.headers.get("X-Forwarded-For", "")
+    return throttling.network_address(peer, forwarded_for, n_proxies=settings.TRUSTED_PROXIES)
 
 
 def _time_zones() -> list[tuple[str, Any]]:

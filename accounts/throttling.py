@@ -19,6 +19,16 @@ WINDOW_S = 15 * 60
 logger = logging.getLogger(__name__)
 
 
+def network_address(peer: str, forwarded_for: str, *, n_proxies: int) -> str:
+    """The address a request came from: the peer's, or what the outermost of `n_proxies` trusted proxies said.
+
+    `forwarded_for` is X-Forwarded-For. Each trusted proxy appended one address to it; what stands further left was
+    written by whoever came to them, and is not believed.
+    """
+    named = [part.strip() for part in forwarded_for.split(",") if part.strip()]
+    return named[-n_proxies] if 0 < n_proxies <= len(named) else peer
+
+
 def is_blocked(email: str, ip: str) -> bool:
     """Whether one more attempt would be refused unseen."""
     try:

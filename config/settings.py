@@ -7,6 +7,7 @@
 | CHAPPE_SECRET_KEY | made once in CHAPPE_HOME (local) | 50 or more random characters; signs sessions and links |
 | CHAPPE_ALLOWED_HOSTS | * (local) | comma-separated host names |
 | CHAPPE_PUBLIC_URL | http://127.0.0.1:PORT | base of links in messages |
+| CHAPPE_TRUSTED_PROXIES | 0; 1 in production | proxies in front that append to X-Forwarded-For |
 | PORT | 8000 | TCP port of the web server |
 | DATABASE_URL | set by `make run` | postgresql://… |
 | REDIS_URL | set by `make run` | redis://… or rediss://… |
@@ -148,6 +149,8 @@ PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
+# Proxies in front that append to X-Forwarded-For; the address of the outermost one's visitor is the one that counts.
+TRUSTED_PROXIES = env.integer("CHAPPE_TRUSTED_PROXIES", default=1 if IS_PRODUCTION else 0, low=0, high=10)
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},

@@ -84,6 +84,22 @@ def test_one_network_cannot_try_many_people(client: Client, monkeypatch: pytest.
     assert "Too many attempts" in sign_in(client, user.email, factories.PASSWORD).content.decode()
 
 
+@pytest.mark.parametrize(
+    ("forwarded_for", "n_proxies", "address"),
+    [
+        ("", 0, "10.0.0.1"),
+        ("203.0.113.9", 0, "10.0.0.1"),
+        ("203.0.113.9", 1, "203.0.113.9"),
+        ("6.6.6.6, 203.0.113.9", 1, "203.0.113.9"),
+        ("6.6.6.6, 203.0.113.9, 10.0.0.2", 2, "203.0.113.9"),
+        ("203.0.113.9", 2, "10.0.0.1"),
+        ("", 1, "10.0.0.1"),
+    ],
+)
+def test_only_trusted_proxies_say_where_somebody_comes_from(forwarded_for: str, n_proxies: int, address: str) -> None:
+    assert throttling.network_address("10.0.0.1", forwarded_for, n_proxies=n_proxies) == address
+
+
 def test_people_sign_in_while_the_cache_is_away(client: Client, settings: Any) -> None:
     user = factories.user("Viewer")
     settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": "redis://127.0.0.1:1/0"}}
