@@ -120,6 +120,7 @@ class QuarantineEntry(models.Model):
     release_note = models.CharField(max_length=300, blank=True)
 
     class Meta:
+        verbose_name_plural = "quarantine entries"
         default_permissions = ("view",)
         constraints = [
             # The one active entry of an address; also the look-up of preparation and of every window.

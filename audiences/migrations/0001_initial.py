@@ -314,6 +314,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "verbose_name_plural": "quarantine entries",
                 "default_permissions": ("view",),
                 "constraints": [
                     models.UniqueConstraint(
