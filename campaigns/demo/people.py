@@ -7,6 +7,7 @@ preparation has to sort out.
 import datetime as dt
 import json
 import random
+import unicodedata
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -152,7 +153,8 @@ def _email(chance: random.Random, number: int, first: str, last: str, earlier: l
         return chance.choice(earlier).upper()
     if luck < 0.037:
         return f"{first}.{last}@@nowhere"
-    local = f"{first}.{last}.{number}".lower().encode("ascii", "ignore").decode().replace("'", "")
+    plain = unicodedata.normalize("NFKD", f"{first}.{last}.{number}".lower())
+    local = plain.encode("ascii", "ignore").decode().replace("'", "")
     return f"{local.strip('.')}@{chance.choice(_DOMAINS)}"
 
 
