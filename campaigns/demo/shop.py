@@ -38,7 +38,7 @@ NEWSLETTER, VIP = "Newsletter list", "VIP customers"
 # Where a starter leaves room for news, the shop has some.
 _WORDS = {
     "<h1>Something new is here</h1>": "<h1>Half price for the garden</h1>",
-    "we have worked on this for a year, and you are among the first to see it. Say in two or three sentences what it is"
+    "We have worked on this for a year, and you are among the first to see it. Say in two or three sentences what it is"
     " and why it matters to the person who reads this.": "the nights are getting longer, and everything for the garden"
     " costs half as much until Sunday: lamps, planters, tools, and the bench you looked at in June.",
     "Only until the end of the month, and while there is stock.": "Until Sunday, and while there is stock.",
