@@ -1,6 +1,7 @@
 from django.urls import URLPattern, path, register_converter
 
 from campaigns.views import (
+    comparing,
     converting,
     creating,
     editor,
@@ -56,6 +57,8 @@ urlpatterns: list[URLPattern] = [
     path(f"{_ONE}convert/", converting.convert, name="convert"),
     path(f"{_ONE}test/", previewing.test, name="test"),
     path(f"{_ONE}publish/", publishing.publish, name="publish"),
+    path(f"{_ONE}changes/", comparing.changes, name="changes"),
+    path(f"{_ONE}history/<int:a>...<int:b>/", comparing.compare, name="compare"),
     path(f"{_ONE}history/", history.history, name="history"),
     path(f"{_ONE}history/<uuid:version_id>/restore/", history.restore_version, name="restore-version"),
     path(f"{_ONE}history/drafts/<str:token>/restore/", history.restore_snapshot, name="restore-snapshot"),

@@ -50,6 +50,8 @@ TABLE: dict[str, tuple[str | None, str | None]] = {
     "campaigns:test": (None, EDIT),
     "campaigns:publish": (EDIT, EDIT),
     "campaigns:history": (VIEW, None),
+    "campaigns:changes": (VIEW, None),
+    "campaigns:compare": (VIEW, None),
     "campaigns:restore-version": (None, EDIT),
     "campaigns:restore-snapshot": (None, EDIT),
     "campaigns:sends": (VIEW, None),
@@ -169,6 +171,8 @@ def arguments(name: str, world: worlds.World) -> dict[str, object]:
         "variant": "html",
         "tab": "sending",
         "number": 1,
+        "a": 1,
+        "b": 1,
     }
     return {argument: values[argument] for argument in ROUTES[name]}
 

@@ -115,6 +115,8 @@ def _menu(campaign: Campaign, user: User, draft: Draft | None) -> list[Action]:
         return []
     at = {"public_id": campaign.public_id}
     items = [Action(_("Duplicate"), reverse("campaigns:duplicate", kwargs=at), "copy", "post")]
+    if draft and campaign.live_version_id:
+        items.insert(0, Action(_("Compare with live version"), reverse("campaigns:changes", kwargs=at), "git-compare"))
     may_archive = campaign.owner_id == user.pk or user.has_perm(roles.START)
     if campaign.archived_at:
         return [
