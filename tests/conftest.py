@@ -2,6 +2,8 @@
 
 import os
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -67,6 +69,25 @@ def _own_language() -> Iterator[None]:
     yield
     translation.activate(settings.LANGUAGE_CODE)
     timezone.deactivate()
+
+
+@pytest.fixture(autouse=True)
+def _quiet_server(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After a test in a browser no page is open and no request is under way when its database is emptied.
+
+    Pages poll; a request that holds a lock while another waits for a table that is emptied would be a deadlock.
+    """
+    if "live_server" not in request.fixturenames:
+        yield
+        return
+    request.getfixturevalue("live_server")
+    opened = request.getfixturevalue("browser") if "browser" in request.fixturenames else None
+    yield
+    for context in opened.contexts if opened else ():
+        context.close()
+    end = time.monotonic() + 10
+    while time.monotonic() < end and any("process_request_thread" in thread.name for thread in threading.enumerate()):
+        time.sleep(0.02)
 
 
 @pytest.fixture(autouse=True)
