@@ -35,6 +35,14 @@ def fresh(user: User) -> User:
     return User.objects.get(pk=user.pk)
 
 
+def _framed_notice() -> HttpResponse:
+    """For a preview frame whose person was signed out: the sign-in page refuses to be framed."""
+    answer = HttpResponse(_("You've been signed out."), status=401, content_type="text/plain; charset=utf-8")
+    answer["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'self'; sandbox"
+    answer["X-Frame-Options"] = "SAMEORIGIN"
+    return answer
+
+
 def requires(permission: str = roles.VIEW) -> Callable[[View[P]], View[P]]:
     """View decorator: strangers go to sign-in (401 for htmx and JSON), people without `permission` get the 403 page."""
 
@@ -42,6 +50,8 @@ def requires(permission: str = roles.VIEW) -> Callable[[View[P]], View[P]]:
         @wraps(view)
         def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if not request.user.is_authenticated:
+                if request.headers.get("Sec-Fetch-Dest") == "iframe":
+                    return _framed_notice()
                 if request.headers.get("HX-Request") or "application/json" in request.headers.get("Accept", ""):
                     return HttpResponse(_("You've been signed out."), status=401)
                 return redirect_to_login(request.get_full_path())

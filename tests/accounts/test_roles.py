@@ -115,3 +115,10 @@ def test_an_admin_cannot_take_over_a_superuser(client: Client) -> None:
 def test_django_admin_is_for_admins(client: Client, role: str) -> None:
     admin_client(client, role)
     assert client.get("/admin/").status_code == 302
+
+
+def test_a_frame_of_somebody_signed_out_says_so_inside_the_frame(client: Client) -> None:
+    answer = client.get("/campaigns/starters/blank/", headers={"sec-fetch-dest": "iframe"})
+    assert answer.status_code == 401
+    assert answer["X-Frame-Options"] == "SAMEORIGIN"
+    assert "frame-ancestors 'self'" in answer["Content-Security-Policy"]
