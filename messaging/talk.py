@@ -1,5 +1,6 @@
 """The first half of an SMTP connection: greeting, EHLO, STARTTLS, AUTH. conversation.py sends messages over it."""
 
+import abc
 import asyncio
 import base64
 import socket
@@ -16,7 +17,7 @@ STAGED_BYTES = 64 * 1024
 _MAX_REPLY = 64 * 1024
 
 
-class Talk(asyncio.Protocol):
+class Talk(asyncio.Protocol, abc.ABC):
     """A line-based conversation. `closed` ends with the Trouble that ended it, or None when we ended it ourselves."""
 
     def __init__(self, timeouts: Timeouts, log: Callable[[str], None] | None) -> None:
@@ -158,8 +159,9 @@ class Talk(asyncio.Protocol):
                     self._lines = []
                 self._on_reply(line)
 
+    @abc.abstractmethod
     def _on_reply(self, line: bytes) -> None:
-        raise NotImplementedError
+        """One whole reply after the set-up; several lines of it are joined."""
 
     def _break(self, message: str, reply: str = "") -> None:
         """End after a fault; the second half gives messages on the way their outcomes first."""
