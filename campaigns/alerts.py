@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.core.cache import cache
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
@@ -23,7 +24,7 @@ from campaigns import schedules
 from campaigns.models import Campaign, CampaignSend, Draft, DraftSnapshot
 from delivery.models import DeliveryState
 from lib.errors import DomainError
-from messaging import content
+from messaging import compilation, content, domains, linkcheck, personalization
 
 ERROR, WARNING = "error", "warning"
 _ORDER = {step: n for n, step in enumerate((*documents.STEPS, "review"))}
@@ -52,8 +53,9 @@ class Alert:
 
 def compute(campaign: Campaign, document: documents.Document) -> list[Alert]:
     """All alerts of `document` (normalised), errors first within each step, steps in the order of the editor."""
-    found = [*_content(document), *_sender(document), *_text(document), *_delivery(document["delivery"])]
-    found += [*_audience(document), *_tested(campaign)]
+    spec = documents.content_spec(document)
+    found = [*_content(spec, document), *_sender(document), *_text(document), *_delivery(document["delivery"])]
+    found += [*_audience(document), *_links(spec), *_tested(campaign)]
     return sorted(found, key=lambda alert: (_ORDER.get(alert.step, 9), alert.level != ERROR))
 
 
@@ -77,9 +79,9 @@ def count(found: Iterable[Alert], level: str) -> int:
     return sum(alert.level == level for alert in found)
 
 
-def _content(document: documents.Document) -> Iterator[Alert]:
+def _content(spec: content.ContentSpec, document: documents.Document) -> Iterator[Alert]:
     has_no_preheader = document["compose"]["no_preheader"]
-    for problem in content.check(documents.content_spec(document)):
+    for problem in content.check(spec):
         if problem.code == "preheader_missing" and has_no_preheader:
             continue
         field = problem.field if "." in problem.field else f"compose.{problem.field or 'body'}"
@@ -91,9 +93,30 @@ def _content(document: documents.Document) -> Iterator[Alert]:
 def _sender(document: documents.Document) -> Iterator[Alert]:
     if not document["compose"]["sender"]:
         yield Alert("sender_missing", ERROR, _("There is no sender. Choose a sender."), "compose", "compose.sender")
-    elif documents.sender(document) is None:
+        return
+    sender = documents.sender(document)
+    if sender is None:
         message = _("The sender doesn't exist any more. Choose another sender.")
         yield Alert("sender_gone", ERROR, message, "compose", "compose.sender")
+    elif settings.VERIFIED_DOMAINS_ONLY and not domains.is_verified(sender.address):
+        name = {"domain": domains.of_address(sender.address)}
+        message = _("The domain %(domain)s isn't verified. Verify it or choose another sender.") % name
+        yield Alert("sender_unverified", ERROR, message, "compose", "compose.sender")
+
+
+def _links(spec: content.ContentSpec) -> Iterator[Alert]:
+    """Links whose page is gone, as far as messaging.linkcheck found out; the pages that show links ask it."""
+    for one in linkcheck.broken(links(spec)):
+        message = _("%(url)s answered %(code)d.") % {"url": one.url[:200], "code": one.status}
+        yield Alert("link_broken", WARNING, message, "tracking", "tracking.links")
+
+
+def links(spec: content.ContentSpec) -> tuple[str, ...]:
+    """The http(s) links of a message; none while it can't be read."""
+    try:
+        return compilation.compile_spec(spec).links
+    except personalization.TemplateProblem:
+        return ()
 
 
 def _text(document: documents.Document) -> Iterator[Alert]:

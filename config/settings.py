@@ -244,6 +244,7 @@ CELERY_BEAT_SCHEDULE = {
     # Starts what is due, wakes drains, recovers expired leases, finishes what is done. Seconds.
     "delivery-tick": {"task": "delivery.tasks.tick", "schedule": 2.0, "options": {"expires": 10}},
     "delivery-rollups": {"task": "delivery.tasks.refresh_stats", "schedule": 3600.0, "options": {"expires": 600}},
+    "messaging-links": {"task": "messaging.tasks.check_links", "schedule": 15.0, "options": {"expires": 15}},
     "campaigns-purge": {"task": "campaigns.tasks.purge_snapshots", "schedule": 3600.0, "options": {"expires": 600}},
     "audiences-sweep": {"task": "audiences.tasks.sweep_imports", "schedule": 15.0, "options": {"expires": 30}},
 }
@@ -266,6 +267,13 @@ INBOX_KEEP = env.integer("CHAPPE_INBOX_KEEP", default=20000, low=100, high=1_000
 POSTAL_ADDRESS = env.text(
     "CHAPPE_POSTAL_ADDRESS", "" if IS_PRODUCTION else "Example Shop, 1 Sample Street, 75001 Paris, France"
 )
+
+# Whether a sender may be used only after its domain was verified by a TXT record (Settings, Senders).
+VERIFIED_DOMAINS_ONLY = env.flag("CHAPPE_VERIFIED_DOMAINS_ONLY", default=False)
+# Name server that is asked for that record; empty: those of the machine.
+DNS_URL = env.url("CHAPPE_DNS_URL", default="", schemes=("dns",), example="dns://127.0.0.1:53")
+# Whether checking links may contact addresses that are not public, such as those of a closed network.
+LINK_CHECK_PRIVATE = env.flag("CHAPPE_LINK_CHECK_PRIVATE", default=False)
 
 # --- API --------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {

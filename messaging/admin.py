@@ -9,7 +9,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from messaging.models import CaughtMessage, Message, Sender, Transport
+from messaging.models import CaughtMessage, LinkCheck, Message, Sender, SenderDomain, Transport
 
 
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -89,3 +89,15 @@ class CaughtMessageAdmin(ReadOnly):
     @admin.display(description=_("View in Chappe"))
     def in_chappe(self, row: CaughtMessage) -> SafeString:
         return format_html('<a href="{}">{}</a>', reverse("messaging:inbox-message", args=[row.public_id]), _("Open"))
+
+
+@admin.register(LinkCheck)
+class LinkCheckAdmin(ReadOnly):
+    list_display = ("url", "status", "checked_at", "wanted_at")
+    list_filter = ("status",)
+
+
+@admin.register(SenderDomain)
+class SenderDomainAdmin(ReadOnly):
+    list_display = ("domain", "verified_at", "checked_at", "problem")
+    search_fields = ("domain",)

@@ -17,6 +17,8 @@ from messaging import blocks, markup, mjml_source, personalization, plaintext
 MAX_TRACKED = 1000
 _CACHE_SIZE = 32
 _STATIC_HOST = re.compile(r"https?://(?![^/?#]*lq\d+qx)[^/?#\s]+", re.IGNORECASE)
+# What a link has before somebody wrote where it leads.
+_NOWHERE = frozenset({"", "#", "http://", "https://"})
 _ASSIGN = re.compile(r"\{%-?\s*assign\b")
 _LIQUID_WORD = re.compile(r"lq(\d+)qx")
 
@@ -48,6 +50,7 @@ class Compiled:
     links: tuple[str, ...]
     n_images: int
     n_images_without_alt: int
+    n_empty_links: int
 
 
 _cache: "OrderedDict[tuple[object, ...], Compiled]" = OrderedDict()
@@ -74,7 +77,8 @@ def _compile(spec: ContentSpec) -> Compiled:
     html = masked.html
     if spec.body_kind == "html" or "<mj-style" in spec.body or spec.body_kind == "blocks":
         html = markup.inline_styles(masked, html)
-    links = [link.url for link in markup.links(html) if link.url.lower().startswith(("http:", "https:"))]
+    urls = [link.url for link in markup.links(html)]
+    links = [url for url in urls if url.lower().startswith(("http:", "https:"))]
     html = markup.replace_links(html, lambda link: with_utm(link.url, spec.utm))
     text = _generated_text(masked, html) if spec.text is None else spec.text
     without_alt = markup.images_without_alt(html)
@@ -88,6 +92,7 @@ def _compile(spec: ContentSpec) -> Compiled:
         links=tuple(masked.restore(link) for link in links),
         n_images=html.lower().count("<img"),
         n_images_without_alt=without_alt,
+        n_empty_links=sum(url.lower() in _NOWHERE for url in urls),
     )
 
 

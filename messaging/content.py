@@ -162,6 +162,9 @@ def _check_compiled(spec: ContentSpec, compiled: compilation.Compiled, *, is_che
         yield from (ContentProblem(p.code, p.level, p.field, p.message) for p in problems)
     if spec.text is not None:
         yield from _check_template(spec.text, "text", html=False)
+        if not spec.text.strip():
+            sentence = _("The plain text is empty. Write it or let it be generated.")
+            yield ContentProblem("text_empty", "warning", "text", sentence)
     if _is_empty(spec, compiled):
         yield _empty()
     yield from _check_footer(compiled)
@@ -172,6 +175,9 @@ def _is_empty(spec: ContentSpec, compiled: compilation.Compiled) -> bool:
     """Whether there is nothing to read or to see, the locked footer apart."""
     if spec.body_kind == "blocks":
         return blocks.is_empty(spec.body)
+    if spec.text is not None:
+        # What was written as plain text says nothing about the body.
+        compiled = compilation.compile_spec(dataclasses.replace(spec, preheader="", text=None))
     text = re.sub(r"\{\{\s*(unsubscribe_url|postal_address|mirror_url)\s*\}\}|\(https?://[^\s()]*\)", "", compiled.text)
     return not re.sub(r"\W+", "", text) and not compiled.n_images
 
@@ -208,6 +214,10 @@ def _check_looks(compiled: compilation.Compiled) -> Iterator[ContentProblem]:
     if size > _CLIPPED_FROM:
         sentence = _("The message is {n} KB. Gmail cuts messages over 102 KB.").format(n=-(-size // 1024))
         yield ContentProblem("too_big", "warning", "body", sentence)
+    n_empty = compiled.n_empty_links
+    if n_empty:
+        sentence = ngettext("{n} link has no address.", "{n} links have no address.", n_empty).format(n=n_empty)
+        yield ContentProblem("link_empty", "warning", "body", sentence)
     n_http = sum(1 for url in compiled.links if url.lower().startswith("http:"))
     if n_http:
         sentence = ngettext("{n} link uses http.", "{n} links use http.", n_http).format(n=n_http)

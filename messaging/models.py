@@ -133,3 +133,47 @@ class CaughtMessage(models.Model):
             models.Index(fields=["delivery_ref", "envelope_to"], name="caught_delivery"),
             models.Index(fields=["envelope_to"], name="caught_to"),
         ]
+
+
+class LinkCheck(models.Model):
+    """What the page behind one link of a message answered lately. Wanted by the editor, written by messaging.linkcheck.
+
+    `status` is the HTTP status of the last answer; None when nothing answered. Dropped when nobody asked for a week.
+    """
+
+    # Of the URL, which may be longer than an index holds.
+    sha256 = models.CharField(max_length=64, unique=True)
+    url = models.TextField()
+    wanted_at = models.DateTimeField()
+    checked_at = models.DateTimeField(null=True, blank=True)
+    status = models.PositiveSmallIntegerField(null=True, blank=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        indexes = [
+            # Links that wait for their first or next check; dropping those nobody asked for.
+            models.Index(fields=["checked_at"], name="linkcheck_checked"),
+            models.Index(fields=["wanted_at"], name="linkcheck_wanted"),
+        ]
+
+    def __str__(self) -> str:
+        return self.url[:80]
+
+
+class SenderDomain(models.Model):
+    """A domain of senders and whether its TXT record says that this installation may send for it.
+
+    Written by messaging.domains at each check; never deleted.
+    """
+
+    domain = models.CharField(max_length=253, unique=True)
+    verified_at = models.DateTimeField(null=True, blank=True)
+    checked_at = models.DateTimeField(null=True, blank=True)
+    # What the last check found wrong: "" | "missing" | "other" | "unreachable".
+    problem = models.CharField(max_length=12, blank=True)
+
+    class Meta:
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return self.domain

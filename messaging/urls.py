@@ -10,6 +10,7 @@ urlpatterns = [
     path("inbox/<uuid:public_id>/", inbox.message, name="inbox-message"),
     path("inbox/<uuid:public_id>/html/", inbox.html, name="inbox-html"),
     path("settings/senders/", senders.index, name="settings-senders"),
+    path("settings/senders/domains/check/", senders.check_domain, name="domain-check"),
     path("settings/senders/new/", senders.add, name="sender-new"),
     path("settings/senders/<uuid:public_id>/", senders.edit, name="sender"),
     path("settings/senders/<uuid:public_id>/default/", senders.make_default, name="sender-default"),

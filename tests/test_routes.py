@@ -110,6 +110,7 @@ TABLE: dict[str, tuple[str | None, str | None]] = {
     "messaging:inbox-message": (VIEW, None),
     "messaging:inbox-html": (VIEW, None),
     "messaging:settings-senders": (MANAGE, None),
+    "messaging:domain-check": (None, MANAGE),
     "messaging:sender-new": (MANAGE, MANAGE),
     "messaging:sender": (MANAGE, MANAGE),
     "messaging:sender-default": (None, MANAGE),

@@ -9,9 +9,9 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from audiences import addresses, profiles, rules
 from audiences.models import Profile, Segment
+from campaigns import alerts, search, summaries
 from campaigns import document as documents
-from campaigns import search, summaries
-from messaging import compilation, personalization, senders
+from messaging import compilation, linkcheck, personalization, senders
 from messaging.models import Sender
 
 # Offered in the preview; anybody else can be found by address in Profiles.
@@ -97,11 +97,15 @@ def personalization_groups() -> list[tuple[str, list[Option]]]:
 
 @dataclass(frozen=True)
 class Link:
-    """One link of the message; `number` is None when clicks on it can't be counted."""
+    """One link of the message; `number` is None when clicks on it can't be counted.
+
+    `status`: what its server answered, where that says that the page is gone.
+    """
 
     url: str
     number: int | None
     is_insecure: bool
+    status: int | None = None
 
 
 def links(document: documents.Document) -> list[Link] | None:
@@ -112,7 +116,13 @@ def links(document: documents.Document) -> list[Link] | None:
         return None
     numbers = {url: n for n, url in enumerate(compiled.tracked_links)}
     found = dict.fromkeys([*compiled.links, *compiled.tracked_links])
-    return [Link(url, numbers.get(url), url.lower().startswith("http://")) for url in found]
+    gone = {one.url: one.status for one in linkcheck.broken(found)}
+    return [Link(url, numbers.get(url), url.lower().startswith("http://"), gone.get(url)) for url in found]
+
+
+def check_links(document: documents.Document) -> None:
+    """Have the links of the message checked in the background; what is found is an alert from the next save on."""
+    linkcheck.want(alerts.links(documents.content_spec(document)))
 
 
 def _people(n: int | None) -> str:

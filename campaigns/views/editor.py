@@ -119,10 +119,12 @@ def _audience(request: HttpRequest, now: parts.State) -> dict[str, Any]:
 
 
 def _tracking(request: HttpRequest, now: parts.State) -> dict[str, Any]:
+    choices.check_links(now.document)
     return {"links": choices.links(now.document)}
 
 
 def _review(request: HttpRequest, now: parts.State) -> dict[str, Any]:
+    choices.check_links(now.document)
     return {
         "cards": summaries.cards(now.document),
         "errors": parts.alert_rows(now, level=alerts.ERROR),

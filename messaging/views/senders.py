@@ -2,8 +2,9 @@
 
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -12,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts import access, roles
 from accounts.models import User
-from messaging import forms, senders
+from messaging import domains, forms, senders
 from messaging.models import Sender
 
 
@@ -43,8 +44,38 @@ def index(request: HttpRequest) -> HttpResponse:
         }
         for sender in senders.active()
     ]
-    context = {"tabs": tabs("settings-senders"), "rows": rows, "archived": senders.archived()}
+    context = {
+        "tabs": tabs("settings-senders"),
+        "rows": rows,
+        "archived": senders.archived(),
+        "domains": [(domain, _problem(domain)) for domain in domains.every()],
+        "needs_verified": settings.VERIFIED_DOMAINS_ONLY,
+    }
     return render(request, "messaging/senders.html", context)
+
+
+def _problem(domain: domains.Domain) -> str:
+    """What the last check of the record found, in words."""
+    return {
+        "missing": _("Not found yet. DNS can take an hour."),
+        "other": _("Found with another value."),
+        "unreachable": _("The name server doesn't answer. Check again later."),
+    }.get(domain.problem, "")
+
+
+@access.requires(roles.MANAGE_TRANSPORTS)
+@require_POST
+def check_domain(request: HttpRequest) -> HttpResponse:
+    """Look for the record of one of the senders' domains now."""
+    name = request.POST.get("domain", "")
+    if name not in {domain.name for domain in domains.every()}:
+        raise Http404
+    found = domains.check(name, by=_person(request))
+    if found.problem:
+        messages.warning(request, f"{name}: {_problem(found)}")
+    else:
+        messages.success(request, _("{domain} is verified.").format(domain=name))
+    return redirect("messaging:settings-senders")
 
 
 def _menu(sender: Sender) -> list[dict[str, object]]:

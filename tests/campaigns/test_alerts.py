@@ -8,7 +8,8 @@ import time_machine
 from campaigns import alerts, drafts
 from campaigns import document as documents
 from campaigns.models import Draft, DraftSnapshot
-from messaging.models import Sender
+from messaging import linkcheck
+from messaging.models import LinkCheck, Sender
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -179,6 +180,16 @@ def test_test_is_stale_only_when_the_message_changed() -> None:
     assert store(2, "delivery.validity_hours", 24) == []
     (found,) = store(3, "compose.subject", "Changed")
     assert (found.id, found.level, found.message) == ("test_stale", W, "The message changed since your last test.")
+
+
+def test_a_link_whose_page_is_gone_is_told_where_links_are_listed() -> None:
+    factories.profile()
+    made = factories.campaign()
+    linkcheck.want(["https://shop.test/sale"])
+    LinkCheck.objects.update(status=404, checked_at=NOW)
+    (found,) = alerts.compute(made, made.draft.document)
+    assert (found.id, found.level, found.step, found.field) == ("link_broken", W, "tracking", "tracking.links")
+    assert found.message == "https://shop.test/sale answered 404."
 
 
 def test_errors_come_first_within_a_step_and_steps_in_order() -> None:

@@ -1,0 +1,14 @@
+"""Wake-up hints of this room; each may run twice or never."""
+
+from celery import shared_task
+
+from messaging import linkcheck
+
+
+@shared_task
+def check_links() -> None:
+    """Ask about the links that wait, and once more while there are some left."""
+    if linkcheck.check_waiting():
+        check_links.delay()
+    else:
+        linkcheck.drop_forgotten()
