@@ -6,6 +6,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.views.decorators.http import require_safe
 
 from accounts import access, roles
 from campaigns import document as documents
@@ -13,6 +14,7 @@ from campaigns import summaries
 from campaigns.views import choices, header, parts, sends
 
 
+@require_safe
 @access.requires(roles.VIEW)
 def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """What is live with its latest send; a campaign that was never published opens its draft, or shows it read-only."""
@@ -28,6 +30,7 @@ def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
     return render(request, "campaigns/campaign_detail.html", context)
 
 
+@require_safe
 @access.requires(roles.VIEW)
 def live(request: HttpRequest, public_id: UUID, step: str) -> HttpResponse:
     """One step of the live version with its values; the message with a preview."""
