@@ -4,6 +4,7 @@ Errors block publishing, warnings do not. One sentence per alert, the same in th
 document's name of the field ("compose.subject"), or a path below it for audiences and links to Settings.
 """
 
+import dataclasses
 import datetime as dt
 import hashlib
 import json
@@ -114,7 +115,8 @@ def _links(spec: content.ContentSpec) -> Iterator[Alert]:
 def links(spec: content.ContentSpec) -> tuple[str, ...]:
     """The http(s) links of a message; none while it can't be read."""
     try:
-        return compilation.compile_spec(spec).links
+        # Without the preheader, as content.check compiles it: once for both.
+        return compilation.compile_spec(dataclasses.replace(spec, preheader="")).links
     except personalization.TemplateProblem:
         return ()
 
