@@ -22,6 +22,7 @@ from campaigns import document as documents
 from campaigns.models import Campaign, CampaignState, CampaignVersion, Draft, DraftSnapshot, EditingSession
 from lib import texts
 from lib.errors import DomainError
+from messaging.models import Template
 
 DraftInvalid = documents.DraftInvalid
 # The one field of an edit that is not in the document.
@@ -71,12 +72,16 @@ class Saved:
     changed: list[str] = field(default_factory=list)
 
 
-def create(*, name: str, by: User, document: Mapping[str, Any] | None = None) -> Campaign:
+def create(
+    *, name: str, by: User, document: Mapping[str, Any] | None = None, started_from: Template | None = None
+) -> Campaign:
     """A new campaign of `by` with its first draft, which may be given as any document."""
     access.check(by, roles.EDIT)
     now = timezone.now()
     with transaction.atomic():
-        campaign = Campaign.objects.create(name=_checked_name(name), owner=by, edited_at=now, edited_by=by)
+        campaign = Campaign.objects.create(
+            name=_checked_name(name), owner=by, edited_at=now, edited_by=by, started_from=started_from
+        )
         Draft.objects.create(
             campaign=campaign, document=documents.normalise(document), created_by=by, saved_by=by, saved_at=now
         )
@@ -86,13 +91,13 @@ def create(*, name: str, by: User, document: Mapping[str, Any] | None = None) ->
 
 def duplicate(campaign_id: int, *, by: User) -> Campaign:
     """A new campaign with the content of this one's draft, else of its live version; date and time are not copied."""
-    original = Campaign.objects.select_related("live_version", "draft").get(pk=campaign_id)
+    original = Campaign.objects.select_related("live_version", "draft", "started_from").get(pk=campaign_id)
     source = Draft.objects.filter(campaign=original).first() or original.live_version
     assert source is not None, "a campaign has a draft or a live version"
     copied = documents.normalise(source.document)
     copied["delivery"] |= {"kind": "once", "date": "", "time": ""}
     name = _("Copy of %(name)s") % {"name": original.name}
-    campaign = create(name=name[:200], by=by, document=copied)
+    campaign = create(name=name[:200], by=by, document=copied, started_from=original.started_from)
     campaign.tags = original.tags
     campaign.save(update_fields=["tags"])
     return campaign

@@ -11,7 +11,7 @@ from django.utils.translation import pgettext_lazy
 from django_fsm import FSMField
 
 from delivery.models import Delivery
-from messaging.models import Message
+from messaging.models import Message, Template
 
 
 class CampaignState(models.TextChoices):
@@ -31,6 +31,8 @@ class Campaign(models.Model):
         "CampaignVersion", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    # The template whose content was copied at the start; nothing of it is read later, it is only counted.
+    started_from = models.ForeignKey(Template, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     tags = ArrayField(models.CharField(max_length=40), default=list, blank=True)
     # Why a stopped campaign is stopped: "" | "person" | "idle".
     stop_cause = models.CharField(max_length=10, blank=True)

@@ -14,6 +14,8 @@ from campaigns.views import (
     publishing,
     saving,
     sends,
+    template_previews,
+    templates,
 )
 
 
@@ -33,6 +35,7 @@ register_converter(StepConverter, "step")
 
 app_name = "campaigns"
 _ONE = "campaigns/<uuid:public_id>/"
+_TEMPLATE = "templates/<uuid:public_id>/"
 _SEND = f"{_ONE}deliveries/<uuid:delivery_id>/"
 
 urlpatterns: list[URLPattern] = [
@@ -62,6 +65,7 @@ urlpatterns: list[URLPattern] = [
     path(f"{_ONE}history/", history.history, name="history"),
     path(f"{_ONE}history/<uuid:version_id>/restore/", history.restore_version, name="restore-version"),
     path(f"{_ONE}history/drafts/<str:token>/restore/", history.restore_snapshot, name="restore-snapshot"),
+    path(f"{_ONE}save-as-template/", creating.save_as_template, name="save-as-template"),
     path(f"{_ONE}deliveries/", sends.index, name="sends"),
     path(f"{_ONE}deliveries/new/", sends.new, name="send-new"),
     path(_SEND, sends.detail, name="send"),
@@ -73,4 +77,14 @@ urlpatterns: list[URLPattern] = [
     path(f"{_ONE}unarchive/", moves.unarchive, name="unarchive"),
     path(f"{_ONE}duplicate/", moves.duplicate, name="duplicate"),
     path(f"{_ONE}delete/", moves.delete, name="delete"),
+    path("templates/", templates.index, name="templates"),
+    path("templates/new/", templates.new, name="template-new"),
+    path("templates/convert/", converting.convert_template, name="template-convert"),
+    path("templates/preview/head/", template_previews.head, name="template-preview-head"),
+    path("templates/preview/<slug:variant>/", template_previews.frame, name="template-preview"),
+    path(_TEMPLATE, templates.detail, name="template"),
+    path(f"{_TEMPLATE}thumbnail/", template_previews.thumbnail, name="template-thumbnail"),
+    path(f"{_TEMPLATE}duplicate/", templates.duplicate, name="template-duplicate"),
+    path(f"{_TEMPLATE}archive/", templates.archive, name="template-archive"),
+    path(f"{_TEMPLATE}restore/", templates.restore, name="template-restore"),
 ]

@@ -38,6 +38,7 @@ _NAV = (
     NavItem(_("Campaigns"), "campaigns:list", "send", "c"),
     NavItem(_("Segments"), "audiences:segments", "users", "s"),
     NavItem(_("Profiles"), "audiences:profiles", "square-user", "p"),
+    NavItem(_("Templates"), "campaigns:templates", "layout-template", "t"),
     NavItem(_("Inbox"), "messaging:inbox", "inbox", "i"),
     NavItem(_("Settings"), "messaging:settings-senders", "settings", permission=roles.MANAGE_TRANSPORTS, at_end=True),
 )
@@ -129,6 +130,7 @@ def _urls(user: User | None) -> dict[str, str]:
         "new_campaign": _reverse("campaigns:new") if user and user.has_perm(roles.EDIT) else "",
         "campaigns": _reverse("campaigns:list") if can_view else "",
         "profiles": _reverse("audiences:profiles") if can_view else "",
+        "templates": _reverse("campaigns:templates") if can_view else "",
     }
 
 

@@ -1,4 +1,4 @@
-"""Django admin for senders, mail servers and messages. Published messages and caught mail are read-only."""
+"""Django admin for senders, mail servers, templates and messages. Published messages and caught mail are read-only."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from messaging.models import CaughtMessage, LinkCheck, Message, Sender, SenderDomain, Transport
+from messaging.models import CaughtMessage, LinkCheck, Message, Sender, SenderDomain, Template, Transport
 
 
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -62,6 +62,18 @@ class MessageAdmin(ReadOnly):
     search_fields = ("=public_id", "=sha256", "subject")
     list_filter = ("channel", "body_kind")
     date_hierarchy = "created_at"
+
+
+@admin.register(Template)
+class TemplateAdmin(ReadOnly):
+    list_display = ("name", "description", "body_kind", "revision", "edited_by", "edited_at", "archived_at")
+    search_fields = ("=public_id", "name", "description", "subject")
+    list_filter = ("body_kind", ("archived_at", admin.EmptyFieldListFilter))
+    list_select_related = ("edited_by",)
+    date_hierarchy = "edited_at"
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).defer("body", "text")
 
 
 @admin.register(CaughtMessage)

@@ -1,7 +1,8 @@
-"""What a message looks like and how it is handed over: senders, transports, immutable messages, and the local inbox."""
+"""What a message looks like and how it is handed over: senders, transports, templates, messages, and the inbox."""
 
 import uuid
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -108,6 +109,52 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return self.subject[:80]
+
+
+class BodyKind(models.TextChoices):
+    """How a body is written; "blocks" is JSON."""
+
+    HTML = "html", "HTML"
+    MJML = "mjml", "MJML"
+    BLOCKS = "blocks", _("Blocks")
+
+
+class Template(models.Model):
+    """Content that campaigns start from: they copy it, so changing a template changes no campaign.
+
+    Written by messaging.templates only. Never deleted: an archived one is offered nowhere and can be restored.
+    `text` None: the plain text is generated from the body. `revision` rises by one with each change.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    name = models.CharField(max_length=120)
+    description = models.CharField(max_length=300, blank=True)
+    subject = models.TextField(blank=True)
+    preheader = models.TextField(blank=True)
+    # As typed; may be unfinished or wrong, like a draft.
+    body_kind = models.CharField(max_length=10, choices=BodyKind.choices)
+    body = models.TextField(blank=True)
+    text = models.TextField(null=True, blank=True)
+    revision = models.IntegerField(default=1)
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    edited_at = models.DateTimeField()
+    edited_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    archived_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        indexes = [
+            # The page of templates and the choice in New campaign, last edited first.
+            models.Index(fields=["-edited_at", "-id"], name="template_edited"),
+        ]
+        constraints = [
+            models.CheckConstraint(name="template_named", condition=~models.Q(name="")),
+            models.CheckConstraint(name="template_body_kind", condition=models.Q(body_kind__in=BodyKind.values)),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class CaughtMessage(models.Model):

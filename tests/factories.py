@@ -18,9 +18,9 @@ from campaigns import drafts, versions
 from campaigns.models import Campaign, CampaignSend, CampaignVersion, Draft
 from delivery import lifecycle, opening, partitions, preparation
 from delivery.models import Delivery
-from messaging import content, transports
+from messaging import content, templates, transports
 from messaging.content import ContentSpec
-from messaging.models import Message, Sender
+from messaging.models import Message, Sender, Template
 
 _numbers = itertools.count(1)
 PASSWORD = "a long enough secret"
@@ -109,6 +109,15 @@ def message(**fields: object) -> Message:
 def sender(**fields: object) -> Sender:
     n = next(_numbers)
     return Sender.objects.create(**{"name": f"Shop {n}", "address": f"hello{n}@shop.test", **fields})
+
+
+def template(by: User | None = None, **fields: object) -> Template:
+    """A template in HTML; fields as in `templates.TemplateFields`."""
+    defaults: dict[str, object] = {
+        "name": f"Template {next(_numbers)}", "description": "For every month", "subject": "News of the month",
+        "preheader": "Three stories", "body": HTML_BODY,
+    }  # fmt: skip
+    return templates.create(templates.TemplateFields(**{**defaults, **fields}), by=by or user("Marketer"))  # type: ignore[arg-type]
 
 
 # --- delivery -----------------------------------------------------------------------------------------------

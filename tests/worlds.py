@@ -12,7 +12,7 @@ from campaigns import drafts, sends
 from campaigns.models import Campaign
 from delivery import preparation
 from delivery.models import Delivery, Outcome, SendLog
-from messaging.models import CaughtMessage, Sender
+from messaging.models import CaughtMessage, Sender, Template
 from tests import factories
 
 SOURCE = b"From: a@shop.test\r\nTo: b@example.test\r\nSubject: Hello\r\nContent-Type: text/html\r\n\r\n<p>Hello</p>\r\n"
@@ -31,6 +31,7 @@ class World:
     fresh: Campaign
     delivery: Delivery
     caught: CaughtMessage
+    template: Template
 
 
 def make() -> World:
@@ -74,4 +75,5 @@ def make() -> World:
             n_bytes=len(SOURCE),
             source=zlib.compress(SOURCE),
         ),
+        template=factories.template(owner),
     )

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from audiences import addresses, profiles, rules
 from audiences.models import Profile, Segment
+from audiences.profiles import Person
 from campaigns import alerts, search, summaries
 from campaigns import document as documents
 from messaging import compilation, linkcheck, personalization, senders
@@ -71,6 +72,12 @@ def people(user: User) -> list[Option]:
     newest = Profile.objects.exclude(email="").order_by("-created_at", "-id")[:_PEOPLE]
     found = {one.pk: one for one in [*mine, *newest]}
     return [Option(str(one.public_id), _person(one), n == 0) for n, one in enumerate(found.values())]
+
+
+def person(public_id: str) -> Person | None:
+    """The profile that was chosen to preview as; None when it is gone."""
+    found = Profile.objects.filter(public_id=public_id).first()
+    return profiles.person(found.pk) if found else None
 
 
 def personalization_groups() -> list[tuple[str, list[Option]]]:

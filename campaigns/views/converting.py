@@ -16,8 +16,19 @@ _FRESH = [{"type": "header", "text": ""}, {"type": "text", "html": ""}, {"type":
 @require_POST
 @access.requires(roles.EDIT)
 def convert(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    """The body of the request written in another way; 422 with a sentence when it can't be read."""
+    """The body of a campaign's message written in another way; 422 with a sentence when it can't be read."""
     header.find(public_id)
+    return _answer(request)
+
+
+@require_POST
+@access.requires(roles.EDIT)
+def convert_template(request: HttpRequest) -> HttpResponse:
+    """The same for the body of a template, which may not be stored yet."""
+    return _answer(request)
+
+
+def _answer(request: HttpRequest) -> HttpResponse:
     kind, wanted = request.POST.get("kind", ""), request.POST.get("to", "")
     body = request.POST.get("body", "").replace("\r\n", "\n")
     try:

@@ -1,36 +1,32 @@
-"""New campaign: pick how to start; picking makes the draft and opens Compose."""
+"""New campaign: pick how to start; picking makes the draft and opens Compose. And a template made from a campaign."""
 
-import copy
-from typing import Any
+from urllib.parse import urlencode, urlsplit
+from uuid import UUID
 
-from django.conf import settings
+from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
-from django.utils.formats import date_format
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
 from django.views.decorators.http import require_http_methods
 
 from accounts import access, roles
-from accounts.models import User
 from campaigns import document as documents
-from campaigns import drafts
+from campaigns import starting
+from campaigns.models import Campaign
 from campaigns.views import frames, header
 from messaging import frames as sandbox
-from messaging import personalization, preview, senders, starters
+from messaging import personalization, preview, starters, templates
 
 
 @require_http_methods(["GET", "POST"])
 @access.requires(roles.EDIT)
 def new(request: HttpRequest) -> HttpResponse:
-    """The starters; POST with `starter` creates the draft."""
+    """Blank, own templates (?q= searches them) and starters; POST with `starter` or `template` creates the draft."""
     if request.method == "GET":
-        return render(request, "campaigns/campaign_new.html", {"starters": starters.every()})
-    user = header.user_of(request)
-    document = _document(request.POST.get("starter", ""), user)
-    name = _("Untitled campaign, %(day)s") % {"day": date_format(timezone.localtime(), pgettext("date format", "j M"))}
-    campaign = drafts.create(name=name, by=user, document=document)
+        return _choose(request)
+    campaign = starting.create(_source(request), by=header.user_of(request))
     return redirect("campaigns:edit", public_id=campaign.public_id, step="compose")
 
 
@@ -40,7 +36,7 @@ def starter(request: HttpRequest, slug: str) -> HttpResponse:
     found = starters.find(slug)
     if found is None:
         raise Http404
-    spec = documents.content_spec(_filled(documents.blank(), found))
+    spec = documents.content_spec(starting.filled(documents.blank(), found))
     try:
         rendered = preview.render(spec, None, campaign={"name": str(found.name)})
     except personalization.TemplateProblem as problem:
@@ -48,25 +44,76 @@ def starter(request: HttpRequest, slug: str) -> HttpResponse:
     return sandbox.response(rendered.html)
 
 
-def _document(slug: str, user: User) -> documents.Document:
-    """A draft's first document: the starter's content, the default sender, the person's time zone."""
-    document = documents.blank()
-    found = starters.find(slug)
-    if found is not None:
-        document = _filled(document, found)
-    sender = senders.default()
-    document["compose"]["sender"] = str(sender.public_id) if sender else ""
-    document["delivery"]["zone"] = user.time_zone or settings.TIME_ZONE
-    document["tracking"]["utm_source"] = "chappe"
-    return document
+@require_http_methods(["GET", "POST"])
+@access.requires(roles.EDIT)
+def save_as_template(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Ask for a name, then keep the content of the draft (with ?from=live: of the live version) as a template."""
+    campaign = header.find(public_id)
+    name, is_live = request.POST.get("name", campaign.name), request.GET.get("from") == "live"
+    if request.method == "GET":
+        return _ask_name(request, campaign, name, is_live=is_live)
+    try:
+        made = starting.save_as_template(campaign.pk, name=name, is_live=is_live, by=header.user_of(request))
+    except templates.TemplateInvalid as problem:
+        return _ask_name(request, campaign, name, is_live=is_live, problem=problem.message)
+    url = reverse("campaigns:template", args=[made.public_id])
+    said = _("Saved as template “%(name)s”.") % {"name": made.name}
+    messages.success(request, format_html('{} <a href="{}">{}</a>', said, url, _("Open template")))
+    return redirect(_back(request, campaign, is_live=is_live))
 
 
-def _filled(document: documents.Document, starter: Any) -> documents.Document:
-    filled = copy.deepcopy(document)
-    filled["compose"] |= {
-        "subject": str(starter.subject),
-        "preheader": str(starter.preheader),
-        "body_kind": starter.body_kind,
-        "body": starter.body,
+def _choose(request: HttpRequest) -> HttpResponse:
+    query = request.GET.get("q", "").strip()
+    page = templates.page(query=query, number=request.GET.get("page", "1"))
+    blank, *others = starters.every()
+    context = {
+        "blank": blank,
+        "starters": others,
+        "page": page,
+        "query": query,
+        "kept": urlencode({"q": query}) if query else "",
+        "has_templates": bool(query) or page.paginator.count > 0,
+        "has_search": bool(query) or page.paginator.count > _SEARCHED_FROM,
     }
-    return filled
+    return render(request, "campaigns/campaign_new.html", context)
+
+
+# With more templates than this the page offers to search them.
+_SEARCHED_FROM = 8
+
+
+def _source(request: HttpRequest) -> starting.Source | None:
+    """What was picked; a menu posts the template in the address."""
+    chosen = request.POST.get("template") or request.GET.get("template")
+    if not chosen:
+        return starters.find(request.POST.get("starter", ""))
+    template = templates.find(chosen)
+    if template is None:
+        raise Http404(_("There is no such template."))
+    return template
+
+
+def _ask_name(request: HttpRequest, campaign: Campaign, name: str, *, is_live: bool, problem: str = "") -> HttpResponse:
+    is_part = bool(request.headers.get("HX-Request"))
+    context = {
+        "campaign": campaign,
+        "name": name,
+        "limit": templates.NAME_LIMIT,
+        "url": request.get_full_path(),
+        "back": _back(request, campaign, is_live=is_live),
+        "problem": problem,
+        "dialog_id": "save-as-template-dialog",
+    }
+    template = "campaigns/save_as_template_dialog.html" if is_part else "campaigns/save_as_template_page.html"
+    return render(request, template, context, status=422 if problem else 200)
+
+
+def _back(request: HttpRequest, campaign: Campaign, *, is_live: bool) -> str:
+    """The page of this campaign that the dialog was opened on; only our own address is followed."""
+    path = urlsplit(request.POST.get("back") or request.headers.get("HX-Current-URL", "")).path
+    at = {"public_id": campaign.public_id}
+    if path.startswith(f"/campaigns/{campaign.public_id}/") and not path.endswith("/save-as-template/"):
+        return path
+    if is_live and campaign.live_version_id:
+        return reverse("campaigns:detail", kwargs=at)
+    return reverse("campaigns:edit", kwargs={**at, "step": "compose"})

@@ -26,6 +26,8 @@ class Action:
     tone: str = ""
     is_disabled: bool = False
     reason: str = ""
+    # The editor saves first.
+    needs_save: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def build(request: HttpRequest, campaign: Campaign, *, view: str) -> Header:
         can_edit=can_edit,
         view=view,
         tabs=_tabs(campaign, view),
-        menu=_menu(campaign, user, draft),
+        menu=_menu(campaign, user, draft, view=view),
     )
 
 
@@ -110,11 +112,11 @@ def _tabs(campaign: Campaign, view: str) -> list[dict[str, object]]:
     return [{"label": label, "url": url, "is_current": key == shown, "count": None} for key, label, url in names]
 
 
-def _menu(campaign: Campaign, user: User, draft: Draft | None) -> list[Action]:
+def _menu(campaign: Campaign, user: User, draft: Draft | None, *, view: str) -> list[Action]:
     if not user.has_perm(roles.EDIT):
         return []
     at = {"public_id": campaign.public_id}
-    items = [Action(_("Duplicate"), reverse("campaigns:duplicate", kwargs=at), "copy", "post")]
+    items = [Action(_("Duplicate"), reverse("campaigns:duplicate", kwargs=at), "copy", "post"), _as_template(at, view)]
     if draft and campaign.live_version_id:
         items.insert(0, Action(_("Compare with live version"), reverse("campaigns:changes", kwargs=at), "git-compare"))
     may_archive = campaign.owner_id == user.pk or user.has_perm(roles.START)
@@ -137,3 +139,10 @@ def _menu(campaign: Campaign, user: User, draft: Draft | None) -> list[Action]:
         url = reverse("campaigns:delete", kwargs=at)
         items.append(Action(_("Delete campaign…"), url, "trash-2", dialog_url=url, tone="err"))
     return items
+
+
+def _as_template(at: dict[str, UUID], view: str) -> Action:
+    """In the editor the draft is meant, elsewhere what is live."""
+    url = reverse("campaigns:save-as-template", kwargs=at)
+    url += "" if view == "draft" else "?from=live"
+    return Action(_("Save as template…"), url, "layout-template", dialog_url=url, needs_save=view == "draft")

@@ -1,4 +1,4 @@
-/* The command palette: a combobox over the options the server rendered; the last two search for what was typed. */
+/* The command palette: a combobox over the options the server rendered; the last ones search for what was typed. */
 
 import { attach } from "./attach.js";
 

@@ -52,7 +52,7 @@ def test_navigation_shows_what_the_role_may_open(
 ) -> None:
     built = shell.build(_request(factories.user(role)))
     labels = [str(item.label) for item in built.nav]
-    assert labels[:5] == ["Home", "Campaigns", "Segments", "Profiles", "Inbox"]
+    assert labels[:6] == ["Home", "Campaigns", "Segments", "Profiles", "Templates", "Inbox"]
     assert ("Settings" in labels) is sees_settings
     assert bool(built.urls["new_campaign"]) is can_create
     assert bool(built.urls["admin"]) is opens_admin
@@ -73,6 +73,7 @@ def test_a_stranger_sees_no_navigation() -> None:
         ("/campaigns/", "Campaigns"),
         ("/campaigns/new/", "Campaigns"),
         ("/profiles/import/", "Profiles"),
+        ("/templates/new/", "Templates"),
         ("/settings/sending/", "Settings"),
         ("/me/", None),
     ],
