@@ -120,9 +120,7 @@ def menu(template: Template, *, can_edit: bool) -> _Menu:
         return []
     if template.archived_at is not None:
         return [{"label": _("Restore"), "url": url["restore"], "icon": "archive-restore", "method": "post"}]
-    start = f"{reverse('campaigns:new')}?{urlencode({'template': template.public_id})}"
     return [
-        {"label": _("Use in a new campaign"), "url": start, "icon": "send", "method": "post"},
         {"label": _("Duplicate"), "url": url["duplicate"], "icon": "copy", "method": "post"},
         {"label": _("Archive"), "url": url["archive"], "icon": "archive", "method": "post"},
     ]
@@ -159,6 +157,8 @@ def _page(
         "can_edit": may_edit and (template is None or template.archived_at is None),
         "body_words": summaries.body(document),
         "alerts": template_forms.alerts(document),
+        # What the preview shows before anything is typed.
+        "preview_of": f"?{urlencode({'template': template.public_id})}" if template else "",
         "people": choices.people(user),
         "picker": choices.personalization_groups(),
         **(_around(template, user) if template else {}),
@@ -171,11 +171,16 @@ def _around(template: Template, user: User) -> dict[str, Any]:
 
 
 def _card(template: Template, n_campaigns: int, *, can_edit: bool) -> dict[str, Any]:
-    opened = {"label": _("Open"), "url": reverse("campaigns:template", args=[template.public_id]), "icon": "eye"}
+    items: _Menu = [
+        {"label": _("Open"), "url": reverse("campaigns:template", args=[template.public_id]), "icon": "eye"}
+    ]
+    if template.archived_at is None:
+        start = f"{reverse('campaigns:new')}?{urlencode({'template': template.public_id})}"
+        items.append({"label": _("Use in a new campaign"), "url": start, "icon": "send", "method": "post"})
     return {
         "template": template,
         "n_campaigns": n_campaigns,
-        "menu": [opened, *menu(template, can_edit=can_edit)] if can_edit else [],
+        "menu": [*items, *menu(template, can_edit=True)] if can_edit else [],
         "menu_id": f"template-{template.public_id}",
         "menu_label": _("Actions for %(name)s") % {"name": template.name},
     }
