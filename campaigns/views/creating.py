@@ -41,7 +41,7 @@ def starter(request: HttpRequest, slug: str) -> HttpResponse:
         rendered = preview.render(spec, None, campaign={"name": str(found.name)})
     except personalization.TemplateProblem as problem:
         return sandbox.response(frames.notice(problem.message, problem.line))
-    return sandbox.response(rendered.html)
+    return sandbox.response(frames.light(rendered.html))
 
 
 @require_http_methods(["GET", "POST"])
@@ -49,7 +49,7 @@ def starter(request: HttpRequest, slug: str) -> HttpResponse:
 def save_as_template(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Ask for a name, then keep the content of the draft (with ?from=live: of the live version) as a template."""
     campaign = header.find(public_id)
-    name, is_live = request.POST.get("name", campaign.name), request.GET.get("from") == "live"
+    name, is_live = request.POST.get("name", campaign.name[: templates.NAME_LIMIT]), request.GET.get("from") == "live"
     if request.method == "GET":
         return _ask_name(request, campaign, name, is_live=is_live)
     try:
