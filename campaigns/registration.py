@@ -1,19 +1,36 @@
 """What the rooms below are told about campaigns at start-up, because they can't import this one."""
 
-from django.db.models import Q
+from collections.abc import Collection
+
+from django.db import connection
+from django.db.models import F, Q
 from django.urls import reverse
 
 from audiences import segments
 from audiences.models import Segment
-from campaigns.models import Campaign, CampaignState
+from campaigns.models import Campaign, CampaignState, CampaignVersion
 from delivery import origins
 from delivery.models import Delivery
+from messaging import media_uses
+
+_DRAFTS_WITH_MEDIA = f"""
+SELECT DISTINCT found[1], campaign.name, campaign.public_id
+FROM campaigns_draft draft
+JOIN campaigns_campaign campaign ON campaign.id = draft.campaign_id,
+LATERAL regexp_matches(
+    concat_ws(E'\\n', draft.document #>> '{{compose,body}}', draft.document #>> '{{compose,text}}'),
+    '{media_uses.ADDRESS}', 'g'
+) found
+WHERE found[1] = ANY(%s)
+ORDER BY campaign.name
+"""
 
 
 def register() -> None:
-    """Where the page of a campaign's send is, and which campaigns use a segment. Safe to repeat."""
+    """Where the page of a campaign's send is, which campaigns use a segment or show an image. Safe to repeat."""
     origins.register("campaign", send_url)
     segments.register_users(segment_uses)
+    media_uses.register(drafts=drafts_with_media, published=published_with_media)
 
 
 def send_url(delivery: Delivery) -> str:
@@ -35,6 +52,32 @@ def segment_uses(segment: Segment) -> list[segments.Use]:
             is_live=campaign.pk in live_ids and campaign.state in {CampaignState.PUBLISHED, CampaignState.ACTIVE},
         )
         for campaign in users
+    ]
+
+
+def drafts_with_media(tokens: Collection[str]) -> list[media_uses.Use]:
+    """The drafts that show one of these files. One query, which reads the body of every draft."""
+    with connection.cursor() as cursor:
+        cursor.execute(_DRAFTS_WITH_MEDIA, [list(tokens)])
+        rows = cursor.fetchall()
+    return [
+        media_uses.Use(token, name, reverse("campaigns:edit", kwargs={"public_id": public_id, "step": "compose"}))
+        for token, name, public_id in rows
+    ]
+
+
+def published_with_media(tokens: Collection[str]) -> list[media_uses.Use]:
+    """The campaigns of which some version shows one of these files. One query."""
+    rows = (
+        CampaignVersion.objects.filter(message__media_uses__file__token__in=tokens)
+        .values_list(F("message__media_uses__file__token"), "campaign__name", "campaign__public_id")
+        .distinct()
+        .order_by("campaign__name")
+    )
+    return [
+        media_uses.Use(token, name, reverse("campaigns:detail", kwargs={"public_id": public_id}))
+        for token, name, public_id in rows
+        if token in tokens
     ]
 
 

@@ -18,6 +18,8 @@
 import secrets
 from pathlib import Path
 
+from celery.schedules import crontab
+
 from config import env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -90,6 +92,8 @@ MIDDLEWARE = [
     # First: probes call by IP address and over plain HTTP, without cookies.
     "config.health.ProbeMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    # Before everything that looks at cookies: images of messages are for strangers and for caches.
+    "messaging.middleware.PublicFilesMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -246,6 +250,8 @@ CELERY_BEAT_SCHEDULE = {
     "delivery-rollups": {"task": "delivery.tasks.refresh_stats", "schedule": 3600.0, "options": {"expires": 600}},
     "messaging-links": {"task": "messaging.tasks.check_links", "schedule": 15.0, "options": {"expires": 15}},
     "campaigns-purge": {"task": "campaigns.tasks.purge_snapshots", "schedule": 3600.0, "options": {"expires": 600}},
+    # Once a night: what was deleted from the media library more than 30 days ago.
+    "messaging-purge-media": {"task": "messaging.tasks.purge_media", "schedule": crontab(hour=3, minute=20)},
     "audiences-sweep": {"task": "audiences.tasks.sweep_imports", "schedule": 15.0, "options": {"expires": 30}},
 }
 

@@ -9,7 +9,16 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from messaging.models import CaughtMessage, LinkCheck, Message, Sender, SenderDomain, Template, Transport
+from messaging.models import (
+    CaughtMessage,
+    LinkCheck,
+    MediaFile,
+    Message,
+    Sender,
+    SenderDomain,
+    Template,
+    Transport,
+)
 
 
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -74,6 +83,21 @@ class TemplateAdmin(ReadOnly):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).defer("body", "text")
+
+
+@admin.register(MediaFile)
+class MediaFileAdmin(ReadOnly):
+    """The bytes are a row of their own and are not among the fields."""
+
+    list_display = ("name", "content_type", "width", "height", "n_bytes", "created_by", "deleted_at", "in_chappe")
+    list_select_related = ("created_by",)
+    search_fields = ("=public_id", "=token", "=sha256", "name", "alt")
+    list_filter = ("content_type", "is_animated")
+    date_hierarchy = "created_at"
+
+    @admin.display(description=_("View in Chappe"))
+    def in_chappe(self, file: MediaFile) -> SafeString:
+        return format_html('<a href="{}">{}</a>', reverse("messaging:media-file", args=[file.public_id]), _("Open"))
 
 
 @admin.register(CaughtMessage)

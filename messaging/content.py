@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 
 from audiences import profiles
 from lib.errors import DomainError
-from messaging import blocks, compilation, headers, markup, personalization
+from messaging import blocks, compilation, headers, markup, media_uses, personalization
 from messaging.compilation import ContentSpec
 from messaging.models import Message
 
@@ -67,6 +67,7 @@ def freeze(spec: ContentSpec) -> Message:
     try:
         with transaction.atomic():
             message.save(force_insert=True)
+            media_uses.note(message)
     except IntegrityError:
         return Message.objects.get(sha256=message.sha256)
     return message

@@ -82,6 +82,19 @@ class TransportForm(forms.Form):
         )
 
 
+class MediaForm(forms.Form):
+    """What an image is called and what it says to people who don't see it."""
+
+    name = forms.CharField(label=_("Name"), required=False)
+    alt = forms.CharField(
+        label=_("Alternative text"),
+        required=False,
+        help_text=_("What the image says, for people who don't see it and while images are off."),
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )
+    is_decorative = forms.BooleanField(label=_("Decorative, no text"), required=False)
+
+
 def transport_values(transport: Transport) -> dict[str, Any]:
     """What the form of a transport starts with; never the password. Raises TransportInvalid."""
     server = transports.server(transport)

@@ -224,3 +224,74 @@ class SenderDomain(models.Model):
 
     def __str__(self) -> str:
         return self.domain
+
+
+class MediaFile(models.Model):
+    """One image of the library, as it is served: without metadata, immutable. Only name and alternative text change.
+
+    Equal bytes share a row. A deleted file keeps its row and its bytes for 30 days, and for ever while a published
+    message shows it. Written by messaging.media only.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    # Names the file in its public address; not to be guessed, because that address asks nobody who they are.
+    token = models.CharField(max_length=16, unique=True, editable=False)
+    name = models.CharField(max_length=120)
+    alt = models.CharField(max_length=300, blank=True)
+    # Says nothing that the text beside it doesn't: screen readers pass over it.
+    is_decorative = models.BooleanField(default=False)
+    content_type = models.CharField(max_length=20)
+    width = models.IntegerField()
+    height = models.IntegerField()
+    is_animated = models.BooleanField(default=False)
+    n_bytes = models.IntegerField()
+    # Of the bytes that are served.
+    sha256 = models.CharField(max_length=64)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(fields=["sha256"], name="media_bytes_once"),
+            models.CheckConstraint(
+                name="media_decorative_has_no_alt", condition=models.Q(is_decorative=False) | models.Q(alt="")
+            ),
+            models.CheckConstraint(
+                name="media_kind_is_an_image",
+                condition=models.Q(content_type__in=["image/png", "image/jpeg", "image/gif", "image/webp"]),
+            ),
+        ]
+        indexes = [
+            # The library, newest first.
+            models.Index(fields=["-id"], condition=models.Q(deleted_at__isnull=True), name="media_newest"),
+            # The purge by age.
+            models.Index(fields=["deleted_at"], condition=models.Q(deleted_at__isnull=False), name="media_deleted"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class MediaContent(models.Model):
+    """The bytes of one file, in a row of their own, so that no list ever loads them. Deleted with the file's row."""
+
+    file = models.OneToOneField(MediaFile, primary_key=True, on_delete=models.CASCADE, related_name="content")
+    data = models.BinaryField()
+    # A small WebP for lists; empty when the file itself is small.
+    thumbnail = models.BinaryField()
+
+    class Meta:
+        default_permissions = ()
+
+
+class MediaUse(models.Model):
+    """One published message shows one file. Written with the message, and like it never changed."""
+
+    message = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="media_uses")
+    file = models.ForeignKey(MediaFile, on_delete=models.PROTECT, related_name="uses")
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["file", "message"], name="media_use_once")]

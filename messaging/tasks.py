@@ -1,8 +1,8 @@
-"""Wake-up hints of this room; each may run twice or never."""
+"""Background work of this room: each may run twice or never."""
 
 from celery import shared_task
 
-from messaging import linkcheck
+from messaging import linkcheck, media
 
 
 @shared_task
@@ -12,3 +12,9 @@ def check_links() -> None:
         check_links.delay()
     else:
         linkcheck.drop_forgotten()
+
+
+@shared_task
+def purge_media() -> int:
+    """Delete the bytes of images that were deleted more than 30 days ago; return how many went."""
+    return media.purge()

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from messaging.views import inbox, senders, sending
+from messaging.views import inbox, media, media_public, senders, sending
 
 app_name = "messaging"
 urlpatterns = [
@@ -9,6 +9,17 @@ urlpatterns = [
     path("inbox/clear/", inbox.clear, name="inbox-clear"),
     path("inbox/<uuid:public_id>/", inbox.message, name="inbox-message"),
     path("inbox/<uuid:public_id>/html/", inbox.html, name="inbox-html"),
+    path("media/", media.index, name="media"),
+    path("media/upload/", media.upload, name="media-upload"),
+    path("media/choose/", media.choose, name="media-choose"),
+    path("media/<uuid:public_id>/", media.file, name="media-file"),
+    path("media/<uuid:public_id>/thumbnail/", media.thumbnail, name="media-thumbnail"),
+    path("media/<uuid:public_id>/describe/", media.describe, name="media-describe"),
+    path("media/<uuid:public_id>/copy/", media.copy, name="media-copy"),
+    path("media/<uuid:public_id>/delete/", media.delete, name="media-delete"),
+    path("media/<uuid:public_id>/restore/", media.restore, name="media-restore"),
+    # In messages that were sent years ago: this one never changes. messaging.middleware answers it.
+    path("m/<str:token>/<str:name>", media_public.serve, name="media-public"),
     path("settings/senders/", senders.index, name="settings-senders"),
     path("settings/senders/domains/check/", senders.check_domain, name="domain-check"),
     path("settings/senders/new/", senders.add, name="sender-new"),

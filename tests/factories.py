@@ -1,12 +1,14 @@
 """Objects for tests: plain functions with overrides, sorted by room."""
 
 import functools
+import io
 import itertools
 import uuid
 
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group
 from django.utils import timezone
+from PIL import Image
 
 from accounts import roles
 from accounts.models import User
@@ -19,8 +21,9 @@ from campaigns.models import Campaign, CampaignSend, CampaignVersion, Draft
 from delivery import lifecycle, opening, partitions, preparation
 from delivery.models import Delivery
 from messaging import content, templates, transports
+from messaging import media as library
 from messaging.content import ContentSpec
-from messaging.models import Message, Sender, Template
+from messaging.models import MediaFile, Message, Sender, Template
 
 _numbers = itertools.count(1)
 PASSWORD = "a long enough secret"
@@ -118,6 +121,21 @@ def template(by: User | None = None, **fields: object) -> Template:
         "preheader": "Three stories", "body": HTML_BODY,
     }  # fmt: skip
     return templates.create(templates.TemplateFields(**{**defaults, **fields}), by=by or user("Marketer"))  # type: ignore[arg-type]
+
+
+def picture(width: int = 40, height: int = 20, *, kind: str = "PNG", **options: object) -> bytes:
+    """An image file, each of another colour; `options` as Pillow's save takes them."""
+    n = next(_numbers)
+    out = io.BytesIO()
+    Image.new("RGB", (width, height), (n % 256, n // 256 % 256, 90)).save(out, kind, **options)
+    return out.getvalue()
+
+
+def media(by: User | None = None, *, name: str = "Picture", data: bytes = b"", **fields: object) -> MediaFile:
+    """A file of the library; fields as of the model."""
+    made = library.store(data or picture(), name=f"{name}.png", by=by or user("Marketer")).file
+    MediaFile.objects.filter(pk=made.pk).update(**fields)
+    return MediaFile.objects.get(pk=made.pk)
 
 
 # --- delivery -----------------------------------------------------------------------------------------------

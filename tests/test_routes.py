@@ -120,6 +120,16 @@ TABLE: dict[str, tuple[str | None, str | None]] = {
     "messaging:inbox-clear": (None, MANAGE),
     "messaging:inbox-message": (VIEW, None),
     "messaging:inbox-html": (VIEW, None),
+    "messaging:media": (VIEW, None),
+    "messaging:media-upload": (None, EDIT),
+    "messaging:media-choose": (VIEW, None),
+    "messaging:media-file": (VIEW, None),
+    "messaging:media-thumbnail": (VIEW, None),
+    "messaging:media-describe": (None, EDIT),
+    "messaging:media-copy": (None, EDIT),
+    "messaging:media-delete": (EDIT, EDIT),
+    "messaging:media-restore": (None, EDIT),
+    "messaging:media-public": (PUBLIC, None),
     "messaging:settings-senders": (MANAGE, None),
     "messaging:domain-check": (None, MANAGE),
     "messaging:sender-new": (MANAGE, MANAGE),
@@ -168,12 +178,16 @@ def arguments(name: str, world: worlds.World) -> dict[str, object]:
         "delivery:profile": world.profile,
         "delivery": world.delivery,
         "messaging:inbox": world.caught,
+        "messaging:media": world.media,
         "messaging:sender": world.sender,
     }
     owner = next((thing for prefix, thing in public_id.items() if name.startswith(prefix)), None)
     version = world.campaign.live_version
     assert version is not None
+    if name == "messaging:media-public":
+        token = world.media.token
     values: dict[str, object] = {
+        "name": "picture.png",
         "public_id": getattr(owner, "public_id", ""),
         "delivery_id": world.delivery.public_id,
         "profile_id": world.profile.public_id,

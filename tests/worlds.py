@@ -12,7 +12,7 @@ from campaigns import drafts, sends
 from campaigns.models import Campaign
 from delivery import preparation
 from delivery.models import Delivery, Outcome, SendLog
-from messaging.models import CaughtMessage, Sender, Template
+from messaging.models import CaughtMessage, MediaFile, Sender, Template
 from tests import factories
 
 SOURCE = b"From: a@shop.test\r\nTo: b@example.test\r\nSubject: Hello\r\nContent-Type: text/html\r\n\r\n<p>Hello</p>\r\n"
@@ -32,6 +32,7 @@ class World:
     delivery: Delivery
     caught: CaughtMessage
     template: Template
+    media: MediaFile
 
 
 def make() -> World:
@@ -76,4 +77,5 @@ def make() -> World:
             source=zlib.compress(SOURCE),
         ),
         template=factories.template(owner),
+        media=factories.media(),
     )
