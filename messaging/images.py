@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lib.errors import DomainError
 from messaging import image_bytes
@@ -108,7 +108,7 @@ def _look(data: bytes) -> tuple[str, int]:
     """Kind and EXIF orientation (1: upright), from the head of the file; refuses what must not be decoded."""
     try:
         image = _open(data)
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         if _SIGNATURE.match(data):
             raise ValueError("not even a head") from error
         raise ImageRefused(_("This is not a PNG, JPEG, GIF or WebP image, whatever its name says.")) from error

@@ -99,13 +99,14 @@ def _already(file: MediaFile) -> str:
 def _uploaded(request: HttpRequest, stored: media.Stored) -> JsonResponse:
     """What a script needs to show the file and to ask for its alternative text."""
     file = stored.file
-    is_picker = request.POST.get("for") == "picker"
+    is_large = file.n_bytes > media.LARGE_BYTES
     context = {
         "file": file,
         "url": media.url(file),
         "note": "" if stored.is_new else _already(file),
-        "is_large": file.n_bytes > media.LARGE_BYTES,
-        "button": _("Save and use") if is_picker else _("Save"),
+        "is_large": is_large,
+        "is_picker": request.POST.get("for") == "picker",
+        "smaller_width": max(_widths(file), default=0) if is_large else 0,
     }
     html = render_to_string("messaging/_media_new.html", context, request)
     return JsonResponse({"html": html}, status=201 if stored.is_new else 200)
@@ -142,10 +143,12 @@ def describe(request: HttpRequest, public_id: UUID) -> HttpResponse:
 @access.requires(roles.EDIT)
 @require_POST
 def copy(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    """Make a smaller copy and show it."""
+    """Make a smaller copy and show it; scripts get its address."""
     width = request.POST.get("width", "")
     chosen = int(width) if width in {str(one) for one in media.COPY_WIDTHS} else media.COPY_WIDTHS[0]
     made = media.resized_copy(_get(public_id).pk, width=chosen, by=_person(request))
+    if _wants_json(request):
+        return JsonResponse({"url": media.url(made.file), "width": made.file.width, "height": made.file.height})
     said = _("This is the smaller copy. Messages that show the large image still show that one.")
     messages.success(request, said if made.is_new else _already(made.file))
     return redirect("messaging:media-file", public_id=made.file.public_id)
@@ -201,10 +204,15 @@ def _page(request: HttpRequest, found: MediaFile, form: forms.MediaForm | None =
         "is_published": found.uses.exists(),
         "drafts": drafts,
         "is_large": found.n_bytes > media.LARGE_BYTES,
-        "widths": [] if found.is_animated else [width for width in media.COPY_WIDTHS if width < found.width],
+        "widths": _widths(found),
         "may_edit": _person(request).has_perm(roles.EDIT),
     }
     return render(request, "messaging/media_detail.html", context, status=422 if form else 200)
+
+
+def _widths(file: MediaFile) -> list[int]:
+    """How wide smaller copies of an image can be."""
+    return [] if file.is_animated else [width for width in media.COPY_WIDTHS if width < file.width]
 
 
 def _rows(files: list[MediaFile]) -> list[dict[str, Any]]:

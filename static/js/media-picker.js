@@ -3,7 +3,7 @@
    editor gets a tag. Other modules ask by `chooseImage`. */
 
 import { alertRegion, say } from "./attach.js";
-import { describe, filesOf, upload } from "./media-upload.js";
+import { describe, filesOf, smaller, upload } from "./media-upload.js";
 
 const dialog = document.getElementById("media-picker");
 const part = (name) => dialog.querySelector(`[data-media-${name}]`);
@@ -37,7 +37,7 @@ function trouble(text) {
   alertRegion().replaceChildren(banner);
 }
 
-/** Open the library; `chosen({ url, alt, width, height })` when somebody picked an image, after the focus went back. */
+/** Open the library; `chosen({ url, alt, isDecorative, width, height })` when somebody picked an image, after the focus went back. */
 export function chooseImage(chosen) {
   const opener = document.activeElement;
   onChosen = chosen;
@@ -50,10 +50,17 @@ export function chooseImage(chosen) {
   part("search").focus();
 }
 
-function pick({ url, alt, width, height, name }) {
+function pick({ url, alt, width, height, name, decorative }) {
   const chosen = onChosen;
-  dialog.addEventListener("close", () => { chosen({ url, alt, width: Number(width), height: Number(height) }); say(dialog.dataset.chosen.replace("%s", name)); }, { once: true });
+  const image = { url, alt, isDecorative: decorative !== undefined, width: Number(width), height: Number(height) };
+  dialog.addEventListener("close", () => { chosen(image); say(dialog.dataset.chosen.replace("%s", name)); }, { once: true });
   dialog.close();
+}
+
+async function use(form, button) {
+  if (!(await describe(form))) return;
+  const copy = button?.matches("[data-media-smaller]") ? await smaller(button) : {};
+  if (copy) pick({ ...form.dataset, ...copy });
 }
 
 async function take(file) {
@@ -74,9 +81,9 @@ if (dialog) {
   part("search").addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(show, PAUSE_MS); });
   part("browse").addEventListener("click", () => part("file").click());
   part("file").addEventListener("change", () => { take(part("file").files[0]); part("file").value = ""; });
-  part("uploads").addEventListener("submit", async (event) => {
+  part("uploads").addEventListener("submit", (event) => {
     event.preventDefault();
-    if (await describe(event.target)) pick(event.target.dataset);
+    use(event.target, event.submitter);
   });
   dialog.addEventListener("dragover", (event) => event.preventDefault());
   dialog.addEventListener("drop", (event) => { event.preventDefault(); take(filesOf(event.dataTransfer)[0]); });
@@ -94,9 +101,9 @@ document.addEventListener("click", (event) => {
   if (!button) return;
   const address = button.parentElement.previousElementSibling.querySelector("[data-key]");
   const beside = (name) => button.closest("[data-block-body]").querySelector(`[data-key="${address.dataset.key.replace(/src$/, name)}"]`);
-  chooseImage(({ url, alt, width }) => {
+  chooseImage(({ url, alt, isDecorative, width }) => {
     put(address, url);
-    if (beside("alt")?.value === "" && alt) put(beside("alt"), alt);
+    if (beside("alt")?.value === "" && (alt || isDecorative)) put(beside("alt"), alt);
     /* A small image drawn wider than it is would be blurred. */
     if (beside("width")?.value === "" && width < MESSAGE_WIDTH) put(beside("width"), String(width));
   });
@@ -104,9 +111,10 @@ document.addEventListener("click", (event) => {
 
 const escape = (text) => text.replace(/&/g, "&amp;").replace(/"/g, "&quot;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 
-/** The tag of a chosen image, at most as wide as a message. */
-export function imageTag({ url, alt, width, height }, kind) {
+/** The tag of a chosen image, at most as wide as a message. Without a text it has no `alt`, so that the alerts ask for one. */
+export function imageTag({ url, alt, isDecorative, width, height }, kind) {
   const wide = Math.min(width, MESSAGE_WIDTH);
-  if (kind === "mjml") return `<mj-image src="${escape(url)}" alt="${escape(alt)}" width="${wide}px" />`;
-  return `<img src="${escape(url)}" alt="${escape(alt)}" width="${wide}" height="${Math.round((height * wide) / width)}">`;
+  const text = alt || isDecorative ? ` alt="${escape(alt)}"` : "";
+  if (kind === "mjml") return `<mj-image src="${escape(url)}"${text} width="${wide}px" />`;
+  return `<img src="${escape(url)}"${text} width="${wide}" height="${Math.round((height * wide) / width)}">`;
 }

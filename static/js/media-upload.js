@@ -28,11 +28,11 @@ function post(url, file, extra, onProgress) {
   });
 }
 
-/** Upload `file`; its line is put first into `list`. Returns the form that asks for its text, or null when it was refused. */
+/** Upload `file`; its line is put last into `list`. Returns the form that asks for its text, or null when it was refused. */
 export async function upload(file, { url, list, extra = {} }) {
   const line = fromTemplate("media-line");
   line.querySelector("[data-media-name]").textContent = file.name;
-  list.prepend(line);
+  list.append(line);
   const bar = line.querySelector("[data-media-progress]");
   const answer = await post(url, file, extra, (percent) => { bar.value = percent; });
   if (!answer.isStored) {
@@ -67,10 +67,25 @@ export async function describe(form) {
     return null;
   }
   form.elements.alt.value = form.dataset.alt = answer.alt;
+  form.toggleAttribute("data-decorative", answer.is_decorative);
   const saved = form.querySelector("[data-media-saved]");
   saved.hidden = false;
   say(texts().saved);
   return answer;
+}
+
+/** A smaller copy of an image by the button that offers it: its address and size, or null with the reason in the form. */
+export async function smaller(button) {
+  const body = new URLSearchParams({ width: button.dataset.width });
+  const headers = { Accept: "application/json", "X-CSRFToken": csrf() };
+  const response = await fetch(button.dataset.mediaSmaller, { method: "POST", body, headers }).catch(() => null);
+  const answer = await response?.json().catch(() => null);
+  if (response?.ok) return answer;
+  const problem = button.form.querySelector("[data-media-problem]");
+  problem.hidden = false;
+  problem.textContent = answer?.message ?? texts().away;
+  say(problem.textContent);
+  return null;
 }
 
 /** The images among what was pasted or dropped. Other files come along, so that their refusal is told in words. */

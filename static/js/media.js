@@ -9,8 +9,11 @@ let queue = Promise.resolve();
 
 /* One after the other: several large images at once would only share the same line. */
 function take(files) {
-  for (const file of files) queue = queue.then(() => upload(file, { url: zone.action, list }));
-  queue = queue.then((form) => { form?.elements.alt.focus(); return refresh(); });
+  /* What has been dealt with makes room; what waits for its text stays. */
+  for (const line of [...list.children]) if (line.querySelector("[data-media-reason], [data-media-saved]:not([hidden])")) line.remove();
+  const forms = [];
+  for (const file of files) queue = queue.then(() => upload(file, { url: zone.action, list })).then((form) => form && forms.push(form));
+  queue = queue.then(() => { forms[0]?.elements.alt.focus(); return refresh(); });
 }
 
 async function refresh() {
@@ -53,6 +56,10 @@ document.addEventListener("paste", (event) => {
 list.addEventListener("submit", async (event) => {
   event.preventDefault();
   if (await describe(event.target)) refresh();
+});
+addEventListener("beforeunload", (event) => {
+  const typed = [...list.querySelectorAll("form")].some((form) => form.elements.alt.value.trim() !== form.dataset.alt);
+  if (typed) event.preventDefault();
 });
 /* What is being typed is no longer what is saved. */
 list.addEventListener("input", (event) => { event.target.closest("form").querySelector("[data-media-saved]").hidden = true; });

@@ -1,0 +1,295 @@
+"""The media library in a real browser: images by button, drop and paste, and into a message."""
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client, override_settings
+from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, expect
+
+from accounts import roles
+from accounts.models import User
+from campaigns.models import Campaign, Draft
+from messaging import media
+from messaging.models import MediaFile
+from tests import factories
+from tests.messaging.test_media import showing
+
+AXE = (Path(__file__).parent / "vendor/axe-4.14.1.min.js").read_text()
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+PNG = "image/png"
+# Gives the page a drop or a paste as another program would.
+TRANSFER = """([kind, files]) => {
+  const transfer = new DataTransfer();
+  for (const [name, data] of files) {
+    const bytes = Uint8Array.from(atob(data), (char) => char.charCodeAt(0));
+    transfer.items.add(new File([bytes], name, { type: "image/png" }));
+  }
+  const target = document.querySelector("dialog:modal") ?? document.body;
+  const event = kind === "paste"
+    ? new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true, cancelable: true })
+    : new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true });
+  target.dispatchEvent(event);
+}"""
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def marketer(transactional_db: None) -> User:
+    roles.sync()
+    return factories.user("Marketer")
+
+
+@pytest.fixture
+def signed_in(browser: Browser, live_server: Any) -> Iterator[Callable[..., Page]]:
+    """Pages of somebody; a script error or a broken content policy fails the test. Addresses lead to the live server."""
+    contexts: list[BrowserContext] = []
+    errors: list[str] = []
+
+    def make(user: User, *, width: int = 1280, theme: str = "light") -> Page:
+        context = browser.new_context(
+            base_url=live_server.url,
+            viewport={"width": width, "height": 800},
+            color_scheme=theme,
+            reduced_motion="reduce",
+        )
+        client = Client()
+        client.force_login(user)
+        context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}])
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda said: errors.append(said.text) if "Content Security" in said.text else None)
+        return page
+
+    with override_settings(PUBLIC_URL=live_server.url):
+        yield make
+        for context in contexts:
+            context.close()
+    assert errors == []
+
+
+def payload(name: str, data: bytes = b"") -> FilePayload:
+    return {"name": name, "mimeType": PNG, "buffer": data or factories.picture(120, 60)}
+
+
+def give(page: Page, kind: str, *files: tuple[str, bytes]) -> None:
+    page.evaluate(TRANSFER, [kind, [(name, base64.b64encode(data).decode()) for name, data in files]])
+
+
+def test_several_images_by_button_each_asked_for_its_text(signed_in: Callable[..., Page], marketer: User) -> None:
+    page = signed_in(marketer)
+    page.goto("/media/")
+    expect(page.get_by_text("No images yet")).to_be_visible()
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Upload images").click()
+    chooser.value.set_files([payload("boots.png"), payload("page.png", b"<html>"), payload("line.png")])
+    asked = page.locator(".uploads form")
+    expect(asked).to_have_count(2)
+    expect(page.locator(".upload", has_text="page.png")).to_contain_text("This is not a PNG, JPEG, GIF or WebP image")
+    expect(asked.first.get_by_label("Alternative text")).to_be_focused()
+    page.keyboard.type("Red boots")
+    page.keyboard.press("Enter")
+    expect(asked.first.get_by_text("Saved", exact=True)).to_be_visible()
+    asked.nth(1).get_by_label("Decorative, no text").check()
+    asked.nth(1).get_by_role("button", name="Save").click()
+    expect(page.locator("#media-grid")).to_contain_text("Red boots")
+    expect(page.locator("#media-grid .media-card")).to_have_count(2)
+    assert list(MediaFile.objects.order_by("pk").values_list("name", "alt", "is_decorative")) == [
+        ("boots", "Red boots", False),
+        ("line", "", True),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["drop", "paste"])
+def test_images_come_by_drop_and_by_paste(signed_in: Callable[..., Page], marketer: User, kind: str) -> None:
+    page = signed_in(marketer)
+    page.goto("/media/")
+    if kind == "drop":
+        give(page, "dragover", ("boots.png", factories.picture()))
+        expect(page.locator(".dropzone.is-over")).to_be_visible()
+    give(page, kind, ("boots.png", factories.picture()), ("bag.png", factories.picture()))
+    expect(page.locator(".uploads form")).to_have_count(2)
+    expect(page.locator("#media-grid .media-card")).to_have_count(2)
+    expect(page.locator(".dropzone.is-over")).to_have_count(0)
+
+
+def test_search_follows_typing_and_delete_can_be_undone(signed_in: Callable[..., Page], marketer: User) -> None:
+    factories.media(marketer, name="Boots")
+    factories.media(marketer, name="Bag")
+    page = signed_in(marketer)
+    page.goto("/media/")
+    page.get_by_label("Search images").fill("boo")
+    expect(page.locator(".media-card")).to_have_count(1)
+    page.wait_for_url("**q=boo*")
+    page.locator(".media-card__name").click()
+    page.get_by_role("button", name="Delete").click()
+    expect(page.locator(".toast")).to_contain_text("Boots is deleted.")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".media-card")).to_have_count(2)
+
+
+def test_deleting_an_image_of_a_draft_asks_and_names_it(signed_in: Callable[..., Page], marketer: User) -> None:
+    file = factories.media(marketer, name="Boots")
+    factories.campaign(marketer, name="Spring sale", compose__body=showing(file))
+    page = signed_in(marketer)
+    page.goto(f"/media/{file.public_id}/")
+    page.get_by_text("Delete…").click()
+    dialog = page.get_by_role("dialog", name="Delete Boots?")
+    expect(dialog).to_contain_text("Spring sale")
+    expect(dialog.get_by_role("button", name="Keep image")).to_be_focused()
+    page.keyboard.press("Escape")
+    assert MediaFile.objects.get().deleted_at is None
+    page.get_by_text("Delete…").click()
+    dialog.get_by_role("button", name="Delete image").click()
+    expect(page.get_by_text("No images yet")).to_be_visible()
+
+
+def editor(page: Page, campaign: Campaign) -> Page:
+    page.goto(f"/campaigns/{campaign.public_id}/edit/compose/")
+    page.get_by_role("button", name="Edit message").click()
+    return page
+
+
+def draft_body(campaign: Campaign) -> str:
+    return str(Draft.objects.get(campaign=campaign).document["compose"]["body"])
+
+
+def test_an_image_goes_into_a_block_and_the_focus_comes_back(signed_in: Callable[..., Page], marketer: User) -> None:
+    file = factories.media(marketer, name="Boots", alt="Red boots", data=factories.picture(200, 100))
+    campaign = factories.campaign(marketer, compose__body_kind="blocks", compose__body='[{"type": "footer"}]')
+    page = editor(signed_in(marketer), campaign)
+    page.get_by_label("Add a block").select_option("image")
+    page.get_by_role("button", name="Choose image…").click()
+    picker = page.get_by_role("dialog", name="Choose an image")
+    picker.get_by_role("button", name="Boots").click()
+    expect(picker).to_be_hidden()
+    expect(page.get_by_role("button", name="Choose image…")).to_be_focused()
+    expect(page.get_by_label("Address of the image")).to_have_value(media.url(file))
+    expect(page.get_by_label("Alternative text")).to_have_value("Red boots")
+    expect(page.get_by_label("Width in pixels")).to_have_value("200")
+    shown = page.frame_locator("#editor-preview iframe").locator(f"img[src='{media.url(file)}']")
+    expect(shown).to_be_visible()
+    assert shown.evaluate("image => image.naturalWidth") == 200
+    page.get_by_role("button", name="Done").click()
+    expect(page.locator("#message-editor")).to_be_hidden()
+    block = next(one for one in json.loads(draft_body(campaign)) if one["type"] == "image")
+    assert (block["src"], block["alt"], block["width"]) == (media.url(file), "Red boots", 200)
+
+
+def test_columns_and_logo_take_images_of_their_own(signed_in: Callable[..., Page], marketer: User) -> None:
+    file = factories.media(marketer, name="Boots", alt="Red boots")
+    body = '[{"type": "header", "text": "Shop", "alt": "My words"}, {"type": "columns", "columns": [{}, {}]}]'
+    campaign = factories.campaign(marketer, compose__body_kind="blocks", compose__body=body)
+    page = editor(signed_in(marketer), campaign)
+    choose = page.get_by_role("button", name="Choose image…")
+    pick = page.locator("[data-media-pick]")
+    page.get_by_role("button", name="Header").first.click()
+    choose.click()
+    pick.click()
+    expect(page.get_by_label("Address of a logo")).to_have_value(media.url(file))
+    expect(page.get_by_label("Alternative text of the logo")).to_have_value("My words")
+    page.get_by_role("button", name="Two columns").first.click()
+    choose.nth(1).click()
+    pick.click()
+    expect(page.get_by_label("Address of the image, right")).to_have_value(media.url(file))
+    expect(page.get_by_label("Alternative text, right")).to_have_value("Red boots")
+    expect(page.get_by_label("Address of the image, left")).to_have_value("")
+
+
+def test_an_image_is_uploaded_while_writing_and_the_editor_keeps_its_text(
+    signed_in: Callable[..., Page], marketer: User
+) -> None:
+    campaign = factories.campaign(marketer, compose__body_kind="blocks", compose__body='[{"type": "footer"}]')
+    page = editor(signed_in(marketer), campaign)
+    page.get_by_label("Add a block").select_option("image")
+    page.get_by_role("button", name="Choose image…").click()
+    picker = page.get_by_role("dialog", name="Choose an image")
+    expect(picker).to_contain_text("No images yet")
+    give(page, "drop", ("page.png", b"<html>"))
+    expect(picker).to_contain_text("This is not a PNG")
+    with page.expect_file_chooser() as chooser:
+        picker.get_by_role("button", name="Upload an image").click()
+    chooser.value.set_files(payload("boots.png"))
+    expect(picker.get_by_label("Alternative text")).to_be_focused()
+    page.keyboard.type("Red boots")
+    page.keyboard.press("Enter")
+    expect(picker).to_be_hidden()
+    expect(page.locator("#message-editor")).to_be_visible()
+    expect(page.get_by_label("Address of the image")).to_have_value(media.url(MediaFile.objects.get()))
+    expect(page.get_by_label("Alternative text")).to_have_value("Red boots")
+
+
+def test_a_large_upload_offers_a_smaller_copy_to_use_instead(
+    signed_in: Callable[..., Page], marketer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(media, "LARGE_BYTES", 1000)
+    campaign = factories.campaign(marketer, compose__body_kind="blocks", compose__body='[{"type": "footer"}]')
+    page = editor(signed_in(marketer), campaign)
+    page.get_by_label("Add a block").select_option("image")
+    page.get_by_role("button", name="Choose image…").click()
+    page.locator("#media-picker [data-media-file]").set_input_files(
+        payload("boots.png", factories.picture(1600, 800, kind="JPEG"))
+    )
+    page.get_by_label("Alternative text").last.fill("Red boots")
+    page.get_by_role("button", name="Use a copy 1200 pixels wide").click()
+    expect(page.locator("#media-picker")).to_be_hidden()
+    copy = MediaFile.objects.get(name="boots-1200")
+    expect(page.get_by_label("Address of the image")).to_have_value(media.url(copy))
+    assert copy.alt == "Red boots"
+
+
+@pytest.mark.parametrize(
+    ("kind", "tag"), [("html", '<img src="{url}" alt="Red &quot;boots&quot;" width="600" height="300">'),
+                      ("mjml", '<mj-image src="{url}" alt="Red &quot;boots&quot;" width="600px" />')]
+)  # fmt: skip
+def test_an_image_goes_into_code_at_the_caret(
+    signed_in: Callable[..., Page], marketer: User, kind: str, tag: str
+) -> None:
+    file = factories.media(marketer, name="Boots", alt='Red "boots"', data=factories.picture(1200, 600))
+    campaign = factories.campaign(marketer, compose__body_kind=kind, compose__body="")
+    page = editor(signed_in(marketer), campaign)
+    page.locator(".cm-content").click()
+    page.get_by_role("button", name="Image", exact=True).click()
+    page.locator("[data-media-pick]").click()
+    expect(page.locator(".cm-content")).to_be_focused()
+    page.get_by_role("button", name="Done").click()
+    expect(page.locator("#message-editor")).to_be_hidden()
+    assert draft_body(campaign) == tag.format(url=media.url(file))
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_library_is_accessible_and_fits(
+    signed_in: Callable[..., Page], marketer: User, theme: str, width: int
+) -> None:
+    page = signed_in(marketer, width=width, theme=theme)
+    page.goto("/media/")
+    check(page, "empty")
+    used = factories.media(marketer, name="Boots", alt="Red boots", data=factories.picture(1400, 700))
+    factories.media(marketer, name="A name without any space " * 4, n_bytes=2_000_000, is_animated=True)
+    campaign = factories.campaign(marketer, name="Spring", compose__body=showing(used))
+    for url in ("/media/", "/media/?q=nothing", f"/media/{used.public_id}/", f"/media/{used.public_id}/delete/"):
+        page.goto(url)
+        check(page, url)
+    page.goto("/media/")
+    page.locator("#media-files").set_input_files([payload("a.png"), payload("b.png", b"no")])
+    expect(page.locator(".upload__refusal")).to_be_visible()
+    check(page, "uploads")
+    editor(page, campaign)
+    page.get_by_role("button", name="Image", exact=True).click()
+    expect(page.locator("[data-media-pick]").first).to_be_visible()
+    check(page, "picker")
+
+
+def check(page: Page, where: str) -> None:
+    page.evaluate(AXE)
+    rules = {"runOnly": RULES, "iframes": False}
+    found = page.evaluate("rules => axe.run(document, rules).then(result => result.violations)", rules)
+    assert [f"{one['id']}: {one['nodes'][0]['target']}" for one in found] == [], where
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0, where
