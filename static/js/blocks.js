@@ -42,13 +42,13 @@ export class Blocks {
     this.list.querySelector("button")?.focus();
   }
 
-  add(type) {
+  add(type, values = {}) {
     this.adder.value = "";
     if (!type) return;
     const footer = this.items.findLastIndex((block) => block.type === "footer");
     const at = footer < 0 || type === "footer" ? this.items.length : footer;
     const fresh = JSON.parse(this.#template(type)?.dataset.fresh || "{}");
-    this.items.splice(at, 0, { type, ...fresh });
+    this.items.splice(at, 0, { type, ...fresh, ...values });
     this.#changed(at, "added", true);
   }
 

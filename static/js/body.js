@@ -3,7 +3,7 @@
 import { alertRegion } from "./attach.js";
 import { Blocks } from "./blocks.js";
 import { upgrade } from "./code.js";
-import { chooseImage, imageTag } from "./media-picker.js";
+import { chooseImage, imageBlock, imageTag, onImageFile } from "./media-picker.js";
 import { openPicker } from "./picker.js";
 import { csrf } from "./wire.js";
 
@@ -15,7 +15,13 @@ export class Body {
     this.kind = this.chosen;
     const picker = dialog.querySelector("[data-code-picker]");
     picker.addEventListener("click", () => openPicker(this.code, { near: picker }));
-    dialog.querySelector("[data-code-image]").addEventListener("click", () => chooseImage((image) => this.code.insert(imageTag(image, this.kind), 0)));
+    dialog.querySelector("[data-code-image]").addEventListener("click", () => chooseImage((image) => this.#place(image)));
+    onImageFile(dialog, (file) => chooseImage((image) => this.#place(image), file));
+  }
+
+  #place(image) {
+    if (this.box.hidden) this.code.insert(imageTag(image, this.kind), 0);
+    else this.blocks.add("image", imageBlock(image));
   }
 
   get chosen() {

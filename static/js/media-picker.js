@@ -37,8 +37,9 @@ function trouble(text) {
   alertRegion().replaceChildren(banner);
 }
 
-/** Open the library; `chosen({ url, alt, isDecorative, width, height })` when somebody picked an image, after the focus went back. */
-export function chooseImage(chosen) {
+/** Open the library; `chosen({ url, alt, isDecorative, width, height })` when somebody picked an image, after the focus went back.
+    A `file` that was pasted or dropped is uploaded at once. */
+export function chooseImage(chosen, file) {
   const opener = document.activeElement;
   onChosen = chosen;
   part("search").value = "";
@@ -48,6 +49,22 @@ export function chooseImage(chosen) {
   dialog.addEventListener("close", () => opener?.isConnected && opener.focus(), { once: true });
   show();
   part("search").focus();
+  take(file);
+}
+
+/** `taken(file)` when an image file is pasted or dropped inside `element`, before any editor in it reads it as text. */
+export function onImageFile(element, taken) {
+  const imageOf = (transfer) => filesOf(transfer).find((file) => file.type.startsWith("image/"));
+  const take = (event, file) => {
+    if (!file) return;
+    event.preventDefault();
+    event.stopPropagation();
+    taken(file);
+  };
+  /* Office programs put a picture of the text beside the text; then the text is meant. */
+  element.addEventListener("paste", (event) => { if (!event.clipboardData.types.includes("text/plain")) take(event, imageOf(event.clipboardData)); }, true);
+  element.addEventListener("dragover", (event) => event.dataTransfer.types.includes("Files") && event.preventDefault(), true);
+  element.addEventListener("drop", (event) => take(event, imageOf(event.dataTransfer)), true);
 }
 
 function pick({ url, alt, width, height, name, decorative }) {
@@ -110,6 +127,11 @@ document.addEventListener("click", (event) => {
 });
 
 const escape = (text) => text.replace(/&/g, "&amp;").replace(/"/g, "&quot;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+
+/** A chosen image as the fields of an image block. */
+export function imageBlock({ url, alt, width }) {
+  return { src: url, alt, ...(width < MESSAGE_WIDTH ? { width } : {}) };
+}
 
 /** The tag of a chosen image, at most as wide as a message. Without a text it has no `alt`, so that the alerts ask for one. */
 export function imageTag({ url, alt, isDecorative, width, height }, kind) {
