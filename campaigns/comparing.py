@@ -8,83 +8,58 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from typing import Any
 
-from django.utils.html import strip_tags
-from django.utils.text import Truncator
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from audiences import fields as audience_fields
 from audiences import wording
 from audiences.models import Segment
-from campaigns import diffs, summaries
+from campaigns import block_diffs, diffs, summaries
 from campaigns import document as documents
+from campaigns.diffs import Row
 
-_BLOCKS = {
-    "header": gettext_lazy("Header"),
-    "text": gettext_lazy("Text"),
-    "button": gettext_lazy("Button"),
-    "image": gettext_lazy("Image"),
-    "columns": gettext_lazy("Two columns"),
-    "quote": gettext_lazy("Quote"),
-    "divider": gettext_lazy("Divider"),
-    "spacer": gettext_lazy("Spacer"),
-    "html": gettext_lazy("Raw HTML"),
-    "footer": gettext_lazy("Footer"),
+# Fields that a section of this module tells in words of its own; all others are told by the kind of their value.
+_TOLD = {
+    "compose": ("sender", "subject", "preheader", "no_preheader", "body_kind", "body", "text_mode", "text"),
+    "audience": ("segments", "segments_match", "conditions", "exclude", "limit", "control_percent"),
 }
 
 
 @dataclass(frozen=True)
-class Row:
-    """One thing that differs. `is_code` for source; `note` says what the lines can't."""
-
-    label: str
-    lines: tuple[diffs.Line, ...]
-    note: str = ""
-    is_code: bool = False
-
-
-@dataclass(frozen=True)
 class Section:
-    """One step of the editor; without rows it is the same on both sides."""
+    """One step of the editor; without rows it is the same on both sides. `body` are the rows about the body."""
 
     step: str
     rows: tuple[Row, ...] = ()
+
+    @property
+    def values(self) -> tuple[Row, ...]:
+        return tuple(row for row in self.rows if not row.is_body)
+
+    @property
+    def body(self) -> tuple[Row, ...]:
+        return tuple(row for row in self.rows if row.is_body)
 
 
 def sections(before: documents.Document, after: documents.Document) -> list[Section]:
     """The four steps in the order of the editor. Queries names only where senders or audiences differ."""
     make = {"compose": _compose, "delivery": _values, "audience": _audience, "tracking": _values}
-    different = {name.partition(".")[0] for name in documents.differences(before, after)}
-    return [
-        Section(step, tuple(make[step](before, after, step)) if step in different else ()) for step in documents.STEPS
-    ]
+    different = documents.differences(before, after)
+    found = []
+    for step in documents.STEPS:
+        mine = [name for name in different if name.startswith(f"{step}.")]
+        rows = tuple(make[step](before, after, step)) if mine else ()
+        told = {f"{step}.{key}" for key in _TOLD.get(step, ())}
+        others = _others(before, after, [name for name in mine if name not in told]) if step in _TOLD else ()
+        found.append(Section(step, (*rows, *others)))
+    return found
 
 
-def blocks(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """Blocks added, removed and changed, each by the place it has; a changed block shows the words of both sides."""
-    a, b = [_canonical(block) for block in old], [_canonical(block) for block in new]
-    rows: list[Row] = []
-    for tag, i1, i2, j1, j2 in SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
-        if tag == "equal":
-            continue
-        while i1 < i2 or j1 < j2:
-            if i1 < i2 and j1 < j2 and old[i1].get("type") == new[j1].get("type"):
-                rows.append(_changed_block(j1, old[i1], new[j1]))
-                i1, j1 = i1 + 1, j1 + 1
-            elif i1 < i2:
-                rows.append(
-                    Row(_block_label(i1, old[i1]), (diffs.Line(diffs.REMOVED, diffs.whole(_block_words(old[i1]))),))
-                )
-                i1 += 1
-            else:
-                rows.append(
-                    Row(_block_label(j1, new[j1]), (diffs.Line(diffs.ADDED, diffs.whole(_block_words(new[j1]))),))
-                )
-                j1 += 1
-    return rows
+def count(before: documents.Document, after: documents.Document) -> int:
+    """How many changes people are told of everywhere: the rows of `sections`."""
+    return sum(len(section.rows) for section in sections(before, after))
 
 
 def _compose(before: documents.Document, after: documents.Document, step: str) -> Iterable[Row]:
@@ -111,18 +86,19 @@ def _body(before: documents.Document, after: documents.Document) -> Iterable[Row
     label = documents.label("compose.body")
     sizes = [summaries.body(one) for one in (before, after)]
     if old["body_kind"] != new["body_kind"]:
-        yield _whole(label, *sizes)
+        yield Row(label, _whole(label, *sizes).lines, is_body=True)
         return
     if old["body_kind"] == "blocks":
-        parsed = [_blocks_of(one["body"]) for one in (old, new)]
+        parsed = [block_diffs.parse(one["body"]) for one in (old, new)]
         if parsed[0] is not None and parsed[1] is not None:
-            yield from blocks(parsed[0], parsed[1]) or [Row(label, (), _("Only spaces and line breaks changed."))]
+            nothing = Row(label, (), _("Only spaces and line breaks changed."), is_body=True)
+            yield from block_diffs.rows(parsed[0], parsed[1]) or [nothing]
             return
-    row = _source(label, old["body"], new["body"])
-    yield row if row.lines else Row(label, _whole(label, *sizes).lines, row.note)
+    row = _source(label, old["body"], new["body"], is_body=True)
+    yield row if row.lines else Row(label, _whole(label, *sizes).lines, row.note, is_body=True)
 
 
-def _source(label: str, old: str, new: str) -> Row:
+def _source(label: str, old: str, new: str, *, is_body: bool = False) -> Row:
     shown, is_all = diffs.lines(old, new)
     if is_all:
         note = "" if shown else _("Only spaces and line breaks changed.")
@@ -130,7 +106,7 @@ def _source(label: str, old: str, new: str) -> Row:
         note = (
             _("There are more changes than can be shown.") if shown else _("Too much changed to show it line by line.")
         )
-    return Row(label, shown, note, is_code=True)
+    return Row(label, shown, note, is_code=True, is_body=is_body)
 
 
 def _audience(before: documents.Document, after: documents.Document, step: str) -> Iterable[Row]:
@@ -153,13 +129,15 @@ def _audience(before: documents.Document, after: documents.Document, step: str) 
 
 
 def _conditions(old: Mapping[str, Any], new: Mapping[str, Any], names: Mapping[str, str]) -> Iterable[Row]:
+    if old == new:
+        return
     rules = [[rule for rule in _listed(one.get("rules")) if isinstance(rule, dict)] for one in (old, new)]
     infos = {info.name: info for info in audience_fields.every()}
     texts = {_canonical(rule): rule for rule in (*rules[0], *rules[1])}
     keys = [[_canonical(rule) for rule in side] for side in rules]
     label = documents.label("audience.conditions")
     if Counter(keys[0]) != Counter(keys[1]):
-        yield Row(label, _items(keys[0], keys[1], lambda key: wording.one(texts[key], infos, names)))
+        yield Row(label, _joined_conditions(keys, (old, new), lambda key: wording.one(texts[key], infos, names)))
     elif keys[0] != keys[1]:
         yield Row(label, (), _("The order changed."))
     matches = [str(one.get("match") or "all") for one in (old, new)]
@@ -167,16 +145,64 @@ def _conditions(old: Mapping[str, Any], new: Mapping[str, Any], names: Mapping[s
         yield _whole(_("Any or all conditions"), *(_match(match) for match in matches))
 
 
+def _joined_conditions(
+    keys: Sequence[Sequence[str]], sides: Sequence[Mapping[str, Any]], name: Callable[[str], str]
+) -> tuple[diffs.Line, ...]:
+    """Conditions that went and came, with the word that joins each to the others of its side."""
+    gone, come = Counter(keys[0]) - Counter(keys[1]), Counter(keys[1]) - Counter(keys[0])
+    lines = []
+    for kind, found, side, group in ((diffs.REMOVED, gone, keys[0], sides[0]), (diffs.ADDED, come, keys[1], sides[1])):
+        joined = _("or %(condition)s") if group.get("match") == "any" else _("and %(condition)s")
+        for key in found.elements():
+            text = name(key)
+            lines.append(diffs.Line(kind, diffs.whole(joined % {"condition": text} if key != side[0] else text)))
+    return tuple(lines)
+
+
 def _values(before: documents.Document, after: documents.Document, step: str) -> Iterable[Row]:
-    """What the summary card of both sides says differently; fields that it leaves out as they were typed."""
+    """What the summary card of both sides says differently, then the fields that the card doesn't tell of."""
     old, new = (dict(summaries.card(one, step).rows) for one in (before, after))
-    changed = [label for label in {**old, **new} if old.get(label) != new.get(label)]
-    if changed:
-        return [_whole(label, old.get(label, _("None")), new.get(label, _("None"))) for label in changed]
+    for label in {**old, **new}:
+        if old.get(label) != new.get(label):
+            yield _whole(label, old.get(label, _("None")), new.get(label, _("None")))
     names = [name for name in documents.differences(before, after) if name.startswith(f"{step}.")]
-    return [
-        _whole(documents.label(name), *(str(documents.value(one, name)) for one in (before, after))) for name in names
-    ]
+    yield from _others(before, after, [name for name in names if not _is_on_card(before, after, name)])
+
+
+def _is_on_card(before: documents.Document, after: documents.Document, name: str) -> bool:
+    """Whether the card of one of the sides would be another one with the other side's value of `name` alone."""
+    step, key = name.split(".")
+    return any(
+        summaries.card(one, step).rows
+        != summaries.card(one | {step: one[step] | {key: documents.value(other, name)}}, step).rows
+        for one, other in ((before, after), (after, before))
+    )
+
+
+def _others(before: documents.Document, after: documents.Document, names: Sequence[str]) -> Iterable[Row]:
+    """Fields told by what they hold: texts word by word, lists item by item, anything else whole."""
+    for name in names:
+        old, new = documents.value(before, name), documents.value(after, name)
+        label = documents.label(name)
+        if isinstance(old, list) and isinstance(new, list):
+            segments = _names_of([str(item) for item in (*old, *new)])
+            lines = _items([str(item) for item in old], [str(item) for item in new], lambda i: segments.get(i, i))  # noqa: B023
+            yield Row(label, lines, "" if lines else _("The order changed."))
+        elif isinstance(old, str) and isinstance(new, str) and (" " in old or " " in new):
+            yield Row(label, diffs.words(old, new))
+        else:
+            yield _whole(label, _plain(old), _plain(new))
+
+
+def _plain(value: object) -> str:
+    """A value of any kind in words."""
+    if value is None or value == "":
+        return _("None")
+    if isinstance(value, bool):
+        return _("Yes") if value else _("No")
+    if isinstance(value, int):
+        return number_format(value, force_grouping=True)
+    return value if isinstance(value, str) else _canonical(value)
 
 
 def _match(value: str) -> str:
@@ -196,47 +222,17 @@ def _items(old: Sequence[str], new: Sequence[str], name: Callable[[str], str]) -
     )
 
 
-def _changed_block(index: int, old: Mapping[str, Any], new: Mapping[str, Any]) -> Row:
-    shown = diffs.words(_block_words(old), _block_words(new)) if _block_words(old) != _block_words(new) else ()
-    return Row(_block_label(index, new), shown, "" if shown else _("Only its form or links changed."))
-
-
-def _block_label(index: int, block: Mapping[str, Any]) -> str:
-    kind = str(block.get("type"))
-    return _("Block %(n)d, %(kind)s") % {"n": index + 1, "kind": _BLOCKS.get(kind, kind)}
-
-
-def _block_words(block: Mapping[str, Any]) -> str:
-    """Everything somebody can read in a block, without its markup; the name of its kind when there is nothing."""
-    kind = str(block.get("type"))
-    texts = [strip_tags(text.replace("<", " <")) for key, text in sorted(block.items()) if _is_text(key, text)]
-    for column in _listed(block.get("columns")):
-        texts += [strip_tags(str(column.get("html", "")))] if isinstance(column, dict) else []
-    joined = " ".join(" ".join(texts).split())
-    return Truncator(joined).chars(4_000) if joined else str(_BLOCKS.get(kind, kind))
-
-
-def _is_text(key: str, value: object) -> bool:
-    return isinstance(value, str) and key in {"text", "html", "alt", "author", "href"}
-
-
-def _blocks_of(body: str) -> list[dict[str, Any]] | None:
-    """The blocks of a stored body; None when it holds something else, or more than can be compared."""
-    try:
-        found = json.loads(body or "[]")
-    except (ValueError, RecursionError):
-        return None
-    is_list = isinstance(found, list) and len(found) <= diffs.MOST_LINES and all(isinstance(one, dict) for one in found)
-    return found if is_list else None
-
-
 def _segment_names(*audiences: Mapping[str, Any]) -> dict[str, str]:
     """Names by public id of every segment that one of the audiences mentions. One query."""
     wanted: set[str] = set()
     for audience in audiences:
         wanted |= {*audience["segments"], *audience["exclude"]} | audience_fields.segments_in(audience["conditions"])
-    valid = [item for item in wanted if audience_fields.is_public_id(item)]
-    found = Segment.objects.filter(public_id__in=valid).values_list("public_id", "name")
+    return _names_of(wanted)
+
+
+def _names_of(ids: Iterable[str]) -> dict[str, str]:
+    valid = [item for item in ids if audience_fields.is_public_id(item)]
+    found = Segment.objects.filter(public_id__in=valid).values_list("public_id", "name") if valid else ()
     return {str(public_id): name for public_id, name in found}
 
 

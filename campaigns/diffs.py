@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 SAME, ADDED, REMOVED, GAP = "same", "added", "removed", "gap"
+# What became of a block, beside added and removed.
+CHANGED, MOVED = "changed", "moved"
 
 # Compared at most, once what both sides begin and end with is taken away; beyond that the comparison takes seconds.
 _MOST_WORDS = 600
@@ -36,6 +38,21 @@ class Line:
     @property
     def text(self) -> str:
         return "".join(piece.text for piece in self.pieces)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing that differs. `is_code` for source; `note` says what the lines can't; `is_body`: a part of the body.
+
+    `change` of a block: added, removed, changed, moved; "" of everything else.
+    """
+
+    label: str
+    lines: tuple[Line, ...]
+    note: str = ""
+    is_code: bool = False
+    change: str = ""
+    is_body: bool = False
 
 
 def whole(text: str) -> tuple[Piece, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from campaigns import comparing, diffs
+from campaigns import block_diffs, comparing, diffs
 from campaigns import document as documents
 from tests import factories
 
@@ -111,7 +111,7 @@ def test_large_texts_are_compared_in_bounded_time_and_space(pair: tuple[str, str
         ),
         ({"delivery__validity_hours": 48}, {"Keep retrying for": ["− 3 days", "+ 2 days"]}),
         ({"delivery__reeligibility": "always"}, {"Who can get it again": ["− Never again", "+ Every time"]}),
-        ({"delivery__date": "2026-12-24"}, {"Date": ["− ", "+ 2026-12-24"]}),
+        ({"delivery__date": "2026-12-24"}, {"Date": ["− None", "+ 2026-12-24"]}),
         ({"tracking__opens": False}, {"Track": ["− Opens and clicks", "+ Clicks"]}),
     ],
 )
@@ -144,11 +144,57 @@ BLOCKS: list[dict[str, Any]] = [
             [BLOCKS[0], {"type": "quote", "text": "Fine"}, BLOCKS[2]],
             {"Block 2, Text": ["− Good morning"], "Block 2, Quote": ["+ Fine"]},
         ),
+        ([BLOCKS[2], *BLOCKS[:2]], {"Block 1, Button": ["  https://shop.test/ Buy", "Moved from place 3."]}),
+        (
+            [{"type": "video", "title": "Film", "parts": [{"text": "One"}]}, *BLOCKS],
+            {"Block 1, video": ["+ One Film"]},
+        ),
     ],
 )
 def test_blocks_are_compared_by_their_place(new: list[dict[str, Any]], expected: dict[str, list[str]]) -> None:
-    found = comparing.blocks(BLOCKS, new)
+    found = block_diffs.rows(BLOCKS, new)
     assert {row.label: shown(row.lines) + ([row.note] if row.note else []) for row in found} == expected
+
+
+def test_a_block_with_an_id_is_followed_wherever_it_goes() -> None:
+    old = [{"id": "a", "type": "text", "html": "One"}, {"id": "b", "type": "text", "html": "Two"}, *BLOCKS]
+    new = [*BLOCKS, {"id": "b", "type": "text", "html": "Two"}, {"id": "a", "type": "text", "html": "One more"}]
+    found = block_diffs.rows(old, new)
+    assert [(row.label, row.change) for row in found] == [("Block 4, Text", "moved"), ("Block 5, Text", "changed")]
+    assert shown(found[1].lines) == ["− One", "+ One[ more]"]
+    assert block_diffs.summary(found) == "1 block changed, 1 block moved"
+    assert block_diffs.rows([old[0]], [old[0] | {"id": "other"}]) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("", "daily", ["− None", "+ daily"]),
+        ("every other day", "every day", ["− every [other ]day", "+ every day"]),
+        (False, True, ["− No", "+ Yes"]),
+        (None, 1500, ["− None", "+ 1,500"]),
+        (["mon", "tue"], ["tue", "fri"], ["− mon", "+ fri"]),
+        (["mon", "tue"], ["tue", "mon"], ["The order changed."]),
+        (None, {"b": 1, "a": [2]}, ["− None", '+ {"a": [2], "b": 1}']),
+    ],
+)
+@pytest.mark.parametrize("step", documents.STEPS)
+def test_a_field_nobody_told_the_comparison_about_is_told_by_its_value(
+    monkeypatch: pytest.MonkeyPatch, step: str, old: Any, new: Any, expected: list[str]
+) -> None:
+    name = f"{step}.new_field"
+    kind = {str: "text", bool: "flag", int: "number", list: "list", dict: "tree"}[type(new)]
+    monkeypatch.setitem(documents._FIELDS, name, documents.Field(name, kind, old, "New field"))
+    before = documents.blank()
+    (row,) = [row for part in comparing.sections(before, documents.apply(before, {name: new})) for row in part.rows]
+    assert (row.label, shown(row.lines) + ([row.note] if row.note else [])) == ("New field", expected)
+
+
+def test_a_field_beside_one_of_the_summary_is_told_as_well() -> None:
+    found = rows(delivery__validity_hours=48, delivery__date="2026-12-24", delivery__reeligibility="after")
+    assert set(found) == {"Keep retrying for", "Date", "Who can get it again"}
+    moment = {"delivery__date": "2026-12-24", "delivery__time": "09:00", "delivery__zone": "UTC"}
+    assert rows(delivery__kind="at", **moment) == {"When": ["− Once confirmed", "+ Thu 24 Dec, 09:00 UTC"]}
 
 
 @pytest.mark.parametrize("body", ["[1]", "{", "null", "[" * 5_000, '{"type": "text"}'])
@@ -189,7 +235,7 @@ def test_audiences_are_compared_by_segments_and_conditions() -> None:
     )
     found = {row.label: shown(row.lines) for row in comparing.sections(before, after)[2].rows}
     assert found == {
-        "Conditions": ["− country is BE", "+ country is DE"],
+        "Conditions": ["− and country is BE", "+ or country is DE"],
         "Segments": ["− VIP", "+ Newcomers", "+ a segment that doesn't exist"],
         "Left out": ["+ VIP"],
         "Any or all segments": ["− Any of them", "+ All of them"],
