@@ -89,10 +89,14 @@ def create(
     return campaign
 
 
-def duplicate(campaign_id: int, *, by: User) -> Campaign:
-    """A new campaign with the content of this one's draft, else of its live version; date and time are not copied."""
+def duplicate(campaign_id: int, *, by: User, of_draft: bool = False) -> Campaign:
+    """A new campaign with what is live in this one, or with its draft: asked for, or never published.
+
+    Date and time are not copied, nor who got it: the copy may go to the same people again.
+    """
     original = Campaign.objects.select_related("live_version", "draft", "started_from").get(pk=campaign_id)
-    source = Draft.objects.filter(campaign=original).first() or original.live_version
+    draft = Draft.objects.filter(campaign=original).first()
+    source = draft if draft and (of_draft or original.live_version is None) else original.live_version
     assert source is not None, "a campaign has a draft or a live version"
     copied = documents.normalise(source.document)
     copied["delivery"] |= {"kind": "once", "date": "", "time": ""}
@@ -183,10 +187,12 @@ def restore(campaign_id: int, *, by: User, snapshot_id: int | None = None, versi
     with transaction.atomic():
         campaign = lock_campaign(campaign_id)
         _refuse_archived(campaign)
+        number = None
         if snapshot_id is not None:
             wanted = DraftSnapshot.objects.get(pk=snapshot_id, campaign=campaign).document
         else:
-            wanted = CampaignVersion.objects.get(campaign=campaign, id=version_id or 0).document
+            version = CampaignVersion.objects.get(campaign=campaign, id=version_id or 0)
+            wanted, number = version.document, version.number
         draft = Draft.objects.select_for_update(no_key=True).filter(campaign=campaign).first()
         if draft is None:
             draft = _make(campaign, wanted, campaign.live_version, by)
@@ -197,9 +203,8 @@ def restore(campaign_id: int, *, by: User, snapshot_id: int | None = None, versi
             changed = documents.differences(documents.normalise(draft.document), after)
             draft.revision = _store(draft, after, changed, by, timezone.now())
             draft.document = after
-        audit.record(
-            "draft.restored", subject=_subject(campaign), by=by, detail={"snapshot": snapshot_id, "version": version_id}
-        )
+        detail = {"snapshot": snapshot_id, "version": version_id, "number": number}
+        audit.record("draft.restored", subject=_subject(campaign), by=by, detail=detail)
     return draft
 
 

@@ -1,59 +1,40 @@
 """The timeline of one campaign: versions with what was sent of them, drafts with their autosaves in stretches, and what
 people did. Newest first; the audit trail in words.
+
+Read in pages by time. Each kind of entry is read a little further than a page; where one of them has more, the page
+ends there, so that nothing is left out between two pages, however many of one kind there are.
 """
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from django.db.models import Q
+from django.db.models import Count, Min, Model, QuerySet, Window
+from django.db.models.functions import RowNumber
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
+from django.utils.translation import ngettext
 
-from accounts.models import AuditEntry
+from accounts.models import User
 from campaigns import document as documents
-from campaigns import sends
+from campaigns import sources, stretches, trail
 from campaigns.models import Campaign, CampaignSend, CampaignVersion, Draft, DraftSnapshot
 from delivery.models import Delivery
 
-# Saves of one person with pauses no longer than this are one line.
-_STRETCH = dt.timedelta(minutes=15)
-_MOST = 500
-
-# Audit rows that a timeline entry of its own already tells.
-_TOLD = frozenset(
-    {"campaign.published", "draft.discarded", "campaign.activated", "campaign.deactivated", "delivery.opened"}
-)
-_WORDS = {
-    "campaign.created": gettext_lazy("Created"),
-    "campaign.stopped": gettext_lazy("Campaign stopped"),
-    "campaign.resumed": gettext_lazy("Campaign resumed"),
-    "campaign.archived": gettext_lazy("Archived"),
-    "campaign.unarchived": gettext_lazy("Restored from the archive"),
-    "campaign.tested": gettext_lazy("Test sent"),
-    "draft.created": gettext_lazy("Draft created"),
-    "draft.restored": gettext_lazy("Draft restored from history"),
-    "delivery.preparing": gettext_lazy("Preparation started"),
-    "delivery.preparation_aborted": gettext_lazy("Preparation stopped"),
-    "delivery.prepared": gettext_lazy("Prepared"),
-    "delivery.failed": gettext_lazy("Preparation failed"),
-    "delivery.confirmed": gettext_lazy("Send confirmed"),
-    "delivery.cancelled": gettext_lazy("Confirmation cancelled"),
-    "delivery.started": gettext_lazy("Sending started"),
-    "delivery.missed": gettext_lazy("Start time missed"),
-    "delivery.paused": gettext_lazy("Paused"),
-    "delivery.resumed": gettext_lazy("Resumed"),
-    "delivery.stopped": gettext_lazy("Send stopped"),
-    "delivery.finished": pgettext_lazy("send", "Sent"),
-    "delivery.discarded": gettext_lazy("Prepared send discarded"),
-}
+# What the page can be narrowed to; "saves" is each autosave on a line of its own.
+ALL, VERSIONS, DRAFTS, SENDS, EVENTS, SAVES = "all", "versions", "drafts", "sends", "events", "saves"
+KINDS = (ALL, VERSIONS, DRAFTS, SENDS, EVENTS, SAVES)
+# Entries of one kind on a page, and sends listed under a version.
+PAGE = 50
+_SENDS = 3
 
 
 @dataclass(frozen=True)
 class Save:
-    """One autosave inside a stretch."""
+    """One autosave inside a stretch. `key` shows and restores it (campaigns.sources)."""
 
-    snapshot_id: int
+    key: str
     at: dt.datetime
     revision: int
     changed: str
@@ -61,7 +42,10 @@ class Save:
 
 @dataclass(frozen=True)
 class Entry:
-    """One line. `kind`: version, draft, saves, discarded, event. The ids say what can be viewed or restored."""
+    """One line. `kind`: version, draft, saves, discarded, event. `key` says what can be viewed or restored.
+
+    `n` counts what `saves` or `sends` list only the newest of.
+    """
 
     kind: str
     at: dt.datetime
@@ -71,33 +55,62 @@ class Entry:
     since: dt.datetime | None = None
     is_live: bool = False
     version: CampaignVersion | None = None
-    snapshot_id: int | None = None
+    key: str = ""
+    kept_until: dt.datetime | None = None
     delivery: Delivery | None = None
+    n: int = 0
     saves: tuple[Save, ...] = ()
     sends: tuple[CampaignSend, ...] = field(default=())
 
 
-def timeline(campaign: Campaign) -> list[Entry]:
-    """All entries, newest first. Seven queries, whatever the length; documents are not loaded."""
-    of_campaign = sends.history(campaign)
-    found = [*_versions(campaign, of_campaign), *_snapshots(campaign), *_events(campaign, of_campaign)]
-    draft = Draft.objects.filter(campaign=campaign).select_related("saved_by", "created_by").defer("document").first()
-    if draft is not None:
-        found.append(_current(draft))
+_Row = TypeVar("_Row", bound=Model)
+_Reader = Callable[[Campaign, dt.datetime | None, int], list[Entry]]
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some entries, newest first; `older` is where the next page begins, None when this is the last."""
+
+    entries: list[Entry]
+    older: dt.datetime | None
+
+
+def page(campaign: Campaign, *, kind: str = ALL, until: dt.datetime | None = None, size: int = PAGE) -> Page:
+    """Entries of one kind at `until` or before. At most ten queries, whatever the length; no document is read."""
+    found: list[Entry] = []
+    ends: list[dt.datetime] = []
+    for read in _READERS[kind]:
+        entries = read(campaign, until, size + 1)
+        if len(entries) > size:
+            ends.append(entries[-1].at)
+        found += entries
+    older = max(ends, default=None)
+    shown = [entry for entry in found if older is None or entry.at > older]
     # A draft stands above the saves it consists of.
-    return sorted(found, key=lambda entry: (entry.at, entry.kind == "draft"), reverse=True)
+    return Page(sorted(shown, key=lambda entry: (entry.at, entry.kind == "draft"), reverse=True), older)
 
 
 def saves(campaign: Campaign, *, limit: int = 5) -> list[Save]:
     """The last saves, for the indicator's popover."""
-    rows = (
-        DraftSnapshot.objects.filter(campaign=campaign, cause="saved").defer("document").order_by("-at", "-id")[:limit]
-    )
-    return [_save(row) for row in rows]
+    return [_save(row) for row in stretches.saves(campaign, until=None, limit=limit)]
 
 
-def _versions(campaign: Campaign, of_campaign: list[CampaignSend]) -> list[Entry]:
-    versions = CampaignVersion.objects.filter(campaign=campaign).select_related("published_by").defer("document")
+def authors(draft: Draft) -> list[str]:
+    """Who wrote the draft, first who began; who made it while nobody saved anything. Two queries."""
+    saved = DraftSnapshot.objects.filter(campaign_id=draft.campaign_id, cause="saved", at__gte=draft.created_at)
+    ids = saved.exclude(by=None).values_list("by").annotate(first=Min("id")).order_by("first")
+    people = User.objects.in_bulk([pk for pk, _first in ids])
+    return [str(people[pk]) for pk, _first in ids] or [str(draft.created_by)]
+
+
+def _versions(campaign: Campaign, until: dt.datetime | None, limit: int) -> list[Entry]:
+    rows = CampaignVersion.objects.filter(campaign=campaign).select_related("published_by").defer("document")
+    versions = list(_until(rows, "published_at", until).order_by("-published_at", "-pk")[:limit])
+    of_version: dict[int, list[CampaignSend]] = {}
+    counts: dict[int, int] = {}
+    for send in _newest_sends(versions):
+        of_version.setdefault(send.version_id, []).append(send)
+        counts[send.version_id] = send.n_of_version  # type: ignore[attr-defined]
     return [
         Entry(
             "version",
@@ -107,94 +120,105 @@ def _versions(campaign: Campaign, of_campaign: list[CampaignSend]) -> list[Entry
             note=version.note,
             is_live=version.pk == campaign.live_version_id,
             version=version,
-            sends=tuple(send for send in of_campaign if send.version_id == version.pk),
+            key=str(version.number),
+            n=counts.get(version.pk, 0),
+            sends=tuple(of_version.get(version.pk, ())),
         )
         for version in versions
     ]
 
 
-def _current(draft: Draft) -> Entry:
-    people = dict.fromkeys(str(user) for user in (draft.created_by, draft.saved_by) if user)
-    return Entry("draft", draft.saved_at, _("Draft"), ", ".join(people), since=draft.created_at)
-
-
-def _snapshots(campaign: Campaign) -> list[Entry]:
-    rows = list(
-        DraftSnapshot.objects.filter(campaign=campaign, cause__in=["saved", "discarded"])
-        .select_related("by")
-        .defer("document")
-        .order_by("-at", "-id")[:_MOST]
+def _newest_sends(versions: list[CampaignVersion]) -> QuerySet[CampaignSend]:
+    return (
+        CampaignSend.objects.filter(version__in=versions)
+        .select_related("delivery", "delivery__confirmed_by")
+        .annotate(
+            rank=Window(RowNumber(), partition_by="version", order_by="-pk"),
+            n_of_version=Window(Count("pk"), partition_by="version"),
+        )
+        .filter(rank__lte=_SENDS)
+        .order_by("-pk")
     )
-    entries = [
-        Entry("discarded", row.at, _("Discarded draft"), str(row.by or ""), snapshot_id=row.pk)
-        for row in rows
-        if row.cause == "discarded"
+
+
+def _current(campaign: Campaign, until: dt.datetime | None, limit: int) -> list[Entry]:
+    drafts = Draft.objects.filter(campaign=campaign).select_related("created_by").defer("document")
+    return [
+        Entry(
+            "draft",
+            draft.saved_at,
+            _("Draft"),
+            ", ".join(authors(draft)),
+            since=draft.created_at,
+            key=sources.DRAFT,
+        )
+        for draft in _until(drafts, "saved_at", until)
     ]
-    stretch: list[DraftSnapshot] = []
-    for row in rows:
-        if row.cause != "saved" or (stretch and not _continues(stretch[-1], row)):
-            entries += _stretch(stretch)
-            stretch = []
-        if row.cause == "saved":
-            stretch.append(row)
-    return entries + _stretch(stretch)
 
 
-def _continues(newer: DraftSnapshot, older: DraftSnapshot) -> bool:
-    return newer.by_id == older.by_id and newer.at - older.at <= _STRETCH
+def _stretches(campaign: Campaign, until: dt.datetime | None, limit: int) -> list[Entry]:
+    found = stretches.find(campaign, until=until, limit=limit)
+    listed = DraftSnapshot.objects.filter(pk__in=[pk for one in found for pk in one.newest]).defer("document")
+    rows = {row.pk: row for row in listed}
+    people = User.objects.in_bulk({one.by_id for one in found if one.by_id})
+    entries = []
+    for one in found:
+        is_saves = one.cause == "saved"
+        title = ngettext("%(n)s autosave", "%(n)s autosaves", one.n) % {"n": number_format(one.n, force_grouping=True)}
+        entries.append(
+            Entry(
+                "saves" if is_saves else "discarded",
+                one.until,
+                title if is_saves else _("Discarded draft"),
+                str(people.get(one.by_id or 0, "")),
+                note=documents.summary(one.changed),
+                since=one.since if one.n > 1 else None,
+                key=sources.token(one.newest[0]),
+                kept_until=one.until + sources.KEPT,
+                n=one.n,
+                saves=tuple(_save(rows[pk]) for pk in one.newest if pk in rows) if is_saves else (),
+            )
+        )
+    return entries
 
 
-def _stretch(rows: list[DraftSnapshot]) -> list[Entry]:
-    if not rows:
-        return []
-    newest, n = rows[0], len(rows)
-    names = list(dict.fromkeys(name for row in reversed(rows) for name in row.changed_fields))
-    title = ngettext("%(n)d autosave", "%(n)d autosaves", n) % {"n": n}
+def _each_save(campaign: Campaign, until: dt.datetime | None, limit: int) -> list[Entry]:
     return [
         Entry(
             "saves",
-            newest.at,
-            title,
-            str(newest.by or ""),
-            note=documents.summary(names),
-            since=rows[-1].at,
-            snapshot_id=newest.pk,
-            saves=tuple(_save(row) for row in rows),
+            row.at,
+            _("Autosave"),
+            str(row.by or ""),
+            note=documents.summary(row.changed_fields),
+            key=sources.token(row.pk),
+            kept_until=row.at + sources.KEPT,
+            n=1,
         )
+        for row in stretches.saves(campaign, until=until, limit=limit)
     ]
 
 
 def _save(row: DraftSnapshot) -> Save:
-    return Save(row.pk, row.at, row.revision, documents.summary(row.changed_fields))
+    return Save(sources.token(row.pk), row.at, row.revision, documents.summary(row.changed_fields))
 
 
-def _events(campaign: Campaign, of_campaign: list[CampaignSend]) -> list[Entry]:
-    deliveries = {str(send.delivery.public_id): send.delivery for send in of_campaign}
-    about = Q(subject_kind="campaign", subject_id=str(campaign.public_id))
-    about |= Q(subject_kind="delivery", subject_id__in=list(deliveries))
-    rows = (
-        AuditEntry.objects.filter(about)
-        .exclude(action__in=_TOLD)
-        .select_related("actor")
-        .order_by("-at", "-id")[:_MOST]
-    )
-    return [
-        Entry(
-            "event",
-            row.at,
-            str(_WORDS.get(row.action, row.action)),
-            str(row.actor or _("Chappe")),
-            note=_detail(row),
-            delivery=deliveries.get(row.subject_id),
-        )
-        for row in rows
-    ]
+def _events_of(*groups: str) -> _Reader:
+    def read(campaign: Campaign, until: dt.datetime | None, limit: int) -> list[Entry]:
+        found = trail.find(campaign, groups, until=until, limit=limit)
+        return [Entry("event", one.at, one.title, one.who, note=one.note, delivery=one.delivery) for one in found]
+
+    return read
 
 
-def _detail(row: AuditEntry) -> str:
-    """The one number or sentence that matters about an event."""
-    detail = row.detail
-    if row.action == "delivery.confirmed" or row.action == "delivery.prepared":
-        n = int(detail.get("n_to_send") or 0)
-        return ngettext("%(n)s email", "%(n)s emails", n) % {"n": number_format(n, force_grouping=True)}
-    return str(detail.get("trouble") or detail.get("failure") or "")
+def _until(rows: QuerySet[_Row], column: str, until: dt.datetime | None) -> QuerySet[_Row]:
+    return rows if until is None else rows.filter(**{f"{column}__lte": until})
+
+
+_READERS: dict[str, tuple[_Reader, ...]] = {
+    ALL: (_versions, _current, _stretches, _events_of(trail.CAMPAIGN, trail.DRAFT, trail.DELIVERY)),
+    VERSIONS: (_versions,),
+    DRAFTS: (_current, _stretches, _events_of(trail.DRAFT)),
+    SENDS: (_events_of(trail.DELIVERY),),
+    EVENTS: (_events_of(trail.CAMPAIGN),),
+    SAVES: (_each_save,),
+}

@@ -97,6 +97,11 @@ def current(campaign: Campaign) -> Delivery | None:
     return send.delivery if send else None
 
 
+def under_way(campaign: Campaign) -> list[CampaignSend]:
+    """Confirmed, sending and paused sends with their versions, which they keep whatever is published; oldest first."""
+    return list(_sends(campaign).filter(delivery__state__in=_UNDER_WAY))
+
+
 def history(campaign: Campaign) -> list[CampaignSend]:
     """All sends with version and delivery, newest first."""
     return list(_sends(campaign).order_by("-pk"))

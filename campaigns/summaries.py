@@ -58,6 +58,22 @@ def when(document: documents.Document, *, reader_zone: str = "") -> str:
     return _("%(text)s (%(time)s your time)") % {"text": text, "time": date_format(local, _("j M, H:i"))}
 
 
+def effect(document: documents.Document, *, is_stopped: bool) -> str:
+    """From when a version of this document is used, for the publish dialog: "after preparation and confirmation"."""
+    if is_stopped:
+        return _("when the campaign is resumed; it stays stopped")
+    kind = document["delivery"]["kind"]
+    if kind == "api":
+        return _("from the next API call")
+    if kind == "repeat":
+        return _("from the next send")
+    if kind == "at":
+        return _("%(when)s, after preparation and confirmation") % {
+            "when": when(document, reader_zone=timezone.get_current_timezone_name())
+        }
+    return _("after preparation and confirmation")
+
+
 def place(zone: str) -> str:
     """ "Europe/Paris" → "Paris"."""
     return zone.rsplit("/", 1)[-1].replace("_", " ")

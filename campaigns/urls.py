@@ -1,5 +1,6 @@
 from django.urls import URLPattern, path, register_converter
 
+from campaigns import sources
 from campaigns.views import (
     comparing,
     converting,
@@ -31,7 +32,20 @@ class StepConverter:
         return value
 
 
+class SourceConverter:
+    """A version's number, the draft, or a kept draft's token in a path."""
+
+    regex = sources.PATTERN
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    def to_url(self, value: object) -> str:
+        return str(value)
+
+
 register_converter(StepConverter, "step")
+register_converter(SourceConverter, "source")
 
 app_name = "campaigns"
 _ONE = "campaigns/<uuid:public_id>/"
@@ -61,9 +75,12 @@ urlpatterns: list[URLPattern] = [
     path(f"{_ONE}test/", previewing.test, name="test"),
     path(f"{_ONE}publish/", publishing.publish, name="publish"),
     path(f"{_ONE}changes/", comparing.changes, name="changes"),
-    path(f"{_ONE}history/<int:a>...<int:b>/", comparing.compare, name="compare"),
+    path(f"{_ONE}history/compare/", comparing.choose, name="compare-choose"),
+    path(f"{_ONE}history/<source:a>...<source:b>/", comparing.compare, name="compare"),
     path(f"{_ONE}history/", history.history, name="history"),
+    path(f"{_ONE}history/<int:number>/", history.version, name="version"),
     path(f"{_ONE}history/<uuid:version_id>/restore/", history.restore_version, name="restore-version"),
+    path(f"{_ONE}history/drafts/<str:token>/", history.snapshot, name="snapshot"),
     path(f"{_ONE}history/drafts/<str:token>/restore/", history.restore_snapshot, name="restore-snapshot"),
     path(f"{_ONE}save-as-template/", creating.save_as_template, name="save-as-template"),
     path(f"{_ONE}deliveries/", sends.index, name="sends"),

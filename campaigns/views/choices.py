@@ -10,8 +10,9 @@ from accounts.models import User
 from audiences import addresses, profiles, rules
 from audiences.models import Profile, Segment
 from audiences.profiles import Person
-from campaigns import alerts, search, summaries
+from campaigns import alerts, search, sources, summaries
 from campaigns import document as documents
+from campaigns.models import Campaign, CampaignVersion, Draft
 from messaging import compilation, linkcheck, personalization, senders
 from messaging.models import Sender
 
@@ -130,6 +131,19 @@ def links(document: documents.Document) -> list[Link] | None:
 def check_links(document: documents.Document) -> None:
     """Have the links of the message checked in the background; what is found is an alert from the next save on."""
     linkcheck.want(alerts.links(documents.content_spec(document)))
+
+
+def states(campaign: Campaign, draft: Draft | None) -> list[Option]:
+    """What "Compare … with …" offers: the draft and all versions; nothing while there is only one of them."""
+    numbers = CampaignVersion.objects.filter(campaign=campaign).order_by("-number").values_list("number", flat=True)
+    live = campaign.live_version.number if campaign.live_version else None
+    options = [
+        Option(str(n), _("Version %(n)d, live") % {"n": n} if n == live else _("Version %(n)d") % {"n": n})
+        for n in numbers
+    ]
+    if draft is not None:
+        options.insert(0, Option(sources.DRAFT, _("Draft")))
+    return options if len(options) > 1 else []
 
 
 def _people(n: int | None) -> str:

@@ -30,6 +30,8 @@ def edit(request: HttpRequest, public_id: UUID, step: str) -> HttpResponse:
         messages.warning(request, _("You can view this campaign but not edit it. %(why)s") % {"why": refusal.message})
         return redirect("campaigns:detail", public_id=public_id)
     draft = header.draft_of(campaign)
+    if campaign.archived_at:
+        messages.warning(request, _("%(name)s is archived. Restore it to edit it.") % {"name": campaign.name})
     if draft is None or campaign.archived_at:
         return redirect("campaigns:detail", public_id=public_id)
     now = parts.state(campaign, draft)

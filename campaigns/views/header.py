@@ -1,5 +1,6 @@
 """What every page of one campaign shows above its content: name, badge, versions, and what can be done with it now."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -43,6 +44,10 @@ class Header:
     modify_url: str
     can_edit: bool
     view: str
+    # Where somebody who may can bring an archived campaign back; "" for everybody else.
+    unarchive_url: str = ""
+    # "Version 5 is live." on the page that publishing leads to.
+    news: str = ""
     tabs: list[dict[str, object]] = field(default_factory=list)
     menu: list[Action] = field(default_factory=list)
 
@@ -75,6 +80,13 @@ def user_of(request: HttpRequest) -> User:
     return request.user
 
 
+def joined(names: Sequence[str]) -> str:
+    """ "A", "A and B", "A, B and C"."""
+    if len(names) < 2:
+        return "".join(names)
+    return _("%(names)s and %(last)s") % {"names": ", ".join(names[:-1]), "last": names[-1]}
+
+
 def build(request: HttpRequest, campaign: Campaign, *, view: str) -> Header:
     """The header for one person. `view`: live, draft, history, sends or send."""
     user = user_of(request)
@@ -92,9 +104,21 @@ def build(request: HttpRequest, campaign: Campaign, *, view: str) -> Header:
         modify_url=reverse("campaigns:modify", kwargs=at) if can_edit and draft is None else "",
         can_edit=can_edit,
         view=view,
+        unarchive_url=reverse("campaigns:unarchive", kwargs=at) if _may_unarchive(campaign, user) else "",
+        news=_news(request, campaign),
         tabs=_tabs(campaign, view),
         menu=_menu(campaign, user, draft, view=view),
     )
+
+
+def _may_unarchive(campaign: Campaign, user: User) -> bool:
+    may = user.has_perm(roles.EDIT) and (campaign.owner_id == user.pk or user.has_perm(roles.START))
+    return campaign.archived_at is not None and may
+
+
+def _news(request: HttpRequest, campaign: Campaign) -> str:
+    number = campaign.live_version.number if campaign.live_version else 0
+    return _("Version %(n)d is live.") % {"n": number} if request.GET.get("published") == str(number) else ""
 
 
 def _tabs(campaign: Campaign, view: str) -> list[dict[str, object]]:
@@ -116,7 +140,10 @@ def _menu(campaign: Campaign, user: User, draft: Draft | None, *, view: str) -> 
     if not user.has_perm(roles.EDIT):
         return []
     at = {"public_id": campaign.public_id}
-    items = [Action(_("Duplicate"), reverse("campaigns:duplicate", kwargs=at), "copy", "post"), _as_template(at, view)]
+    # From the draft the copy is of the draft, from anywhere else of what is live.
+    of = "?of=draft" if view == "draft" else ""
+    duplicate = Action(_("Duplicate"), reverse("campaigns:duplicate", kwargs=at) + of, "copy", "post")
+    items = [duplicate, _as_template(at, view)]
     if draft and campaign.live_version_id:
         items.insert(0, Action(_("Compare with live version"), reverse("campaigns:changes", kwargs=at), "git-compare"))
     may_archive = campaign.owner_id == user.pk or user.has_perm(roles.START)

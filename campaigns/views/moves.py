@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import access, roles
 from campaigns import drafts, lifecycle
+from campaigns.models import CampaignState
 from campaigns.views import header
 
 
@@ -50,16 +51,27 @@ def archive(request: HttpRequest, public_id: UUID) -> HttpResponse:
 def unarchive(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Show the campaign again."""
     campaign = lifecycle.unarchive(header.find(public_id).pk, by=header.user_of(request))
-    messages.success(request, _("%(name)s is restored from the archive.") % {"name": campaign.name})
+    words = _("%(name)s is restored from the archive. Nothing is sent until somebody confirms a send.")
+    if campaign.state == CampaignState.STOPPED:
+        words = _("%(name)s is restored from the archive. It is stopped and sends nothing.")
+    messages.success(request, words % {"name": campaign.name})
     return redirect("campaigns:detail", public_id=public_id)
 
 
 @require_POST
 @access.requires(roles.EDIT)
 def duplicate(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    """A new campaign with this one's content, opened in Compose."""
-    campaign = drafts.duplicate(header.find(public_id).pk, by=header.user_of(request))
-    messages.warning(request, _("This is a copy. The schedule was not copied, so it will send once confirmed."))
+    """A new campaign with what is live in this one, or `of` its draft, opened in Compose."""
+    original = header.find(public_id)
+    live = original.live_version
+    is_of_draft = request.GET.get("of") == "draft" and header.draft_of(original) is not None
+    campaign = drafts.duplicate(original.pk, by=header.user_of(request), of_draft=is_of_draft)
+    if live is None or is_of_draft:
+        of = _("This is a copy of the draft.")
+    else:
+        of = _("This is a copy of version %(n)d.") % {"n": live.number}
+    what = _("The schedule was not copied, so it will send once confirmed.")
+    messages.warning(request, f"{of} {what}")
     return redirect("campaigns:edit", public_id=campaign.public_id, step="compose")
 
 

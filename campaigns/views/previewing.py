@@ -18,7 +18,7 @@ from audiences import addresses, profiles
 from audiences.models import Profile
 from audiences.profiles import Person
 from campaigns import document as documents
-from campaigns import drafts, search
+from campaigns import drafts, search, sources
 from campaigns.models import Campaign, Draft
 from campaigns.views import frames, header
 from lib.errors import DomainError
@@ -115,13 +115,14 @@ def _show(request: HttpRequest, campaign: Campaign) -> _Shown:
 
 
 def _document(request: HttpRequest, campaign: Campaign) -> documents.Document:
-    """The draft with the fields of the request over it; else the live version."""
+    """The state of `version` (campaigns.sources); without it the draft with the fields of the request over it."""
     draft = Draft.objects.filter(campaign=campaign).first()
-    version = campaign.live_version
-    if request.GET.get("version") == "live" or draft is None:
-        if version is None:
+    wanted = request.GET.get("version") or ("" if draft else sources.LIVE)
+    if wanted or draft is None:
+        source = sources.find(campaign, wanted)
+        if source is None:
             raise Http404
-        return documents.normalise(version.document)
+        return source.document
     document = documents.normalise(draft.document)
     try:
         fields = json.loads(request.POST.get("fields", "{}"))

@@ -1,18 +1,22 @@
 """Publish, Modify and Discard: each asks in a dialog (a page without script), then acts by POST."""
 
+import datetime as dt
 from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import access, roles
-from campaigns import alerts, drafts, sends, versions
-from campaigns.models import Campaign, CampaignState, Draft, DraftSnapshot
+from campaigns import alerts, comparing, drafts, history, sends, summaries, versions
+from campaigns import document as documents
+from campaigns.models import Campaign, CampaignState, CampaignVersion, Draft, DraftSnapshot
 from campaigns.views import header, parts
 from lib import texts
 from lib.errors import DomainError
@@ -28,6 +32,8 @@ def publish(request: HttpRequest, public_id: UUID) -> HttpResponse:
         return _draft_is_gone(request, campaign)
     if request.method == "GET":
         return _ask(request, campaign, draft)
+    if request.POST.get("n_warnings", "0") != "0" and "checked" not in request.POST:
+        return _ask(request, campaign, draft, is_unchecked=True)
     revision = request.POST.get("revision", "")
     try:
         version = versions.publish(
@@ -41,36 +47,46 @@ def publish(request: HttpRequest, public_id: UUID) -> HttpResponse:
     except (drafts.DraftConflict, drafts.DraftGone) as conflict:
         messages.error(request, _("Not published. %(why)s") % {"why": conflict.message})
         return redirect("campaigns:edit", public_id=public_id, step="review")
-    return _prepare(request, campaign, version.number)
+    return _prepare(request, campaign, version)
 
 
-def _prepare(request: HttpRequest, campaign: Campaign, number: int) -> HttpResponse:
+def _prepare(request: HttpRequest, campaign: Campaign, version: CampaignVersion) -> HttpResponse:
     """One-off: go on to the send. A published version stays published when its send can't be opened now."""
-    live = _("Version %(n)d is live.") % {"n": number}
+    at = {"public_id": campaign.public_id}
+    published = f"?published={version.number}"
+    overview = redirect(reverse("campaigns:detail", kwargs=at) + published)
+    if not _prepares(campaign, documents.normalise(version.document)):
+        return overview
     try:
         delivery = sends.open_send(campaign.pk, by=header.user_of(request))
     except DomainError as refusal:
-        messages.warning(request, f"{live} {refusal.message}")
-        return redirect("campaigns:detail", public_id=campaign.public_id)
-    messages.success(request, live)
-    return redirect("campaigns:send", public_id=campaign.public_id, delivery_id=delivery.public_id)
+        messages.warning(request, refusal.message)
+        return overview
+    return redirect(reverse("campaigns:send", kwargs={**at, "delivery_id": delivery.public_id}) + published)
 
 
-def _ask(request: HttpRequest, campaign: Campaign, draft: Draft) -> HttpResponse:
+def _prepares(campaign: Campaign, document: documents.Document) -> bool:
+    """Whether publishing goes on to a send: not for what is triggered by calls, nor while the campaign is stopped."""
+    return document["delivery"]["kind"] != "api" and campaign.state != CampaignState.STOPPED
+
+
+def _ask(request: HttpRequest, campaign: Campaign, draft: Draft, *, is_unchecked: bool = False) -> HttpResponse:
+    """The question; `is_unchecked`: it was answered without ticking that the warnings were checked."""
     now = parts.state(campaign, draft)
     if alerts.blocks(now.alerts):
         return _go(request, _review_url(campaign))
-    changed = versions.changes(draft)
-    current = sends.current(campaign)
+    document = documents.normalise(draft.document)
     context = {
         "campaign": campaign,
         "draft": draft,
         "number": versions.next_number(campaign),
-        "n_changes": len(changed),
+        "n_changes": _n_changes(campaign, draft) if campaign.live_version else 0,
         "live_number": campaign.live_version.number if campaign.live_version else None,
         "warnings": parts.alert_rows(now, level=alerts.WARNING),
-        "running": current if current and current.state in ("confirmed", "sending", "paused") else None,
-        "is_stopped": campaign.state == CampaignState.STOPPED,
+        "running": sends.under_way(campaign),
+        "effect": summaries.effect(document, is_stopped=campaign.state == CampaignState.STOPPED),
+        "prepares": _prepares(campaign, document),
+        "is_unchecked": is_unchecked,
         "dialog_id": "publish-dialog",
     }
     return _dialog(request, "campaigns/publish", context)
@@ -100,7 +116,7 @@ def discard(request: HttpRequest, public_id: UUID) -> HttpResponse:
         context = {
             "campaign": campaign,
             "draft": draft,
-            "summary": _draft_summary(draft),
+            "summary": _draft_summary(campaign, draft),
             "dialog_id": "discard-dialog",
         }
         return _dialog(request, "campaigns/discard", context)
@@ -123,20 +139,28 @@ def undo_discard(request: HttpRequest, public_id: UUID) -> HttpResponse:
     return redirect("campaigns:edit", public_id=public_id, step="compose")
 
 
-def _draft_summary(draft: Draft) -> str:
-    """ "12 changes by Ona Operator and Milo Marketer." """
-    saved = DraftSnapshot.objects.filter(campaign=draft.campaign, cause="saved", at__gte=draft.created_at)
-    people = [str(one) for one in dict.fromkeys(row.by for row in saved.select_related("by").order_by("id")) if one]
-    n = len(versions.changes(draft))
-    changes = ngettext("%(n)d change", "%(n)d changes", n) % {"n": n}
-    if not people:
-        return _("%(changes)s.") % {"changes": changes}
-    names = (
-        people[0]
-        if len(people) == 1
-        else _("%(names)s and %(last)s") % {"names": ", ".join(people[:-1]), "last": people[-1]}
-    )
-    return _("%(changes)s by %(names)s.") % {"changes": changes, "names": names}
+def _draft_summary(campaign: Campaign, draft: Draft) -> str:
+    """ "12 changes since 13:40 by Ona Operator and Milo Marketer." """
+    n = _n_changes(campaign, draft)
+    words = {
+        "changes": ngettext("%(n)d change", "%(n)d changes", n) % {"n": n},
+        "time": _since(draft.created_at),
+        "names": header.joined(history.authors(draft)),
+    }
+    return _("%(changes)s since %(time)s by %(names)s.") % words
+
+
+def _since(at: dt.datetime) -> str:
+    """13:40 for today, with the day for anything else."""
+    local = timezone.localtime(at)
+    is_today = local.date() == timezone.localdate()
+    return date_format(local, "H:i" if is_today else _("j M, H:i"))
+
+
+def _n_changes(campaign: Campaign, draft: Draft) -> int:
+    """As many as the page "Changes" lists."""
+    live = documents.normalise(campaign.live_version.document if campaign.live_version else None)
+    return comparing.count(live, documents.normalise(draft.document))
 
 
 def _dialog(request: HttpRequest, name: str, context: dict[str, object]) -> HttpResponse:

@@ -126,5 +126,5 @@ def test_the_number_of_queries_does_not_grow(client: Client, django_assert_max_n
         document = Draft.objects.get(campaign=campaign).document
         document["audience"]["conditions"] = {"match": "any", "rules": rules[: 3 * n]}
         Draft.objects.filter(campaign=campaign).update(document=document)
-        with django_assert_max_num_queries(25):
+        with django_assert_max_num_queries(28):
             page(client, "changes", campaign)

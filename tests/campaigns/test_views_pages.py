@@ -113,12 +113,18 @@ def test_publishing_prepares_the_send(desk: Client, marketer: User) -> None:
     campaign = factories.campaign(marketer)
     answer = desk.post(url("publish", campaign), {"revision": "1", "note": "First"})
     delivery = Delivery.objects.get()
-    assert answer.url == url("send", campaign, delivery_id=delivery.public_id)
+    assert answer.url == url("send", campaign, delivery_id=delivery.public_id) + "?published=1"
     assert delivery.state == DeliveryState.PREPARING
     published = Campaign.objects.get(pk=campaign.pk)
     assert published.state == CampaignState.PUBLISHED
     assert published.live_version.note == "First"
-    assert desk.get(answer.url).status_code == 200
+    page = desk.get(answer.url).content.decode()
+    assert "Version 1 is live." in page
+    assert "data-focus-here" in page
+    assert (
+        "is live."
+        not in desk.get(url("send", campaign, delivery_id=delivery.public_id) + "?published=2").content.decode()
+    )
 
 
 def test_publishing_with_errors_leads_to_them(desk: Client, marketer: User) -> None:
@@ -239,7 +245,7 @@ def test_duplicating_says_what_was_not_copied(desk: Client, marketer: User) -> N
     )
     answer = desk.post(url("duplicate", campaign), follow=True)
     page = answer.content.decode()
-    assert "This is a copy. The schedule was not copied, so it will send once confirmed." in page
+    assert "This is a copy of version 1. The schedule was not copied, so it will send once confirmed." in page
     copied = Campaign.objects.exclude(pk=campaign.pk).get()
     assert copied.name == f"Copy of {campaign.name}"
 

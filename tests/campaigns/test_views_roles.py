@@ -5,8 +5,8 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import User
+from campaigns import sources
 from campaigns.models import Campaign, CampaignState, CampaignVersion, Draft
-from campaigns.views import history
 from delivery.models import Delivery, DeliveryState
 from tests import factories
 
@@ -129,5 +129,5 @@ def test_restoring_takes_only_what_belongs_to_the_campaign(live: Campaign) -> No
     version = CampaignVersion.objects.get(campaign=other)
     assert client.post(url("restore-version", live, version_id=version.public_id)).status_code == 404
     assert client.post(url("restore-snapshot", live, token="1")).status_code == 404
-    forged = history._SIGNER.sign("999999")
+    forged = sources.token(999999)
     assert client.post(url("restore-snapshot", live, token=forged)).status_code == 404
