@@ -12,6 +12,7 @@ from typing import Any
 
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from audiences import fields as audience_fields
 from audiences import wording
@@ -60,6 +61,19 @@ def sections(before: documents.Document, after: documents.Document) -> list[Sect
 def count(before: documents.Document, after: documents.Document) -> int:
     """How many changes people are told of everywhere: the rows of `sections`."""
     return sum(len(section.rows) for section in sections(before, after))
+
+
+def body_summary(section: Section) -> str:
+    """How much of the body changed: "2 blocks changed", or "3 lines added, 1 line removed"; "" where nothing did."""
+    blocks = block_diffs.summary(section.body)
+    if blocks or not any(row.is_code for row in section.body):
+        return blocks
+    n = Counter(line.kind for row in section.body for line in row.lines)
+    parts = (
+        (n[diffs.ADDED], ngettext("%(n)d line added", "%(n)d lines added", n[diffs.ADDED])),
+        (n[diffs.REMOVED], ngettext("%(n)d line removed", "%(n)d lines removed", n[diffs.REMOVED])),
+    )
+    return ", ".join(text % {"n": count} for count, text in parts if count)
 
 
 def _compose(before: documents.Document, after: documents.Document, step: str) -> Iterable[Row]:

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from django.db.models import Count, Min, Model, QuerySet, Window
 from django.db.models.functions import RowNumber
+from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -62,6 +63,11 @@ class Entry:
     saves: tuple[Save, ...] = ()
     sends: tuple[CampaignSend, ...] = field(default=())
 
+    @property
+    def is_one_day(self) -> bool:
+        """Whether it began and ended on one day of the reader's."""
+        return self.since is not None and _day(self.since) == _day(self.at)
+
 
 _Row = TypeVar("_Row", bound=Model)
 _Reader = Callable[[Campaign, dt.datetime | None, int], list[Entry]]
@@ -85,9 +91,9 @@ def page(campaign: Campaign, *, kind: str = ALL, until: dt.datetime | None = Non
             ends.append(entries[-1].at)
         found += entries
     older = max(ends, default=None)
-    shown = [entry for entry in found if older is None or entry.at > older]
-    # A draft stands above the saves it consists of.
-    return Page(sorted(shown, key=lambda entry: (entry.at, entry.kind == "draft"), reverse=True), older)
+    shown = [entry for entry in found if older is None or entry.at > older or entry.kind == "draft"]
+    # The draft stands above everything that became of it.
+    return Page(sorted(shown, key=lambda entry: (entry.kind == "draft", entry.at), reverse=True), older)
 
 
 def saves(campaign: Campaign, *, limit: int = 5) -> list[Save]:
@@ -142,18 +148,12 @@ def _newest_sends(versions: list[CampaignVersion]) -> QuerySet[CampaignSend]:
 
 
 def _current(campaign: Campaign, until: dt.datetime | None, limit: int) -> list[Entry]:
-    drafts = Draft.objects.filter(campaign=campaign).select_related("created_by").defer("document")
-    return [
-        Entry(
-            "draft",
-            draft.saved_at,
-            _("Draft"),
-            ", ".join(authors(draft)),
-            since=draft.created_at,
-            key=sources.DRAFT,
-        )
-        for draft in _until(drafts, "saved_at", until)
-    ]
+    """The draft, at the head of the first page."""
+    draft = Draft.objects.filter(campaign=campaign).select_related("created_by").defer("document").first()
+    if draft is None or until is not None:
+        return []
+    who = ", ".join(authors(draft))
+    return [Entry("draft", draft.saved_at, _("Draft"), who, since=draft.created_at, key=sources.DRAFT)]
 
 
 def _stretches(campaign: Campaign, until: dt.datetime | None, limit: int) -> list[Entry]:
@@ -196,6 +196,10 @@ def _each_save(campaign: Campaign, until: dt.datetime | None, limit: int) -> lis
         )
         for row in stretches.saves(campaign, until=until, limit=limit)
     ]
+
+
+def _day(at: dt.datetime) -> dt.date:
+    return timezone.localtime(at).date()
 
 
 def _save(row: DraftSnapshot) -> Save:

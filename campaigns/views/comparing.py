@@ -15,7 +15,7 @@ from django.utils.translation import pgettext
 
 from accounts import access, roles
 from audiences import estimates
-from campaigns import block_diffs, comparing, history, sources
+from campaigns import comparing, history, sources
 from campaigns.models import Campaign
 from campaigns.sources import Source
 from campaigns.views import choices, header, parts
@@ -83,8 +83,9 @@ def _page(request: HttpRequest, context: dict[str, Any], before: Source, after: 
         "before": before,
         "after": after,
         "frames": [(source, _frame(campaign, source)) for source in (before, after)],
-        "sections": [(section, parts.step_label(section.step)) for section in sections],
-        "blocks": block_diffs.summary(row for section in changed for row in section.body),
+        "sections": [
+            (section, parts.step_label(section.step), comparing.body_summary(section)) for section in sections
+        ],
         "n_changes": sum(len(section.rows) for section in changed),
         "n_parts": len(changed),
         "estimate": _estimate(before.document["audience"], after.document["audience"]) if has_audience else None,
