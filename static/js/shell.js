@@ -81,6 +81,19 @@ addEventListener("pageshow", () => {
 /* An error summary takes the focus when the page comes with one. */
 attach("[data-focus-here]", (element) => element.focus());
 
+/* A link to a field leads into it: where the target itself takes no focus, its first control does. */
+function focusField() {
+  const target = location.hash.startsWith("#f-") ? document.getElementById(location.hash.slice(1)) : null;
+  if (!target || target.contains(document.activeElement)) return;
+  // A control that a script replaced is hidden; what replaced it stands beside it.
+  const place = target.checkVisibility() ? target : target.parentElement;
+  const controls = [...place.querySelectorAll("input, select, textarea, button, a[href]")];
+  controls.find((control) => control.checkVisibility({ visibilityProperty: true }))?.focus();
+}
+/* After the browser has gone to the target itself, which takes the focus from where it is. */
+addEventListener("load", () => requestAnimationFrame(focusField));
+addEventListener("hashchange", focusField);
+
 /* What is off says why and does nothing. */
 document.addEventListener("click", (event) => {
   if (event.target.closest?.('[aria-disabled="true"]')) {
