@@ -203,7 +203,7 @@ def restore(campaign_id: int, *, by: User, snapshot_id: int | None = None, versi
             changed = documents.differences(documents.normalise(draft.document), after)
             draft.revision = _store(draft, after, changed, by, timezone.now())
             draft.document = after
-        detail = {"snapshot": snapshot_id, "version": version_id, "number": number}
+        detail: dict[str, object] = {"snapshot": snapshot_id, "version": version_id, "number": number}
         audit.record("draft.restored", subject=_subject(campaign), by=by, detail=detail)
     return draft
 

@@ -6,6 +6,7 @@ read. Read only; called by campaigns.history.
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection
 
@@ -58,7 +59,7 @@ class Stretch:
 
 def find(campaign: Campaign, *, until: dt.datetime | None, limit: int) -> list[Stretch]:
     """The newest `limit` stretches and discarded drafts that ended at `until` or before. One query."""
-    values = {"pause": PAUSE, "campaign": campaign.pk, "listed": LISTED, "until": until, "limit": limit}
+    values: dict[str, Any] = {"pause": PAUSE, "campaign": campaign.pk, "listed": LISTED, "until": until, "limit": limit}
     with connection.cursor() as cursor:
         cursor.execute(_SQL, values)
         return [

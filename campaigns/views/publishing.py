@@ -67,7 +67,7 @@ def _prepare(request: HttpRequest, campaign: Campaign, version: CampaignVersion)
 
 def _prepares(campaign: Campaign, document: documents.Document) -> bool:
     """Whether publishing goes on to a send: not for what is triggered by calls, nor while the campaign is stopped."""
-    return document["delivery"]["kind"] != "api" and campaign.state != CampaignState.STOPPED
+    return bool(document["delivery"]["kind"] != "api" and campaign.state != CampaignState.STOPPED)
 
 
 def _ask(request: HttpRequest, campaign: Campaign, draft: Draft, *, is_unchecked: bool = False) -> HttpResponse:
