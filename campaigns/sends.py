@@ -103,8 +103,9 @@ def under_way(campaign: Campaign) -> list[CampaignSend]:
 
 
 def history(campaign: Campaign) -> list[CampaignSend]:
-    """All sends with version and delivery, newest first."""
-    return list(_sends(campaign).order_by("-pk"))
+    """All sends with version (without its document), delivery and who confirmed it, newest first."""
+    sends = _sends(campaign).select_related("delivery__confirmed_by", "version").defer("version__document")
+    return list(sends.order_by("-pk"))
 
 
 def of_delivery(delivery: Delivery) -> CampaignSend | None:

@@ -34,8 +34,8 @@ WITH marked AS (
     HAVING %(until)s::timestamptz IS NULL OR max(at) <= %(until)s
     ORDER BY max(at) DESC LIMIT %(limit)s
 ), touched AS (
-    SELECT stretch, name, min(numbered.id) AS first
-    FROM numbered JOIN shown USING (stretch), unnest(changed_fields) AS name
+    SELECT stretch, name, min(ARRAY[numbered.id, place]) AS first
+    FROM numbered JOIN shown USING (stretch), unnest(changed_fields) WITH ORDINALITY AS field(name, place)
     GROUP BY stretch, name
 )
 SELECT cause, by_id, n, since, until, newest,

@@ -16,7 +16,6 @@ from django.utils.translation import gettext as _
 from accounts import access, roles
 from campaigns import alerts, forms, schedules, sessions, summaries
 from campaigns.views import choices, header, parts
-from lib.errors import NotAllowed
 
 
 @access.requires(roles.VIEW)
@@ -24,20 +23,23 @@ def edit(request: HttpRequest, public_id: UUID, step: str) -> HttpResponse:
     """One step of the draft. Who can't edit gets the overview with the reason; without a draft there is only that."""
     campaign = header.find(public_id)
     user = header.user_of(request)
-    try:
-        access.check(user, roles.EDIT)
-    except NotAllowed as refusal:
-        messages.warning(request, _("You can view this campaign but not edit it. %(why)s") % {"why": refusal.message})
-        return redirect("campaigns:detail", public_id=public_id)
     draft = header.draft_of(campaign)
-    if campaign.archived_at:
-        messages.warning(request, _("%(name)s is archived. Restore it to edit it.") % {"name": campaign.name})
+    if campaign.archived_at is None and not user.has_perm(roles.EDIT):
+        messages.warning(request, _why_not())
+        return redirect("campaigns:detail", public_id=public_id)
     if draft is None or campaign.archived_at:
         return redirect("campaigns:detail", public_id=public_id)
     now = parts.state(campaign, draft)
     session = sessions.open_session(draft.pk, by=user)
     context = page(request, now, step=step) | {"config": _config(now, session.public_id, user.pk, step=step)}
     return render(request, f"campaigns/edit_{step}.html", context)
+
+
+def _why_not() -> str:
+    """Why somebody sees the live version in place of the editor, and who can change that."""
+    sentence = _("You can view this campaign but not edit it. Editing needs the %(role)s role.")
+    people = [_("{name} can give it.").format(name=one) for one in roles.holders(roles.MANAGE_TRANSPORTS, limit=1)]
+    return " ".join([sentence % {"role": _(roles.role_with(roles.EDIT))}, *people])
 
 
 def page(request: HttpRequest, now: parts.State, *, step: str) -> dict[str, Any]:
