@@ -15,7 +15,7 @@ from campaigns.models import Campaign, DraftSnapshot
 # Saves of one person with pauses no longer than this are one line.
 PAUSE = dt.timedelta(minutes=15)
 # The newest saves of a stretch are listed under it.
-LISTED = 10
+LISTED = 40
 
 _SQL = """
 WITH marked AS (

@@ -163,6 +163,30 @@ def test_creating_publishing_and_discarding_never_leaves_two_drafts_or_two_equal
     assert Campaign.objects.get(pk=made.pk).live_version.number == numbers[-1]
 
 
+def test_restoring_and_saving_at_once_loses_no_acknowledged_save() -> None:
+    made = factories.published()
+    first = made.live_version
+    assert first is not None
+    draft = factories.draft_of(made, compose__subject="Start")
+    told: set[str] = set()
+    for n in range(6):
+        revision = Draft.objects.get(pk=draft.pk).revision
+
+        def save(subject: str, revision: int = revision) -> str:
+            fields = {"compose.subject": subject}
+            ids = {"session_id": uuid.uuid4(), "save_id": uuid.uuid4()}
+            drafts.save(draft.pk, base_revision=revision, fields=fields, by=made.owner, **ids)
+            return subject
+
+        jobs: list[Callable[[], Any]] = [lambda one=f"{n}.{k}": save(one) for k in range(3)]
+        jobs += [lambda: drafts.restore(made.pk, version_id=first.pk, by=made.owner)] * 2
+        told |= {result for result in at_once(jobs) if isinstance(result, str)}
+    kept = {row.document["compose"]["subject"] for row in DraftSnapshot.objects.filter(campaign=made)}
+    assert told <= kept
+    assert Draft.objects.filter(campaign=made).count() == 1
+    assert CampaignVersion.objects.get(campaign=made).pk == first.pk
+
+
 def test_publish_and_save_at_once_never_publish_what_nobody_saw() -> None:
     for round_no in range(5):
         made, other = factories.campaign(name=f"Race {round_no}"), factories.user("Marketer")

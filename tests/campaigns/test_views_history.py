@@ -207,6 +207,17 @@ def test_while_a_draft_exists_no_route_but_publish_changes_what_is_live(client: 
             transaction.set_rollback(True)
 
 
+def test_a_send_is_of_what_is_live_whatever_the_draft_says(desk: Client, marketer: User) -> None:
+    campaign = factories.published(marketer, compose__subject="Live")
+    draft = factories.draft_of(campaign, compose__subject="Only in the draft")
+    desk.post(url("send-new", campaign))
+    (first,) = campaign.sends.select_related("delivery__message", "version")
+    assert (first.delivery.message.subject, first.version.number) == ("Live", 1)
+    desk.post(url("publish", campaign), {"revision": str(draft.revision)})
+    last = campaign.sends.select_related("delivery__message", "version").latest("pk")
+    assert (last.delivery.message.subject, last.version.number) == ("Only in the draft", 2)
+
+
 def test_the_draft_has_no_results_and_leads_to_those_of_the_live_version(desk: Client, marketer: User) -> None:
     campaign = factories.published(marketer)
     factories.draft_of(campaign)
