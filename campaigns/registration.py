@@ -13,16 +13,19 @@ from delivery import origins
 from delivery.models import Delivery
 from messaging import media_uses
 
-_DRAFTS_WITH_MEDIA = f"""
-SELECT DISTINCT found[1], campaign.name, campaign.public_id
-FROM campaigns_draft draft
-JOIN campaigns_campaign campaign ON campaign.id = draft.campaign_id,
-LATERAL regexp_matches(
-    concat_ws(E'\\n', draft.document #>> '{{compose,body}}', draft.document #>> '{{compose,text}}'),
-    '{media_uses.ADDRESS}', 'g'
-) found
+_WRITTEN_WITH_MEDIA = f"""
+SELECT DISTINCT found[1], written.name, written.public_id, written.kind
+FROM (
+    SELECT 'edit' AS kind, campaign.name, campaign.public_id,
+        concat_ws(E'\\n', draft.document #>> '{{compose,body}}', draft.document #>> '{{compose,text}}') AS content
+    FROM campaigns_draft draft JOIN campaigns_campaign campaign ON campaign.id = draft.campaign_id
+    UNION ALL
+    SELECT 'template', name, public_id, concat_ws(E'\\n', body, text) FROM messaging_template
+    WHERE archived_at IS NULL
+) written,
+LATERAL regexp_matches(written.content, '{media_uses.ADDRESS}', 'g') found
 WHERE found[1] = ANY(%s)
-ORDER BY campaign.name
+ORDER BY written.name
 """
 
 
@@ -56,13 +59,14 @@ def segment_uses(segment: Segment) -> list[segments.Use]:
 
 
 def drafts_with_media(tokens: Collection[str]) -> list[media_uses.Use]:
-    """The drafts that show one of these files. One query, which reads the body of every draft."""
+    """The drafts and templates that show one of these files. One query, which reads the body of each."""
     with connection.cursor() as cursor:
-        cursor.execute(_DRAFTS_WITH_MEDIA, [list(tokens)])
+        cursor.execute(_WRITTEN_WITH_MEDIA, [list(tokens)])
         rows = cursor.fetchall()
+    step = {"edit": {"step": "compose"}, "template": {}}
     return [
-        media_uses.Use(token, name, reverse("campaigns:edit", kwargs={"public_id": public_id, "step": "compose"}))
-        for token, name, public_id in rows
+        media_uses.Use(token, name, reverse(f"campaigns:{kind}", kwargs={"public_id": public_id, **step[kind]}))
+        for token, name, public_id, kind in rows
     ]
 
 

@@ -121,7 +121,9 @@ def delete(file_id: int, *, by: User, is_confirmed: bool = False) -> MediaFile:
         raise MediaInUse(_("Sent messages still show it."))
     drafts = media_uses.drafts_of([file.token])
     if drafts and not is_confirmed:
-        raise MediaInDrafts(_("Drafts still show it: {names}.").format(names=", ".join(use.label for use in drafts)))
+        raise MediaInDrafts(
+            _("Drafts and templates still show it: {names}.").format(names=", ".join(use.label for use in drafts))
+        )
     file.deleted_at = timezone.now()
     file.save(update_fields=["deleted_at"])
     detail: dict[str, object] = {"name": file.name, "drafts": [use.label for use in drafts]}

@@ -1,7 +1,8 @@
 """Which messages show which file of the library.
 
 A file is recognised by its public address, /m/<token>/…, wherever it stands in a body. Published messages are noted
-when they are frozen, so that asking costs no search; drafts lie in rooms above, which tell by `register` how to search.
+when they are frozen, so that asking costs no search; drafts lie in rooms above, which tell by `register` how to search
+them, and the templates, whose pages are up there too.
 """
 
 import re

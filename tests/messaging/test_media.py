@@ -245,13 +245,18 @@ def test_drafts_and_campaigns_are_named_in_one_query_each_however_many_images(
     files = [factories.media(by) for _ in range(4)]
     factories.published(by, name="Live", compose__body=factories.BODY + showing(files[0], files[1]))
     factories.campaign(by, name="Draft", compose__body=showing(files[1]), compose__text=f"{media.url(files[2])} x")
+    factories.template(by, name="Monthly", body=showing(files[3]))
     some = [file.token for file in files]
     with django_assert_num_queries(1):  # type: ignore[operator]
         drafts = media_uses.drafts_of(some)
     with django_assert_num_queries(1):  # type: ignore[operator]
         published = media_uses.published_of(some)
     assert {(use.token, use.label) for use in published} == {(some[0], "Live"), (some[1], "Live")}
-    assert {(use.token, use.label) for use in drafts} == {(some[1], "Draft"), (some[2], "Draft")}
+    assert {(use.token, use.label) for use in drafts} == {
+        (some[1], "Draft"),
+        (some[2], "Draft"),
+        (some[3], "Monthly"),
+    }
     assert media_uses.drafts_of([str(uuid4())[:16]]) == []
 
 
