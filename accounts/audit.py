@@ -1,5 +1,7 @@
 """The audit trail: every change of a state and every administrative act leaves one row."""
 
+from collections.abc import Sequence
+
 from accounts.models import AuditEntry, User
 
 
@@ -15,6 +17,19 @@ def record(
     assert by is not None or label, "somebody or something must have acted"
     return AuditEntry.objects.create(
         action=action, subject_kind=subject[0], subject_id=subject[1], actor=by, actor_label=label, detail=detail or {}
+    )
+
+
+def record_many(
+    action: str, *, subjects: Sequence[tuple[str, str]], by: User, detail: dict[str, object] | None = None
+) -> None:
+    """One row for each subject in the current transaction, for one act of a person on many things."""
+    AuditEntry.objects.bulk_create(
+        [
+            AuditEntry(action=action, subject_kind=kind, subject_id=public_id, actor=by, detail=detail or {})
+            for kind, public_id in subjects
+        ],
+        batch_size=1000,
     )
 
 

@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 
 from accounts import access, audit, roles
 from accounts.models import User
+from campaigns import digests
 from campaigns import document as documents
 from campaigns.models import Campaign, CampaignState, CampaignVersion, Draft, DraftSnapshot, EditingSession
 from lib import texts
@@ -85,6 +86,7 @@ def create(
         Draft.objects.create(
             campaign=campaign, document=documents.normalise(document), created_by=by, saved_by=by, saved_at=now
         )
+        digests.refresh(campaign)
         audit.record("campaign.created", subject=_subject(campaign), by=by)
     return campaign
 
@@ -172,6 +174,7 @@ def discard(draft_id: int, *, by: User) -> DraftSnapshot:
         if campaign.state == CampaignState.DRAFT:
             raise DomainError(_("This campaign was never published. Delete it instead."), code="never_published")
         snapshot = end(draft, cause="discarded", by=by)
+        digests.refresh(campaign)
         _touch(campaign, by, timezone.now())
         audit.record("draft.discarded", subject=_subject(campaign), by=by, detail={"snapshot": snapshot.pk})
     return snapshot
@@ -288,6 +291,7 @@ def _store(draft: Draft, after: documents.Document, changed: list[str], by: User
         changed_fields=changed,
         by=by,
     )
+    digests.refresh(draft.campaign)
     _touch(draft.campaign, by, now)
     return draft.revision + 1
 
@@ -298,7 +302,7 @@ def _make(campaign: Campaign, source: Mapping[str, Any], base: CampaignVersion |
         DraftSnapshot.objects.filter(campaign=campaign).order_by("-revision").values_list("revision", flat=True).first()
     )
     now = timezone.now()
-    return Draft.objects.create(
+    draft = Draft.objects.create(
         campaign=campaign,
         document=documents.normalise(source),
         revision=(last or 0) + 1,
@@ -307,6 +311,8 @@ def _make(campaign: Campaign, source: Mapping[str, Any], base: CampaignVersion |
         saved_by=by,
         saved_at=now,
     )
+    digests.refresh(campaign)
+    return draft
 
 
 def _snapshot(draft: Draft, *, cause: str, changed: list[str], by: User) -> DraftSnapshot:

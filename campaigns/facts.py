@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from django.db.models import Case, Exists, OuterRef, QuerySet, Subquery, TextField, Value, When
 from django.db.models.expressions import Combinable
-from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import Cast, Coalesce, Concat
 from django.utils import timezone
 
@@ -48,17 +47,12 @@ def with_facts(campaigns: QuerySet[Campaign]) -> QuerySet[Campaign]:
         facts=_joined(
             Cast("state", TextField()),
             _flag("archived", "", archived_at__isnull=False),
-            Coalesce(json_text("live_version__document", "delivery", "kind"), _text("")),
+            Coalesce("digest__kind", _text(""), output_field=TextField()),
             Coalesce(Subquery(described.values("text")[:1]), _text("")),
         ),
         current_delivery=Subquery(latest.values("delivery_id")[:1]),
         has_draft=Exists(Draft.objects.filter(campaign=OuterRef("pk"))),
     )
-
-
-def json_text(column: str, section: str, key: str) -> Combinable:
-    """One value of a document behind a relation, as text; KT() does not follow relations."""
-    return KeyTextTransform(key, KeyTransform(section, column), output_field=TextField())
 
 
 def _text(value: str) -> Value:

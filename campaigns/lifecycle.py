@@ -15,7 +15,7 @@ from django_fsm import TransitionNotAllowed, transition
 
 from accounts import access, audit, roles
 from accounts.models import User
-from campaigns import badges, drafts
+from campaigns import badges, digests, drafts
 from campaigns.models import Campaign, CampaignSend, CampaignState, CampaignVersion
 from delivery import lifecycle as delivery_lifecycle
 from delivery.models import Delivery, DeliveryState
@@ -66,6 +66,7 @@ def publish(campaign_id: int, *, version: CampaignVersion, by: User) -> Campaign
         campaign.live_version = version
         campaign.edited_at, campaign.edited_by = timezone.now(), by
         campaign.save(update_fields=["state", "live_version", "edited_at", "edited_by"])
+        digests.refresh(campaign)
         _record("campaign.published", campaign, by, version=version.number, note=version.note)
     return campaign
 

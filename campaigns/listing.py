@@ -1,26 +1,25 @@
 """The list of campaigns: tabs with counts, search, filters, sorting, pages. Queries never grow with rows.
 
 A campaign's badge is computed by campaigns.badges only. Here the facts it depends on become one short text per campaign
-in SQL; counting groups by that text, and a tab or `status:` filter asks for the texts whose badge is wanted.
+in SQL. One query brings number and facts of all that match, in order; what a tab holds, how many there are and which
+campaigns stand on a page is then counted here, so that they can't disagree. Only the rows of the page are loaded.
 """
 
-import datetime as dt
-from collections.abc import Mapping
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from django.db.models import Count, F, FloatField, OuterRef, Q, QuerySet, Subquery, TextField
-from django.db.models.functions import Cast, Coalesce, Lower, NullIf
-from django.utils import timezone
+from django.db.models import F, QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from accounts import roles
 from accounts.models import User
-from campaigns import badges, facts, rows, search, sends
+from campaigns import badges, facts, finding, rows, search, sends, tags
 from campaigns.models import Campaign
-from delivery.models import Delivery, DeliveryStat
+from delivery.models import Delivery
 
 PAGE_SIZE = 25
 _ATTENTION = {badges.AWAITING.code, badges.PAUSED.code}
@@ -52,6 +51,12 @@ class Page:
     n_total: int
     n_archived: int
     has_campaigns: bool
+    # Of everything that matches, on all pages; "" when one page shows it all.
+    fingerprint: str
+    # Every tag in use, for the menu and for suggestions.
+    tags: tuple[str, ...]
+    # Other people who own campaigns, by name.
+    owners: tuple[str, ...]
 
     @property
     def first(self) -> int:
@@ -75,140 +80,127 @@ _TABS: tuple[tuple[str, str | Promise, frozenset[str]], ...] = (
     ("sent", pgettext_lazy("campaigns", "Sent"), frozenset({badges.SENT.code})),
     ("archived", pgettext_lazy("campaigns", "Archived"), frozenset({badges.ARCHIVED.code})),
 )
+_CODES = {code: codes for code, _label, codes in _TABS}
+
+
+@dataclass(frozen=True)
+class _Found:
+    """All that match the words and filters, status apart, in order: campaign number and what its badge depends on."""
+
+    query: search.Query
+    tab: str
+    sort: str
+    is_descending: bool
+    tags: tuple[str, ...]
+    all: list[tuple[int, str]]
+    # How many campaigns have each text, and what it means.
+    groups: dict[str, tuple[int, facts.Derived]]
+
+    def of(self, tab: str) -> list[int]:
+        """The campaigns of one tab, in order."""
+        wanted = {text for text, (_n, one) in self.groups.items() if _is_in(tab, one, self.query)}
+        return [pk for pk, text in self.all if text in wanted]
+
+    def count(self, tab: str) -> int:
+        """How many `of` has."""
+        return sum(n for n, one in self.groups.values() if _is_in(tab, one, self.query))
 
 
 def page(user: User, params: Mapping[str, str]) -> Page:
-    """The page that `params` (q, tab, sort, page; owner, channel, tag from menus) ask for; odd values are defaults."""
-    query = search.parse(_full_query(params))
-    tab = params.get("tab", "all") if params.get("tab") in {code for code, _label, _codes in _TABS} else "all"
-    asked = params.get("sort", "")
-    sort, is_descending = asked.lstrip("-"), asked.startswith("-")
-    if sort not in SORTS:
-        sort, is_descending = "edited", True
-    found = _matching(user, query)
-    counted = found.order_by().values_list("facts").annotate(n=Count("pk"))  # type: ignore[misc]  # an annotation
-    groups = {facts.derive(text): n for text, n in counted}
-    wanted = [one for one in groups if _is_in(tab, one) and _has_status(query, one)]
-    n_total = sum(groups[one] for one in wanted)
-    n_pages = max(1, -(-n_total // PAGE_SIZE))
+    """The page that `params` (q, tab, sort, page) ask for; odd values are defaults."""
+    found = _find(user, params)
+    wanted = found.of(found.tab)
+    n_pages = max(1, -(-len(wanted) // PAGE_SIZE))
     number = min(max(1, _whole(params.get("page", ""))), n_pages)
     start = (number - 1) * PAGE_SIZE
-    chosen = _sorted(found.filter(Q(facts__in=[one.text for one in wanted])), sort, is_descending=is_descending)
     return Page(
-        rows=rows.build(list(chosen[start : start + PAGE_SIZE]), user) if n_total else (),
-        tabs=_tabs(tab, groups, query),
-        tab=tab,
-        query=query,
-        sort=sort,
-        is_descending=is_descending,
+        rows=rows.build(_loaded(wanted[start : start + PAGE_SIZE]), user),
+        tabs=_tabs(found),
+        tab=found.tab,
+        query=found.query,
+        sort=found.sort,
+        is_descending=found.is_descending,
         number=number,
         n_pages=n_pages,
-        n_total=n_total,
-        n_archived=sum(n for one, n in groups.items() if one.badge == badges.ARCHIVED) if tab != "archived" else 0,
-        has_campaigns=bool(groups) or Campaign.objects.exists(),
+        n_total=len(wanted),
+        n_archived=found.count("archived") if found.tab != "archived" else 0,
+        has_campaigns=bool(found.all) or Campaign.objects.exists(),
+        fingerprint=fingerprint(wanted) if n_pages > 1 else "",
+        tags=found.tags,
+        owners=_owners(user),
     )
+
+
+def counts(user: User, params: Mapping[str, str]) -> tuple[Tab, ...]:
+    """The tabs alone, for a list that is looked at again."""
+    return _tabs(_find(user, params))
+
+
+def matching_ids(user: User, params: Mapping[str, str]) -> list[int]:
+    """Every campaign on all pages of the list that `params` ask for, in the order of the list."""
+    found = _find(user, params)
+    return found.of(found.tab)
+
+
+def fingerprint(campaign_ids: Sequence[int]) -> str:
+    """The same for the same campaigns in any order: whether a list is still what somebody saw."""
+    return hashlib.blake2s(",".join(map(str, sorted(campaign_ids))).encode(), digest_size=12).hexdigest()
 
 
 def row(user: User, campaign_id: int) -> rows.Row:
     """One row, as the list shows it, for a row that changed."""
-    return rows.build([_loaded(facts.with_facts(Campaign.objects.filter(pk=campaign_id))).get()], user)[0]
+    return rows.build(_loaded([campaign_id]), user)[0]
 
 
-def live_rows(user: User, public_ids: list[str]) -> tuple[rows.Row, ...]:
+def live_rows(user: User, public_ids: Sequence[str]) -> tuple[rows.Row, ...]:
     """The rows that are on somebody's screen and still move, for the shared refresh."""
     known = [public_id for public_id in public_ids[:PAGE_SIZE] if search.is_public_id(public_id)]
-    return rows.build(list(_loaded(facts.with_facts(Campaign.objects.filter(public_id__in=known)))), user)
+    return rows.build(list(_with_row(Campaign.objects.filter(public_id__in=known))), user)
 
 
-def _matching(user: User, query: search.Query) -> QuerySet[Campaign]:
-    found = facts.with_facts(Campaign.objects.all())
-    for word in query.words:
-        found = found.filter(_word(word))
-    for value in query.values("owner"):
-        owner = (
-            Q(owner=user) if value.lower() == "me" else Q(owner__name__icontains=value) | Q(owner__email__iexact=value)
-        )
-        found = found.filter(owner)
-    for value in query.values("tag"):
-        found = found.filter(tags__contains=[value])
-    for value in query.values("edited"):
-        found = found.filter(_edited(value))
-    return found
+def _find(user: User, params: Mapping[str, str]) -> _Found:
+    query = search.parse(params.get("q", ""))
+    tab = params.get("tab", "all") if params.get("tab") in _CODES else "all"
+    asked = params.get("sort", "")
+    sort, is_descending = asked.lstrip("-"), asked.startswith("-")
+    if sort not in SORTS:
+        sort, is_descending = "edited", True
+    known = tuple(tag for tag, _n in tags.known())
+    found = finding.ordered(finding.matching(user, query, known), sort, is_descending=is_descending)
+    matched = list(found.values_list("pk", "facts"))  # type: ignore[misc]  # an annotation
+    groups = {text: (n, facts.derive(text)) for text, n in Counter(text for _pk, text in matched).items()}
+    return _Found(query, tab, sort, is_descending, known, matched, groups)
 
 
-def _word(word: str) -> Q:
-    found = Q(name__icontains=word) | Q(tags__contains=[word])
-    found |= Q(live_version__message__subject__icontains=word) | Q(live_version__message__text__icontains=word)
-    found |= Q(draft__document__compose__subject__icontains=word) | Q(draft__document__compose__body__icontains=word)
-    return found | Q(public_id=word) if search.is_public_id(word) else found
+def _owners(user: User) -> tuple[str, ...]:
+    owning = Campaign.objects.values("owner_id")
+    return tuple(User.objects.filter(pk__in=owning).exclude(pk=user.pk).order_by("name").values_list("name", flat=True))
 
 
-def _edited(value: str) -> Q:
-    bounds = search.edited_range(value)
-    assert bounds is not None, "an unreadable date is an unknown filter"
-    comparison, day = bounds
-    midnight = timezone.make_aware(dt.datetime.combine(day, dt.time.min))
-    after = midnight + dt.timedelta(days=1)
-    if comparison == ">":
-        return Q(edited_at__gte=after)
-    return Q(edited_at__lt=midnight) if comparison == "<" else Q(edited_at__gte=midnight, edited_at__lt=after)
+def _loaded(ids: Sequence[int]) -> list[Campaign]:
+    """Campaigns with what a row shows, in the order of `ids`."""
+    found = {campaign.pk: campaign for campaign in _with_row(Campaign.objects.filter(pk__in=ids))} if ids else {}
+    return [found[pk] for pk in ids if pk in found]
 
 
-def _sorted(found: QuerySet[Campaign], sort: str, *, is_descending: bool) -> QuerySet[Campaign]:
-    if sort == "name":
-        key: Any = Lower("name")
-    elif sort == "sent":
-        found = found.annotate(sort_key=Subquery(_of_current(Delivery.objects.all()).values("started_at")[:1]))
-        key = F("sort_key")
-    elif sort == "opened":
-        rate = Cast("n_opened", FloatField()) / NullIf(Cast("n_delivered", FloatField()), 0.0)
-        stats = DeliveryStat.objects.filter(delivery_id=OuterRef("current_delivery")).annotate(rate=rate)
-        found = found.annotate(sort_key=Subquery(stats.values("rate")[:1]))
-        key = F("sort_key")
-    else:
-        key = F("edited_at")
-    order = key.desc(nulls_last=True) if is_descending else key.asc(nulls_last=True)
-    return _loaded(found.order_by(order, "-pk"))
+def _with_row(found: QuerySet[Campaign]) -> QuerySet[Campaign]:
+    return facts.with_facts(found).annotate(subject=F("digest__subject")).select_related("owner", "edited_by")
 
 
-def _loaded(found: QuerySet[Campaign]) -> QuerySet[Campaign]:
-    """With what a row shows, without the documents."""
-    subject = Coalesce(
-        facts.json_text("draft__document", "compose", "subject"),
-        "live_version__message__subject",
-        output_field=TextField(),
-    )
-    return found.annotate(subject=subject).select_related("owner", "edited_by")
+def _tabs(found: _Found) -> tuple[Tab, ...]:
+    return tuple(Tab(code, label, found.count(code), code == found.tab) for code, label, _codes in _TABS)
 
 
-def _of_current(deliveries: QuerySet[Delivery]) -> QuerySet[Delivery]:
-    return deliveries.filter(pk=OuterRef("current_delivery"))
-
-
-def _tabs(current: str, groups: Mapping[facts.Derived, int], query: search.Query) -> tuple[Tab, ...]:
-    counted = []
-    for code, label, _codes in _TABS:
-        n = sum(n for one, n in groups.items() if _is_in(code, one) and _has_status(query, one))
-        counted.append(Tab(code, label, n, code == current))
-    return tuple(counted)
-
-
-def _is_in(tab: str, one: facts.Derived) -> bool:
-    codes = next(codes for code, _label, codes in _TABS if code == tab)
-    if one.badge.code not in codes:
-        return False
-    return tab != "attention" or one.badge.code in _ATTENTION or one.is_recent
-
-
-def _has_status(query: search.Query, one: facts.Derived) -> bool:
+def _is_in(tab: str, one: facts.Derived, query: search.Query) -> bool:
     wanted = query.values("status")
-    return not wanted or one.badge.code in wanted
-
-
-def _full_query(params: Mapping[str, str]) -> str:
-    """The search text with the choices of the menus beside it."""
-    menus = [f'"{key}:{params[key]}"' for key in ("owner", "channel", "tag") if params.get(key)]
-    return " ".join([params.get("q", ""), *menus])
+    code = one.badge.code
+    if wanted and code not in wanted:
+        return False
+    if tab == "all" and code in wanted:
+        return True
+    if code not in _CODES[tab]:
+        return False
+    return tab != "attention" or code in _ATTENTION or one.is_recent
 
 
 def _whole(text: str) -> int:

@@ -5,6 +5,7 @@ import uuid
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
@@ -59,6 +60,25 @@ class Campaign(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class CampaignDigest(models.Model):
+    """What the list shows and searches of one campaign, without its documents. Written by campaigns.digests only."""
+
+    campaign = models.OneToOneField(Campaign, on_delete=models.CASCADE, primary_key=True, related_name="digest")
+    # Of the draft, else of the live version.
+    subject = models.TextField(blank=True)
+    # How the live version is sent; "" before the first.
+    kind = models.CharField(max_length=10, blank=True)
+    # Name and subjects, folded: searched anywhere inside words.
+    title = models.TextField(blank=True)
+    # Words of the message, folded: searched by their beginning, and as phrases.
+    words = SearchVectorField()
+
+    class Meta:
+        default_permissions = ()
+        # The list's search in messages.
+        indexes = [GinIndex(fields=["words"], name="digest_words")]
 
 
 class Draft(models.Model):
@@ -160,3 +180,5 @@ class CampaignSend(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["campaign", "version", "occurrence_at"], name="send_once_per_occurrence")
         ]
+        # The newest send of each campaign, for the list.
+        indexes = [models.Index(fields=["campaign", "-id"], name="send_newest")]

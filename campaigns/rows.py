@@ -4,6 +4,8 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.utils import timezone
+
 from accounts import roles
 from accounts.models import User
 from campaigns import badges, facts, lifecycle
@@ -40,7 +42,9 @@ class Row:
     actions: tuple[str, ...]
 
 
-_MOVING = frozenset({DeliveryState.PREPARING, DeliveryState.CONFIRMED, DeliveryState.SENDING, DeliveryState.PAUSED})
+_MOVING = frozenset({DeliveryState.PREPARING, DeliveryState.SENDING, DeliveryState.PAUSED})
+# A confirmed send moves when it is about to start; until then its row has nothing new to tell.
+_SOON = dt.timedelta(minutes=10)
 
 
 def build(campaigns: Sequence[Campaign], user: User) -> tuple[Row, ...]:
@@ -91,7 +95,7 @@ def _row(
         n_to_send=delivery.n_to_send if delivery else None,
         preparing_rate=_preparing_rate(delivery),
         summary=summaries.get(delivery.pk) if delivery else None,
-        is_moving=state in _MOVING,
+        is_moving=_is_moving(delivery),
         actions=actions(campaign, state, badge, may),
     )
 
@@ -126,6 +130,12 @@ def actions(campaign: Campaign, delivery_state: str, badge: badges.Badge, may: _
         if is_draft:
             found.append("delete")
     return (*found, "copy_id")
+
+
+def _is_moving(delivery: Delivery | None) -> bool:
+    if delivery is None or delivery.state != DeliveryState.CONFIRMED:
+        return delivery is not None and delivery.state in _MOVING
+    return delivery.start_at is None or delivery.start_at < timezone.now() + _SOON
 
 
 def _preparing_rate(delivery: Delivery | None) -> float | None:

@@ -14,8 +14,14 @@ from campaigns import badges
 
 CHANNELS = ("email",)
 STATUSES = tuple(badge.code for badge in badges.ALL)
+# In the order of the help text of the search field.
+KEYS = ("status", "owner", "tag", "channel", "edited", "created", "sent", "is")
+DATES = ("edited", "created", "sent")
 _TOKEN = re.compile(r"^([a-z]+):(.+)$", re.IGNORECASE)
-_EDITED = re.compile(r"^([<>]?)(\d{4}-\d{2}-\d{2})$")
+_DAY = r"\d{4}-\d{2}-\d{2}"
+_COMPARED = re.compile(rf"^(<=|>=|<|>|)({_DAY})$")
+_RANGE = re.compile(rf"^({_DAY}|\*)\.\.({_DAY}|\*)$")
+_ONE_DAY = dt.timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -50,8 +56,8 @@ def parse(text: str) -> Query:
     for token in _tokens(text):
         match = _TOKEN.match(token)
         if match and not token.startswith(("http:", "https:")):
-            filters.append(_filter(match[1].lower(), match[2], token))
-        else:
+            filters.append(_filter(match[1].lower(), match[2].strip(), token))
+        elif token.strip():
             words.append(token)
     return Query(text, tuple(words), tuple(filters))
 
@@ -62,15 +68,30 @@ def without(query: Query, one: Filter) -> str:
     return " ".join(left)
 
 
-def edited_range(value: str) -> tuple[str, dt.date] | None:
-    """(comparison, day) of an `edited:` value: "<", ">" or "" for that day; None when it is no date."""
-    match = _EDITED.match(value)
-    if not match:
-        return None
+def within(query: Query, key: str, value: str) -> str:
+    """The query text with one more filter, for the menus; the same text when it is there already."""
+    token = f"{key}:{value}"
+    tokens = _tokens(query.text)
+    return " ".join(_quoted(one) for one in ([*tokens, token] if token not in tokens else tokens))
+
+
+def days(value: str) -> tuple[dt.date | None, dt.date | None] | None:
+    """(first day, day after the last) of a date filter, None for no bound; None alone when it is no date.
+
+    `2026-11-01` is that day, `>` and `<` leave it out, `>=` and `<=` take it in;
+    `2026-11-01..2026-11-30` has both ends.
+    """
     try:
-        return match[1], dt.date.fromisoformat(match[2])
-    except ValueError:
-        return None
+        if match := _COMPARED.match(value):
+            return _compared(match[1], dt.date.fromisoformat(match[2]))
+        if match := _RANGE.match(value):
+            first, last = (None if end == "*" else dt.date.fromisoformat(end) for end in match.groups())
+            if first and last and first > last:
+                return None
+            return first, last + _ONE_DAY if last else None
+    except (ValueError, OverflowError):
+        pass
+    return None
 
 
 def is_public_id(text: str) -> bool:
@@ -82,23 +103,39 @@ def is_public_id(text: str) -> bool:
     return True
 
 
+def _compared(sign: str, day: dt.date) -> tuple[dt.date | None, dt.date | None]:
+    after = day + _ONE_DAY
+    return {"": (day, after), ">": (after, None), ">=": (day, None), "<": (None, day), "<=": (None, after)}[sign]
+
+
 def _filter(key: str, value: str, token: str) -> Filter:
-    if key == "status":
-        found = next((badge for badge in badges.ALL if badge.code == value.lower()), None)
-        if found:
-            return Filter(key, found.code, _("Status: %(value)s") % {"value": found.label}, token)
-    elif key == "owner":
-        shown = _("Me") if value.lower() == "me" else value
-        return Filter(key, value, _("Owner: %(value)s") % {"value": shown}, token)
-    elif key == "channel" and value.lower() in CHANNELS:
-        return Filter(key, value.lower(), _("Channel: %(value)s") % {"value": value.lower()}, token)
-    elif key == "tag":
-        return Filter(key, value, _("Tag: %(value)s") % {"value": value}, token)
-    elif key == "edited" and edited_range(value):
-        return Filter(key, value, _("Edited: %(value)s") % {"value": value}, token)
-    known = key in {"status", "channel", "edited"}
-    shown = f"{key}:{value}" if known else key
+    found = _known(key, value)
+    if found:
+        return Filter(found[0], found[1], found[2] % {"value": found[3]}, token)
+    shown = f"{key}:{value}" if key in KEYS else key
     return Filter(key, value, _("Unknown filter: %(name)s") % {"name": shown}, token, is_known=False)
+
+
+def _known(key: str, value: str) -> tuple[str, str, str, object] | None:
+    """(key, value, chip, what the chip says) of a filter that is understood."""
+    low = value.lower()
+    if key == "status" or (key == "is" and low == badges.ARCHIVED.code):
+        found = next((badge for badge in badges.ALL if badge.code == low), None)
+        return ("status", found.code, _("Status: %(value)s"), found.label) if found else None
+    if key == "owner":
+        return key, value, _("Owner: %(value)s"), _("Me") if low == "me" else value
+    if key == "channel" and low in CHANNELS:
+        return key, low, _("Channel: %(value)s"), _("Email")
+    if key == "tag" and value:
+        return key, value, _("Tag: %(value)s"), value
+    if key in DATES and days(value):
+        labels = {
+            "edited": _("Edited: %(value)s"),
+            "created": _("Created: %(value)s"),
+            "sent": _("Sent: %(value)s"),
+        }
+        return key, value, labels[key], value
+    return None
 
 
 def _tokens(text: str) -> list[str]:

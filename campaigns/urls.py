@@ -2,6 +2,7 @@ from django.urls import URLPattern, path, register_converter
 
 from campaigns import sources
 from campaigns.views import (
+    bulk,
     comparing,
     converting,
     creating,
@@ -15,6 +16,7 @@ from campaigns.views import (
     publishing,
     saving,
     sends,
+    tags,
     template_previews,
     templates,
 )
@@ -56,8 +58,10 @@ urlpatterns: list[URLPattern] = [
     path("", home.home, name="home"),
     path("campaigns/", listing.index, name="list"),
     path("campaigns/rows/", listing.moving_rows, name="list-rows"),
-    path("campaigns/archive/", listing.archive_many, name="archive-many"),
-    path("campaigns/unarchive/", listing.unarchive_many, name="unarchive-many"),
+    path("campaigns/archive/", bulk.archive, name="archive-many"),
+    path("campaigns/unarchive/", bulk.unarchive, name="unarchive-many"),
+    path("campaigns/tag/", bulk.tag, name="tag-many"),
+    path("campaigns/duplicate/", bulk.duplicate, name="duplicate-many"),
     path("campaigns/new/", creating.new, name="new"),
     path("campaigns/starters/<slug:slug>/", creating.starter, name="starter"),
     path(_ONE, live.detail, name="detail"),
@@ -93,6 +97,7 @@ urlpatterns: list[URLPattern] = [
     path(f"{_ONE}archive/", moves.archive, name="archive"),
     path(f"{_ONE}unarchive/", moves.unarchive, name="unarchive"),
     path(f"{_ONE}duplicate/", moves.duplicate, name="duplicate"),
+    path(f"{_ONE}tags/", tags.edit, name="tags"),
     path(f"{_ONE}delete/", moves.delete, name="delete"),
     path("templates/", templates.index, name="templates"),
     path("templates/new/", templates.new, name="template-new"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.http import Http404, HttpRequest
@@ -10,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from accounts import roles
 from accounts.models import User
-from campaigns import badges, listing, sends
+from campaigns import badges, listing, search, sends
 from campaigns.models import Campaign, CampaignState, Draft
 from delivery.models import Delivery
 
@@ -50,6 +51,7 @@ class Header:
     news: str = ""
     tabs: list[dict[str, object]] = field(default_factory=list)
     menu: list[Action] = field(default_factory=list)
+    tags: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def number(self) -> int | None:
@@ -108,6 +110,7 @@ def build(request: HttpRequest, campaign: Campaign, *, view: str) -> Header:
         news=_news(request, campaign),
         tabs=_tabs(campaign, view),
         menu=_menu(campaign, user, draft, view=view),
+        tags=tag_links(campaign),
     )
 
 
@@ -119,6 +122,14 @@ def _may_unarchive(campaign: Campaign, user: User) -> bool:
 def _news(request: HttpRequest, campaign: Campaign) -> str:
     number = campaign.live_version.number if campaign.live_version else 0
     return _("Version %(n)d is live.") % {"n": number} if request.GET.get("published") == str(number) else ""
+
+
+def tag_links(campaign: Campaign) -> list[dict[str, str]]:
+    """Label and address of the campaigns that share it, for each tag."""
+    at, nothing = reverse("campaigns:list"), search.parse("")
+    return [
+        {"label": tag, "url": f"{at}?{urlencode({'q': search.within(nothing, 'tag', tag)})}"} for tag in campaign.tags
+    ]
 
 
 def _tabs(campaign: Campaign, view: str) -> list[dict[str, object]]:
@@ -146,6 +157,8 @@ def _menu(campaign: Campaign, user: User, draft: Draft | None, *, view: str) -> 
     items = [duplicate, _as_template(at, view)]
     if draft and campaign.live_version_id:
         items.insert(0, Action(_("Compare with live version"), reverse("campaigns:changes", kwargs=at), "git-compare"))
+    tags = reverse("campaigns:tags", kwargs=at)
+    items.append(Action(_("Tags…"), tags, "tag", dialog_url=tags))
     may_archive = campaign.owner_id == user.pk or user.has_perm(roles.START)
     if campaign.archived_at:
         return [

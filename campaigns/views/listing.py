@@ -1,31 +1,33 @@
-"""The campaign list: a page, its table as a fragment, and archiving several at once."""
+"""The campaign list: a page, its table, its tabs and its moving rows as fragments."""
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
-from uuid import UUID
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
-from django.views.decorators.http import require_POST
 from django.views.decorators.vary import vary_on_headers
 
 from accounts import access, roles
-from campaigns import lifecycle, listing, rows, search
-from campaigns.models import Campaign
+from audiences.models import Profile
+from campaigns import listing, rows, search, tags
 from campaigns.views import header
-from lib.errors import DomainError
+
+# Entries of a filter menu; the others are typed.
+_MENU_LENGTH = 30
 
 
 @vary_on_headers("HX-Request", "HX-Target")
 @access.requires(roles.VIEW)
 def index(request: HttpRequest) -> HttpResponse:
-    """The list; only its changing part for a search that htmx asks for."""
+    """The list; only its changing part for a search that htmx asks for, only the tabs for a list come back to."""
     user = header.user_of(request)
     params = request.GET.dict()
+    if request.headers.get("HX-Target") == "campaign-tabs":
+        counted = _tabs(listing.counts(user, params), _kept(params))
+        return render(request, "campaigns/_campaign_tabs.html", {"tabs": counted})
     page = listing.page(user, params)
     context = _context(request, page, params)
     template = "campaigns/campaign_list.html"
@@ -43,52 +45,13 @@ def moving_rows(request: HttpRequest) -> HttpResponse:
     return render(request, "campaigns/_row_updates.html", {"rows": found}, status=286 if is_over else 200)
 
 
-@require_POST
-@access.requires(roles.EDIT)
-def archive_many(request: HttpRequest) -> HttpResponse:
-    """Archive the chosen campaigns; those that can't be are named with the reason, the toast undoes the others."""
-    user = header.user_of(request)
-    done, refused = [], []
-    for campaign in _chosen(request):
-        try:
-            lifecycle.archive(campaign.pk, by=user)
-            done.append(str(campaign.public_id))
-        except DomainError as refusal:
-            refused.append(refusal.message)
-    if done:
-        n = len(done)
-        text = ngettext("%(n)d campaign archived.", "%(n)d campaigns archived.", n) % {"n": n}
-        undo = f"{reverse('campaigns:unarchive-many')}?{urlencode({'ids': ','.join(done)})}"
-        messages.success(request, text, extra_tags=undo)
-    for message in refused:
-        messages.warning(request, message)
-    return redirect(_back(request))
-
-
-@require_POST
-@access.requires(roles.EDIT)
-def unarchive_many(request: HttpRequest) -> HttpResponse:
-    """Undo of `archive_many`."""
-    user = header.user_of(request)
-    ids = [text for text in request.GET.get("ids", "").split(",") if search.is_public_id(text)]
-    n = 0
-    for campaign in Campaign.objects.filter(public_id__in=ids[: listing.PAGE_SIZE]):
-        lifecycle.unarchive(campaign.pk, by=user)
-        n += 1
-    messages.success(request, ngettext("%(n)d campaign restored.", "%(n)d campaigns restored.", n) % {"n": n})
-    return redirect("campaigns:list")
-
-
 def _context(request: HttpRequest, page: listing.Page, params: dict[str, str]) -> dict[str, Any]:
     can_edit = listing.can_edit(header.user_of(request))
-    kept = {key: value for key, value in params.items() if value and key in ("q", "tab", "sort")}
+    kept = _kept(params)
     return {
         "page": page,
         "rows": [(row, _menu(row)) for row in page.rows],
-        "tabs": [
-            {"label": tab.label, "url": _url(kept, tab=tab.code), "is_current": tab.is_current, "count": tab.n}
-            for tab in page.tabs
-        ],
+        "tabs": _tabs(page.tabs, kept),
         "chips": [
             {
                 "label": one.label,
@@ -97,6 +60,7 @@ def _context(request: HttpRequest, page: listing.Page, params: dict[str, str]) -
             }
             for one in page.query.filters
         ],
+        "menus": _filter_menus(page, kept),
         "clear_url": _url(kept, q=""),
         "sorts": [
             {"code": code, "label": label, "is_current": code == page.sort} for code, label in listing.SORTS.items()
@@ -107,9 +71,51 @@ def _context(request: HttpRequest, page: listing.Page, params: dict[str, str]) -
         "archived_url": _url(kept, tab="archived"),
         "all_url": reverse("campaigns:list"),
         "can_edit": can_edit,
+        "can_choose": can_edit and page.tab != "archived",
+        "has_no_profiles": not page.has_campaigns and not Profile.objects.exists(),
+        "empty": _nothing_in(page.tab),
+        "max_tag": tags.MAX_LENGTH,
         "moving": ",".join(row.public_id for row in page.rows if row.is_moving),
         "here": request.get_full_path(),
     }
+
+
+def _kept(params: dict[str, str]) -> dict[str, str]:
+    return {key: value for key, value in params.items() if value and key in ("q", "tab", "sort")}
+
+
+def _tabs(counted: Sequence[listing.Tab], kept: dict[str, str]) -> list[dict[str, object]]:
+    return [
+        {"label": tab.label, "url": _url(kept, tab=tab.code), "is_current": tab.is_current, "count": tab.n}
+        for tab in counted
+    ]
+
+
+def _filter_menus(page: listing.Page, kept: dict[str, str]) -> list[dict[str, object]]:
+    """Filters to pick instead of typing them; each item is a link to the list with one filter more."""
+
+    def item(key: str, value: str, label: str) -> dict[str, str]:
+        return {"label": label, "url": _url(kept, q=search.within(page.query, key, value)), "icon": ""}
+
+    owners = [item("owner", "me", _("Me")), *(item("owner", name, name) for name in page.owners)]
+    menus: list[dict[str, object]] = [{"id": "filter-owner", "label": _("Owner"), "items": owners}]
+    if page.tags:
+        found = [item("tag", tag, tag) for tag in page.tags[:_MENU_LENGTH]]
+        menus.append({"id": "filter-tag", "label": _("Tag"), "items": found})
+    return menus
+
+
+def _nothing_in(tab: str) -> str:
+    """What an empty tab says."""
+    return {
+        "all": _("No campaigns."),
+        "drafts": _("No drafts."),
+        "attention": _("Nothing needs attention."),
+        "scheduled": _("No scheduled campaigns."),
+        "live": _("No live campaigns."),
+        "sent": _("No sent campaigns."),
+        "archived": _("No archived campaigns."),
+    }[tab]
 
 
 def _head(page: listing.Page, kept: dict[str, str], code: str) -> dict[str, str]:
@@ -133,6 +139,7 @@ def _menu(row: rows.Row) -> list[dict[str, object]]:
         "edit_draft": {"label": _("Edit draft"), "url": edit, "icon": "pencil-line"},
         "modify": {"label": _("Modify…"), "dialog_url": modify, "icon": "pencil-line"},
         "duplicate": _post(_("Duplicate"), reverse("campaigns:duplicate", kwargs=at), "copy"),
+        "copy_id": {"label": _("Copy id"), "copy": row.public_id, "icon": "copy"},
         "archive": _post(_("Archive"), reverse("campaigns:archive", kwargs=at), "archive"),
         "unarchive": _post(_("Restore from archive"), reverse("campaigns:unarchive", kwargs=at), "archive-restore"),
         "delete": {"label": _("Delete campaign…"), "dialog_url": delete, "icon": "trash-2", "tone": "err"},
@@ -145,17 +152,6 @@ def _menu(row: rows.Row) -> list[dict[str, object]]:
 
 def _post(label: str, url: str, icon: str) -> dict[str, object]:
     return {"label": label, "url": url, "icon": icon, "method": "post"}
-
-
-def _chosen(request: HttpRequest) -> list[Campaign]:
-    ids = [UUID(text) for text in request.POST.getlist("id") if search.is_public_id(text)]
-    return list(Campaign.objects.filter(public_id__in=ids[: listing.PAGE_SIZE]).order_by("name"))
-
-
-def _back(request: HttpRequest) -> str:
-    """The list as it was looked at; only our own address is followed."""
-    back = request.POST.get("back", "")
-    return back if back.startswith(reverse("campaigns:list")) else reverse("campaigns:list")
 
 
 def _url(kept: dict[str, str], **changed: str) -> str:

@@ -15,6 +15,17 @@ async function copy(value) {
   return document.execCommand("copy");
 }
 
+/* [data-copy-text] on a menu's entry copies that text itself; data-copied is what is said then, as a toast. */
+document.addEventListener("click", async (event) => {
+  const entry = event.target.closest?.("[data-copy-text]");
+  if (!entry) return;
+  const value = Object.assign(document.createElement("span"), { textContent: entry.dataset.copyText, className: "sr" });
+  document.body.append(value);
+  const isDone = await copy(value);
+  value.remove();
+  if (isDone) document.dispatchEvent(new CustomEvent("toast", { detail: { text: entry.dataset.copied } }));
+});
+
 document.addEventListener("click", async (event) => {
   const button = event.target.closest?.("[data-copy-button]");
   const field = button?.closest("[data-copy]");
