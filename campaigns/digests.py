@@ -22,7 +22,8 @@ _MAX_MARKUP = 500_000
 _MAX_WORD = 40
 # Parts of Compose that are no text of the message.
 _NO_TEXT = frozenset({"sender", "body_kind", "text_mode", "text_for"})
-_UNSEEN = re.compile(r"<!--.*?-->|<(style|script)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
+# Comments, styles, scripts and Liquid: nobody reads them in the message.
+_UNSEEN = re.compile(r"<!--.*?-->|\{\{.*?\}\}|\{%.*?%\}|<(style|script)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
 _LINK = re.compile(r"""<[^>]*\bhref\s*=\s*["'](https?://[^"']*)["'][^>]*>""", re.IGNORECASE)
 _TAG = re.compile(r"<[^>]*>")
 # Accents that stand alone once letters are taken apart.
@@ -96,8 +97,6 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _visible(markup: str) -> str:
-    if "<" not in markup:
-        return markup
     seen = _UNSEEN.sub(" ", markup)
     return html.unescape(_TAG.sub(" ", _LINK.sub(r" \1 ", seen)))
 

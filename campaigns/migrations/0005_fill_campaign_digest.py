@@ -23,7 +23,9 @@ _STORE = """
 INSERT INTO campaigns_campaigndigest (campaign_id, subject, kind, title, words) VALUES (%s, %s, %s, %s, %s::tsvector)
 ON CONFLICT DO NOTHING
 """
-_UNSEEN = re.compile(r"<!--.*?-->|<(style|script)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+_UNSEEN = re.compile(
+    r"<!--.*?-->|\{\{.*?\}\}|\{%.*?%\}|<(style|script)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL
+)
 
 
 def _fold(text: str) -> str:

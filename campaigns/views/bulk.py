@@ -6,6 +6,7 @@ fingerprint of what the person saw come along, and nothing is done when somethin
 
 import datetime as dt
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core import signing
@@ -53,7 +54,7 @@ def archive(request: HttpRequest) -> HttpResponse:
     if done.at:
         text = ngettext("%(n)d campaign archived.", "%(n)d campaigns archived.", done.n_possible)
         token = _UNDO.sign(f"{user.pk} {done.at.isoformat()}")
-        undo = f"{reverse('campaigns:unarchive-many')}?token={token}"
+        undo = f"{reverse('campaigns:unarchive-many')}?{urlencode({'token': token})}"
         messages.success(request, text % {"n": done.n_possible}, extra_tags=undo)
     return _back(request)
 

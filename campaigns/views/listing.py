@@ -139,7 +139,7 @@ def _menu(row: rows.Row) -> list[dict[str, object]]:
         "edit_draft": {"label": _("Edit draft"), "url": edit, "icon": "pencil-line"},
         "modify": {"label": _("Modify…"), "dialog_url": modify, "icon": "pencil-line"},
         "duplicate": _post(_("Duplicate"), reverse("campaigns:duplicate", kwargs=at), "copy"),
-        "copy_id": {"label": _("Copy id"), "copy": row.public_id, "icon": "copy"},
+        "copy_id": {"label": _("Copy id"), "copies": row.public_id, "icon": "copy"},
         "archive": _post(_("Archive"), reverse("campaigns:archive", kwargs=at), "archive"),
         "unarchive": _post(_("Restore from archive"), reverse("campaigns:unarchive", kwargs=at), "archive-restore"),
         "delete": {"label": _("Delete campaign…"), "dialog_url": delete, "icon": "trash-2", "tone": "err"},

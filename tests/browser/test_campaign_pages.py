@@ -184,6 +184,159 @@ def test_several_campaigns_are_archived_and_brought_back(browse: Callable[..., P
     expect(page.get_by_role("link", name="Campaign 1", exact=True)).to_be_visible()
 
 
+def test_keys_undo_an_archive_and_a_toast_waits_while_it_is_looked_at(
+    browse: Callable[..., Page], team: dict[str, User]
+) -> None:
+    campaign = factories.campaign(team["Marketer"], name="Autumn sale")
+    page = browse(team["Marketer"])
+    page.clock.install()
+    page.goto(reverse("campaigns:list"))
+    page.keyboard.press("j")
+    expect(page.get_by_role("link", name="Autumn sale", exact=True)).to_be_focused()
+    page.keyboard.press("x")
+    page.locator("#bulk").get_by_role("button", name="Archive").click()
+    toast = page.locator("[data-toast]")
+    expect(toast).to_contain_text("1 campaign archived.")
+    toast.hover()
+    page.clock.run_for(20_000)
+    expect(toast).to_be_visible()
+    page.keyboard.press("Control+z")
+    expect(page.locator("#toasts")).to_contain_text("1 campaign restored.")
+    assert Campaign.objects.get(pk=campaign.pk).archived_at is None
+    page.mouse.move(0, 0)
+    page.clock.run_for(9_000)
+    expect(toast).to_have_count(0)
+
+
+def test_everything_that_matches_is_archived_after_one_question(
+    browse: Callable[..., Page], team: dict[str, User], screenshot: Callable[[Page, str], Path]
+) -> None:
+    for n in range(27):
+        factories.campaign(team["Marketer"], name=f"Autumn {n}")
+    factories.campaign(team["Operator"], name="Autumn of Ona")
+    page = browse(team["Marketer"])
+    page.goto(reverse("campaigns:list"))
+    expect(page.get_by_role("button", name="Select all 28 that match")).to_be_hidden()
+    page.get_by_role("checkbox", name="Select all on this page").check()
+    bar = page.locator("#bulk")
+    expect(bar).to_contain_text("25 selected")
+    expect(page.get_by_role("search")).to_be_hidden()
+    bar.get_by_role("button", name="Select all 28 that match").click()
+    expect(bar).to_contain_text("All 28 that match are selected")
+    screenshot(page, "campaign-list-selected")
+    bar.get_by_role("button", name="Archive").click()
+    dialog = page.get_by_role("dialog", name="Archive 27 of 28 campaigns?")
+    expect(dialog).to_contain_text("Autumn of Ona is a campaign of Ona Operator.")
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    screenshot(page, "campaign-list-archive-dialog")
+    dialog.get_by_role("button", name="Archive 27 campaigns").click()
+    expect(page.locator("#toasts")).to_contain_text("27 campaigns archived.")
+    assert Campaign.objects.filter(archived_at__isnull=True).count() == 1
+
+
+def test_a_tag_is_given_to_several_and_taken_from_one(
+    browse: Callable[..., Page], team: dict[str, User], screenshot: Callable[[Page, str], Path]
+) -> None:
+    made = [factories.campaign(team["Marketer"], name=f"Campaign {n}") for n in range(2)]
+    page = browse(team["Marketer"])
+    page.goto(reverse("campaigns:list"))
+    page.get_by_role("checkbox", name="Select all on this page").check()
+    page.locator("#bulk").get_by_role("button", name="Add tag").first.click()
+    field = page.get_by_role("textbox", name="Tag", exact=True).or_(
+        page.get_by_role("combobox", name="Tag", exact=True)
+    )
+    expect(field).to_be_focused()
+    screenshot(page, "campaign-list-tag")
+    field.fill("Black Friday")
+    field.press("Enter")
+    expect(page.locator("#toasts")).to_contain_text("Tag “Black Friday” added to 2 campaigns.")
+    page.get_by_role("button", name="Tag", exact=True).click()
+    page.get_by_role("menuitem", name="Black Friday").click()
+    expect(page.locator(".list-chips")).to_contain_text("Tag: Black Friday")
+    page.goto(url("edit", made[0], step="compose"))
+    page.get_by_role("button", name="More actions").last.click()
+    page.get_by_role("menuitem", name="Tags…").click()
+    dialog = page.get_by_role("dialog", name="Tags of Campaign 0")
+    screenshot(page, "campaign-tags")
+    dialog.get_by_role("button", name="Remove tag: Black Friday").click()
+    expect(dialog).to_contain_text("No tags yet.")
+    dialog.get_by_label("New tag").fill("news")
+    dialog.get_by_role("button", name="Add tag").click()
+    expect(dialog.get_by_role("button", name="Remove tag: news")).to_be_visible()
+    assert [Campaign.objects.get(pk=one.pk).tags for one in made] == [["news"], ["Black Friday"]]
+
+
+def test_a_list_that_fails_says_so_in_place_of_the_table_and_can_be_tried_again(
+    browse: Callable[..., Page], team: dict[str, User], screenshot: Callable[[Page, str], Path]
+) -> None:
+    factories.campaign(team["Marketer"], name="Autumn sale")
+    page = browse(team["Viewer"])
+    page.goto(reverse("campaigns:list"))
+    page.route("**/campaigns/?*", lambda route: route.fulfill(status=500, body="broken"))
+    search = page.get_by_role("searchbox", name="Search campaigns")
+    search.fill("autumn")
+    banner = page.locator("#campaigns .banner")
+    expect(banner).to_contain_text("The list couldn't load.")
+    expect(page.locator("#campaigns table")).to_have_count(0)
+    expect(page.locator("#shout")).to_be_empty()
+    expect(search).to_be_focused()
+    screenshot(page, "campaign-list-error")
+    page.unroute("**/campaigns/?*")
+    banner.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("link", name="Autumn sale", exact=True)).to_be_visible()
+    expect(banner).to_have_count(0)
+
+
+def test_a_running_search_dims_its_rows_and_says_what_it_found(
+    browse: Callable[..., Page], team: dict[str, User]
+) -> None:
+    factories.campaign(team["Marketer"], name="Autumn sale")
+    page = browse(team["Viewer"])
+    page.goto(reverse("campaigns:list"))
+    page.evaluate(
+        "new MutationObserver(() => { window.seen = getComputedStyle(document.querySelector('.campaigns')).opacity; })"
+        ".observe(document.querySelector('#campaigns'), { attributes: true, attributeFilter: ['aria-busy'] })"
+    )
+    page.get_by_role("searchbox", name="Search campaigns").fill("nothing here")
+    expect(page.get_by_role("heading", name="No campaign matches “nothing here”.")).to_be_visible()
+    expect(page.locator("#say")).to_have_text("0 campaigns")
+    assert page.evaluate("window.seen") == "0.6"
+    page.get_by_role("link", name="Clear search").click()
+    expect(page.get_by_role("link", name="Autumn sale", exact=True)).to_be_visible()
+
+
+def test_the_id_of_a_campaign_is_copied_from_its_row(browse: Callable[..., Page], team: dict[str, User]) -> None:
+    campaign = factories.campaign(team["Marketer"], name="Autumn sale")
+    page = browse(team["Viewer"])
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(reverse("campaigns:list"))
+    page.get_by_role("button", name="Actions for Autumn sale").click()
+    page.get_by_role("menuitem", name="Copy id").click()
+    expect(page.locator("#toasts")).to_contain_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == str(campaign.public_id)
+
+
+def test_rows_that_send_follow_and_counts_are_new_on_coming_back(
+    browse: Callable[..., Page], team: dict[str, User]
+) -> None:
+    campaign = factories.published(team["Marketer"], name="Autumn sale")
+    delivery = factories.campaign_send(campaign, "preparing", n_estimated=100, n_prepared=40)
+    page = browse(team["Viewer"])
+    page.clock.install()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/rows/" in request.url else None)
+    page.goto(reverse("campaigns:list"))
+    expect(page.get_by_text("Preparing 40%")).to_be_visible()
+    Delivery.objects.filter(pk=delivery.pk).update(n_prepared=90)
+    page.clock.run_for(5_000)
+    expect(page.get_by_text("Preparing 90%")).to_be_visible()
+    assert len(asked) == 1
+    factories.campaign(team["Marketer"], name="Another")
+    page.clock.run_for(11_000)
+    page.evaluate("dispatchEvent(new Event('focus'))")
+    expect(page.get_by_role("link", name="Drafts 1")).to_be_visible()
+
+
 def test_the_search_narrows_the_list_and_can_be_shared(browse: Callable[..., Page], team: dict[str, User]) -> None:
     for name in ("Autumn sale", "Autumn recap", "Welcome"):
         factories.campaign(team["Marketer"], name=name, compose__subject=name)

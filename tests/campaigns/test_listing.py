@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from campaigns import drafts, facts, lifecycle, listing, sends
-from campaigns.models import Campaign
+from campaigns.models import Campaign, Draft
 from delivery.models import Delivery, DeliveryStat, DeliveryState
 from tests import factories
 
@@ -107,7 +107,98 @@ def test_typed_filters() -> None:
     assert names(user, q=f'owner:"{theirs.owner.name}"') == [theirs.name]
     assert names(user, q="status:draft channel:email") == ["Mine", "Theirs"]
     assert names(user, q="status:sent") == []
+    today, day_before = timezone.localdate().isoformat(), (timezone.localdate() - dt.timedelta(days=41)).isoformat()
+    assert names(user, q=f"created:{today}") == ["Mine", "Theirs"]
+    assert names(user, q=f"created:<{today}") == []
+    assert names(user, q=f"edited:{day_before}..{day}") == names(user, q=f"edited:*..{day}") == ["Theirs"]
+    assert names(user, q=f"edited:{today}..*") == ["Mine"]
     assert len(names(user, q="colour:red")) == 2
+
+
+def test_sent_finds_campaigns_by_the_days_they_were_sent_on() -> None:
+    user = factories.user("Viewer")
+    made = factories.published(name="Sent")
+    factories.campaign_send(made, "finished", started_at=timezone.now() - dt.timedelta(days=10))
+    factories.published(name="Never sent")
+    day = (timezone.localdate() - dt.timedelta(days=10)).isoformat()
+    assert names(user, q=f"sent:{day}") == names(user, q=f"sent:{day}..{day}") == ["Sent"]
+    assert names(user, q=f"sent:>{day}") == []
+
+
+def test_a_tag_filter_knows_every_spelling() -> None:
+    user = factories.user("Viewer")
+    for name, spelled in (("One", "Black Friday"), ("Two", "black friday"), ("Three", "Friday")):
+        made = factories.campaign(name=name)
+        Campaign.objects.filter(pk=made.pk).update(tags=[spelled])
+    assert set(names(user, q='tag:"BLACK friday"')) == {"One", "Two"}
+    assert set(names(user, q="friday")) == {"One", "Two", "Three"}
+    assert names(user, q="tag:fri") == []
+
+
+def test_archived_campaigns_are_found_when_asked_for() -> None:
+    user = factories.user("Operator")
+    made = factories.campaign(name="Old")
+    factories.campaign(name="New")
+    lifecycle.archive(made.pk, by=made.owner)
+    assert names(user) == ["New"]
+    assert names(user, q="is:archived") == names(user, q="status:archived") == names(user, tab="archived") == ["Old"]
+    assert tabs(user, q="is:archived")["all"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "is_found"),
+    [
+        ("wholesale", True),
+        ("sale", True),  # inside a word of the name
+        ("ete", True),  # accents and case do not matter
+        ("ÉTÉ", True),
+        ("lunett", True),  # words of the message by their beginning
+        ("unettes", False),
+        ('"lunettes de soleil"', True),
+        ('"soleil de lunettes"', False),
+        ('"lunettes de sol"', True),
+        ("shop.test/lunettes", True),  # where links lead
+        ("https://shop.test/lunettes", True),
+        ("shop.test/chapeaux", False),
+        ("margin", False),  # no markup
+        ("hidden", False),
+        ("100%", True),
+        ("_", False),  # no wildcard
+        ("qz", False),  # too short for messages, and in no title
+        ("first_name", False),  # no Liquid
+    ],
+)
+def test_what_a_word_finds(text: str, is_found: bool) -> None:
+    user = factories.user("Viewer")
+    body = (
+        "<style>p { margin: 0 } .hidden { color: red }</style>"
+        "<p style='margin:0'>qz {{ profile.first_name }} <b>lunettes</b> de&nbsp;soleil"
+        '</p><a href="https://shop.test/lunettes?a=1">Voir</a>'
+    )
+    factories.campaign(name="Wholesale 100% d'été", compose__subject="Soldes", compose__body=body)
+    assert bool(names(user, q=text)) is is_found
+
+
+def test_search_follows_every_change_of_what_is_written() -> None:
+    user = factories.user("Viewer")
+    made = factories.published(name="Alpha", compose__subject="First words")
+    factories.draft_of(made, compose__subject="Second words")
+    assert names(user, q="first") == names(user, q="second") == ["Alpha"]
+    drafts.discard(Draft.objects.get(campaign=made).pk, by=made.owner)
+    assert (names(user, q="first"), names(user, q="second")) == (["Alpha"], [])
+    factories.publish_again(made, compose__subject="Third words")
+    assert (names(user, q="first"), names(user, q="third")) == ([], ["Alpha"])
+    first = made.versions.get(number=1)
+    drafts.restore(made.pk, by=made.owner, version_id=first.pk)
+    assert names(user, q="first") == names(user, q="third") == ["Alpha"]
+    factories.draft_of(made, name="Omega")
+    assert (names(user, q="alpha"), names(user, q="omega")) == ([], ["Omega"])
+
+
+def test_a_fingerprint_is_that_of_the_campaigns_and_not_of_their_order() -> None:
+    assert listing.fingerprint([1, 2, 3]) == listing.fingerprint([3, 1, 2])
+    assert listing.fingerprint([1, 2, 3]) != listing.fingerprint([1, 2, 4])
+    assert listing.fingerprint([1, 23]) != listing.fingerprint([12, 3])
 
 
 def test_sorting() -> None:
@@ -151,8 +242,8 @@ def test_queries_do_not_grow_with_rows(django_assert_num_queries: object) -> Non
             drafts.modify(made.pk, by=made.owner)
         if n in (0, 19):
             fresh = User.objects.get(pk=user.pk)
-            with django_assert_num_queries(8):  # type: ignore[operator]
-                # Counts, rows, deliveries, three for the figures, two for permissions.
+            with django_assert_num_queries(10):  # type: ignore[operator]
+                # Tags, what matches, rows, owners, deliveries, three for the figures, two for permissions.
                 assert len(listing.page(fresh, {}).rows) == n + 1
 
 
@@ -175,6 +266,14 @@ def test_rows_offer_what_is_possible_now() -> None:
     assert row.actions == ("open", "continue_draft", "duplicate", "archive", "delete", "copy_id")
     assert not row.has_draft_changes
     assert row.is_mine
+
+
+def test_a_send_of_next_week_does_not_move_yet() -> None:
+    user = factories.user("Viewer")
+    for name, wait in (("Soon", dt.timedelta(minutes=5)), ("Later", dt.timedelta(days=7))):
+        made = factories.published(name=name)
+        factories.campaign_send(made, "confirmed", start_at=timezone.now() + wait)
+    assert {row.name: row.is_moving for row in listing.page(user, {}).rows} == {"Soon": True, "Later": False}
 
 
 def test_live_rows_take_only_known_ids() -> None:

@@ -194,6 +194,40 @@ def test_the_list_has_its_states_in_words(desk: Client, marketer: User) -> None:
     assert "No campaign matches “sumer”." in nothing
     unknown = desk.get(reverse("campaigns:list"), {"q": "colour:red"}).content.decode()
     assert "Unknown filter: colour" in unknown
+    for tab, words in (
+        ("attention", "Nothing needs attention."),
+        ("scheduled", "No scheduled campaigns."),
+        ("live", "No live campaigns."),
+        ("sent", "No sent campaigns."),
+        ("archived", "No archived campaigns."),
+    ):
+        page = desk.get(reverse("campaigns:list"), {"tab": tab}).content.decode()
+        assert words in page and "See all campaigns" in page
+
+
+def test_archived_matches_are_offered(desk: Client, marketer: User) -> None:
+    old = factories.campaign(marketer, name="Sumer")
+    desk.post(url("archive", old))
+    page = desk.get(reverse("campaigns:list"), {"q": "sumer"}).content.decode()
+    assert "Search archived too (1)" in page
+    assert "Sumer" in desk.get(reverse("campaigns:list"), {"q": "sumer", "tab": "archived"}).content.decode()
+
+
+def test_the_tabs_come_alone_for_a_list_come_back_to(desk: Client, marketer: User) -> None:
+    factories.campaign(marketer, name="Autumn sale")
+    headers = {"HTTP_HX_REQUEST": "true", "HTTP_HX_TARGET": "campaign-tabs"}
+    part = desk.get(reverse("campaigns:list"), {"q": "autumn"}, **headers).content.decode()
+    assert "Drafts" in part and "q=autumn" in part
+    assert "Autumn sale" not in part
+
+
+def test_a_viewer_finds_no_box_and_no_button(marketer: User) -> None:
+    factories.campaign(marketer, name="Autumn sale")
+    client = Client()
+    client.force_login(factories.user("Viewer"))
+    page = client.get(reverse("campaigns:list")).content.decode()
+    assert "Autumn sale" in page
+    assert "data-select" not in page and 'id="bulk"' not in page and "page-head__actions" not in page
 
 
 def test_the_list_answers_htmx_with_its_part(desk: Client, marketer: User) -> None:
@@ -209,7 +243,7 @@ def test_the_list_needs_the_same_queries_for_any_number_of_rows(
 ) -> None:
     for n in range(12):
         factories.campaign(marketer, name=f"Campaign {n}")
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(16):
         desk.get(reverse("campaigns:list"))
 
 
@@ -221,18 +255,6 @@ def test_rows_that_move_are_asked_for_until_they_end(desk: Client, marketer: Use
     assert "Preparing 40%" in desk.get(asked).content.decode()
     CampaignSend.objects.filter(delivery=delivery).delete()
     assert desk.get(asked).status_code == 286
-
-
-def test_archiving_several_tells_which_can_not_and_undoes_the_others(desk: Client, marketer: User) -> None:
-    mine = factories.campaign(marketer, name="Mine")
-    theirs = factories.campaign(factories.user("Operator"), name="Theirs")
-    ids = [str(mine.public_id), str(theirs.public_id)]
-    answer = desk.post(reverse("campaigns:archive-many"), {"id": ids}, follow=True)
-    assert "1 campaign archived." in answer.content.decode()
-    assert Campaign.objects.get(pk=mine.pk).archived_at is not None
-    assert Campaign.objects.get(pk=theirs.pk).archived_at is None
-    desk.post(f"{reverse('campaigns:unarchive-many')}?ids={mine.public_id}")
-    assert Campaign.objects.get(pk=mine.pk).archived_at is None
 
 
 def test_duplicating_says_what_was_not_copied(desk: Client, marketer: User) -> None:
