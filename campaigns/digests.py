@@ -50,7 +50,7 @@ def store(campaign: Campaign, *, draft: Any, live: Any) -> None:
     kind = _value(live, "delivery", "kind") if live is not None else ""
     title = fold("\n".join([campaign.name, *subjects]))
     text = " ".join(part for document in (draft, live) for part in _texts(document))
-    values = [campaign.pk, subjects[0] if subjects else "", kind[:10], title, _vector(words(text))]
+    values: list[int | str] = [campaign.pk, subjects[0] if subjects else "", kind[:10], title, _vector(words(text))]
     with connection.cursor() as cursor:
         cursor.execute(_STORE, values)
 
