@@ -146,6 +146,8 @@ def _table(result: Mapping[str, Mapping[str, float]]) -> None:
 
 def _make() -> Any:
     """N campaigns of eight people in batches; returns one of the people, who may start sends."""
+    from django.db import transaction
+
     from accounts import roles
     from accounts.models import User
 
@@ -155,7 +157,8 @@ def _make() -> Any:
     chance = random.Random(1)
     contents = list(_contents(chance))
     for start in range(0, N, _BATCH):
-        _batch(range(start, min(N, start + _BATCH)), people, contents, chance)
+        with transaction.atomic():
+            _batch(range(start, min(N, start + _BATCH)), people, contents, chance)
     return people[0]
 
 

@@ -121,9 +121,13 @@ def duplicate(request: HttpRequest) -> HttpResponse:
 
 def list_address(address: str) -> str:
     """The list as it was looked at, out of an address from outside; only our own list is followed."""
-    path, _mark, query = address.partition("?")
-    ours = reverse("campaigns:list")
-    return f"{ours}?{query}" if path.endswith(ours) and query else ours
+    query, ours = address.partition("?")[2], reverse("campaigns:list")
+    return f"{ours}?{query}" if is_list(address) and query else ours
+
+
+def is_list(address: str) -> bool:
+    """Whether an address from outside is that of the list."""
+    return address.partition("?")[0].endswith(reverse("campaigns:list"))
 
 
 def _chosen(request: HttpRequest) -> _Chosen:

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts import access, roles
 from campaigns import drafts, lifecycle
 from campaigns.models import CampaignState
-from campaigns.views import header
+from campaigns.views import bulk, header
 
 
 @require_http_methods(["GET", "POST"])
@@ -43,7 +43,7 @@ def archive(request: HttpRequest, public_id: UUID) -> HttpResponse:
     campaign = lifecycle.archive(header.find(public_id).pk, by=header.user_of(request))
     undo = reverse("campaigns:unarchive", kwargs={"public_id": public_id})
     messages.success(request, _("%(name)s is archived.") % {"name": campaign.name}, extra_tags=undo)
-    return redirect("campaigns:list")
+    return redirect(bulk.list_address(request.headers.get("Referer", "")))
 
 
 @require_POST
@@ -55,6 +55,9 @@ def unarchive(request: HttpRequest, public_id: UUID) -> HttpResponse:
     if campaign.state == CampaignState.STOPPED:
         words = _("%(name)s is restored from the archive. It is stopped and sends nothing.")
     messages.success(request, words % {"name": campaign.name})
+    came_from = request.headers.get("Referer", "")
+    if bulk.is_list(came_from):
+        return redirect(bulk.list_address(came_from))
     return redirect("campaigns:detail", public_id=public_id)
 
 

@@ -135,6 +135,18 @@ def test_an_undo_is_of_the_person_it_was_given_to(desk: Client, marketer: User) 
     assert archived() == {"Old"}
 
 
+def test_one_archived_from_the_list_leads_back_to_it_and_so_does_its_undo(desk: Client, marketer: User) -> None:
+    made = factories.campaign(marketer, name="Autumn sale")
+    at = {"public_id": made.public_id}
+    back = f"{LIST}?tab=drafts"
+    for name in ("archive", "unarchive"):
+        answer = desk.post(reverse(f"campaigns:{name}", kwargs=at), HTTP_REFERER=f"http://testserver{back}")
+        assert answer["Location"] == back
+    detail = reverse("campaigns:detail", kwargs=at)
+    assert desk.post(reverse("campaigns:archive", kwargs=at), HTTP_REFERER=detail)["Location"] == LIST
+    assert desk.post(reverse("campaigns:unarchive", kwargs=at), HTTP_REFERER=detail)["Location"] == detail
+
+
 @pytest.mark.parametrize("back", ["https://evil.test/campaigns/?q=1", "//evil.test", "javascript:alert(1)", "/me/"])
 def test_only_our_own_list_is_gone_back_to(desk: Client, marketer: User, back: str) -> None:
     made = factories.campaign(marketer)
