@@ -154,13 +154,12 @@ def _check_body(spec: ContentSpec) -> Iterator[ContentProblem]:
 
 
 def _check_compiled(spec: ContentSpec, compiled: compilation.Compiled, *, is_checked: bool) -> Iterator[ContentProblem]:
-    problems = list(_check_template(compiled.html, "body", html=True))
+    problems = list(_check_compiled_template(compiled.html))
     if any(p.code == "template_syntax" for p in problems):
         yield from problems
         return
     if not is_checked:
-        # Lines of compiled HTML say nothing to the author of blocks.
-        yield from (ContentProblem(p.code, p.level, p.field, p.message) for p in problems)
+        yield from problems
     if spec.text is not None:
         yield from _check_template(spec.text, "text", html=False)
         if not spec.text.strip():
@@ -170,6 +169,18 @@ def _check_compiled(spec: ContentSpec, compiled: compilation.Compiled, *, is_che
         yield _empty()
     yield from _check_footer(compiled)
     yield from _check_looks(compiled)
+
+
+def _check_compiled_template(html: str) -> Iterator[ContentProblem]:
+    """What `_check_template` finds, without lines: those of compiled HTML say nothing to the author."""
+    try:
+        personalization.parse(html, html=True)
+    except personalization.TemplateProblem as problem:
+        problem.line = 0
+        yield _syntax(problem, "body")
+        return
+    for found in _check_template(html, "body", html=True):
+        yield dataclasses.replace(found, line=None)
 
 
 def _is_empty(spec: ContentSpec, compiled: compilation.Compiled) -> bool:
@@ -275,8 +286,8 @@ def _people_without(name: str) -> int:
 
 def _syntax(problem: personalization.TemplateProblem, field: str) -> ContentProblem:
     detail = problem.message.rstrip(".")
-    if field in {"subject", "preheader"}:
+    if field in {"subject", "preheader"} or not problem.line:
         sentence = f"{detail}."
     else:
         sentence = _("Line {n}: {detail}.").format(n=problem.line, detail=detail)
-    return ContentProblem("template_syntax", "error", field, sentence, problem.line)
+    return ContentProblem("template_syntax", "error", field, sentence, problem.line or None)

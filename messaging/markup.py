@@ -38,7 +38,12 @@ class Masked:
 
     def restore(self, html: str) -> str:
         """`html` with the Liquid back in its places."""
-        return _PLACEHOLDER.sub(lambda found: self.constructs[int(found[1] or found[2])], html)
+        return _PLACEHOLDER.sub(self._construct, html)
+
+    def _construct(self, found: re.Match[str]) -> str:
+        """What stands for a placeholder; a word that only looks like one stays."""
+        n = int(found[1] or found[2])
+        return self.constructs[n] if n < len(self.constructs) else found[0]
 
     def is_whole(self, html: str) -> bool:
         """Whether `html` has every construct once and in the order of the source."""

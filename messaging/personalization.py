@@ -44,7 +44,10 @@ VALUE_ERRORS = (LiquidError, ValueError, TypeError, ArithmeticError, LookupError
 
 
 class TemplateProblem(DomainError):
-    """A template can't be read. `message` has no position in it; `line` and `column` count from 1."""
+    """A template can't be read. `message` has no position in it; `line` and `column` count from 1, 0 is nowhere.
+
+    `field` names the part of the message ("subject", "body") where somebody found out.
+    """
 
     code = "template_syntax"
     status = 422
@@ -53,6 +56,7 @@ class TemplateProblem(DomainError):
         super().__init__(message)
         self.line = line
         self.column = column
+        self.field = ""
 
 
 class RenderProblem(DomainError):

@@ -150,7 +150,7 @@ def _bullet(node: LexborNode) -> str:
 
 def _liquid(node: LexborNode, masked: markup.Masked, writer: _Writer) -> None:
     found = _PLACEHOLDER_COMMENT.fullmatch(node.html or "")
-    if not found:
+    if not found or int(found[2]) >= len(masked.constructs):
         return
     construct = masked.constructs[int(found[2])]
     if construct.startswith("{{"):

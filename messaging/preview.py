@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from audiences.profiles import Person
-from messaging import content, personalization
+from messaging import compilation, content, markup, personalization
 from messaging.models import Message
 
 # Shown when nobody is chosen: a person of whom nothing is known, so that every fallback can be seen.
@@ -20,6 +20,9 @@ class Rendered:
     html: str
     text: str
     sender: str
+    n_links: int = 0
+    n_images: int = 0
+    n_images_without_alt: int = 0
 
 
 def render(
@@ -28,22 +31,52 @@ def render(
     *,
     campaign: Mapping[str, object],
     urls: Mapping[str, str] | None = None,
+    trigger: Mapping[str, object] | None = None,
 ) -> Rendered:
     """The message with its links as written. `urls`: unsubscribe_url and mirror_url, "#" unless given.
 
+    `trigger`: sample values of api_trigger_properties.
+
     Raises TemplateProblem (with the line of the source), RenderProblem and Aborted.
     """
-    if isinstance(source, content.ContentSpec) and source.body_kind == "html":
-        # Parsed as typed first, so that a problem has the author's line and not that of the compiled HTML.
-        personalization.parse(source.body, html=True)
+    if isinstance(source, content.ContentSpec):
+        _check_parts(source)
     message = content.draft_message(source) if isinstance(source, content.ContentSpec) else source
     values = personalization.context(
-        person or NOBODY, campaign=campaign, urls={"unsubscribe_url": "#", "mirror_url": "#", **(urls or {})}
+        person or NOBODY,
+        campaign=campaign,
+        trigger=trigger,
+        urls={"unsubscribe_url": "#", "mirror_url": "#", **(urls or {})},
     )
+    html = personalization.parse(message.html, html=True).render(values)
+    images = [html[start:end] for name, start, end in markup.tags(html) if name == "img"]
     return Rendered(
         subject=" ".join(personalization.parse(message.subject, html=False).render(values).split()),
         preheader=personalization.parse(message.preheader, html=False).render(values),
-        html=personalization.parse(message.html, html=True).render(values),
+        html=html,
         text=personalization.parse(message.text, html=False).render(values),
         sender=f"{message.sender_name} <{message.sender_address}>" if message.sender_address else "",
+        n_links=sum(1 for link in markup.links(html) if link.url.lower().startswith(("http:", "https:"))),
+        n_images=len(images),
+        n_images_without_alt=markup.images_without_alt(html),
     )
+
+
+def _check_parts(spec: content.ContentSpec) -> None:
+    """Raise the TemplateProblem of what was typed, with its field and the author's line, not that of compiled HTML."""
+    code = spec.body if spec.body_kind in {"html", "mjml"} else ""
+    typed = (("body", code), ("subject", spec.subject), ("preheader", spec.preheader), ("text", spec.text or ""))
+    field = ""
+    try:
+        for field, source in typed:
+            personalization.parse(source, html=field == "body")
+        field = "body"
+        compilation.compile_spec(spec)
+    except personalization.TemplateProblem as problem:
+        problem.field = field
+        raise
+    try:
+        content.draft_message(spec)
+    except personalization.TemplateProblem as problem:
+        problem.field, problem.line = "body", 0
+        raise
