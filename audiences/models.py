@@ -60,6 +60,8 @@ class Profile(models.Model):
             GinIndex(fields=["attributes"], name="profile_attributes", opclasses=["jsonb_path_ops"]),
             # Newest people first on the list.
             models.Index(fields=["-created_at", "-id"], name="profile_created"),
+            # The few test profiles, offered first by previews and tests.
+            models.Index(fields=["id"], condition=models.Q(is_test=True), name="profile_test"),
         ]
 
     def __str__(self) -> str:

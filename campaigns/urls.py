@@ -19,6 +19,7 @@ from campaigns.views import (
     tags,
     template_previews,
     templates,
+    writing,
 )
 
 
@@ -76,6 +77,10 @@ urlpatterns: list[URLPattern] = [
     path(f"{_ONE}preview/head/", previewing.head, name="preview-head"),
     path(f"{_ONE}preview/<slug:variant>/", previewing.frame, name="preview"),
     path(f"{_ONE}convert/", converting.convert, name="convert"),
+    path(f"{_ONE}lint/", writing.lint, name="lint"),
+    path(f"{_ONE}plain-text/", writing.plain_text, name="plain-text"),
+    path(f"{_ONE}fields/", writing.fields, name="fields"),
+    path(f"{_ONE}people/", writing.people, name="people"),
     path(f"{_ONE}test/", previewing.test, name="test"),
     path(f"{_ONE}publish/", publishing.publish, name="publish"),
     path(f"{_ONE}changes/", comparing.changes, name="changes"),

@@ -10,11 +10,11 @@ _POLICY = (
 )
 
 
-def response(html: str, *, allows_links: bool = False, status: int = 200) -> HttpResponse:
+def response(html: str, *, allows_links: bool = False, shows_images: bool = True, status: int = 200) -> HttpResponse:
     """An HTML message as the content of a sandboxed frame: no scripts, no forms, no origin; links only where allowed,
-    and then in a new tab.
+    and then in a new tab. Without images it looks as in mail apps that load none: alternative texts in their places.
     """
-    policy = _POLICY
+    policy = _POLICY if shows_images else _POLICY.replace("img-src data: http: https:", "img-src 'none'")
     if allows_links:
         policy += " allow-popups allow-popups-to-escape-sandbox"
         html = _opening_links_outside(html)

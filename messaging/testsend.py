@@ -31,10 +31,16 @@ class TestResult:
 
 
 def send(
-    spec: content.ContentSpec, *, to: list[str], person: Person | None, campaign: Mapping[str, object]
+    spec: content.ContentSpec,
+    *,
+    to: list[str],
+    person: Person | None,
+    campaign: Mapping[str, object],
+    trigger: Mapping[str, object] | None = None,
 ) -> list[TestResult]:
     """Send `spec` to each address with the data of `person`; results in the order of `to`, without repetitions.
 
+    `trigger`: sample values of api_trigger_properties.
     Waits for the mail server. Raises DomainError for no or too many addresses, TemplateProblem and ContentInvalid for
     content that can't be compiled, TransportInvalid for a mail server that can't be used.
     """
@@ -57,7 +63,7 @@ def send(
             continue
         reader = dataclasses.replace(person or preview.NOBODY, email=address)
         try:
-            payloads[address] = program.render(reader)
+            payloads[address] = program.render(reader, trigger=trigger)
         except (personalization.RenderProblem, personalization.Aborted, content.TooLarge) as problem:
             results[address] = TestResult(address, False, problem.message)
     _hand_over(payloads, results)

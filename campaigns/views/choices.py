@@ -13,7 +13,7 @@ from audiences.profiles import Person
 from campaigns import alerts, search, sources, summaries
 from campaigns import document as documents
 from campaigns.models import Campaign, CampaignVersion, Draft
-from messaging import compilation, linkcheck, personalization, senders
+from messaging import compilation, linkcheck, personalization, samples, senders
 from messaging.models import Sender
 
 # Offered in the preview; anybody else can be found by address in Profiles.
@@ -29,6 +29,11 @@ class Option:
     is_chosen: bool = False
     note: str = ""
     is_gone: bool = False
+
+    @property
+    def is_condition(self) -> bool:
+        """Whether a condition of a message can be about it: a field with a value of its own."""
+        return "." in self.value
 
 
 def senders_for(chosen: str) -> list[Option]:
@@ -68,20 +73,34 @@ def validities(chosen: object) -> list[Option]:
 
 
 def people(user: User) -> list[Option]:
-    """People to preview as: the reader first if they are a profile, then the newest ones with an address."""
+    """People to preview as: the reader first if they are a profile, then test profiles, then the newest ones."""
     mine = list(Profile.objects.filter(email_key=addresses.key(user.email)).exclude(email_key="")[:1])
+    tests = test_profiles()
     newest = Profile.objects.exclude(email="").order_by("-created_at", "-id")[:_PEOPLE]
-    found = {one.pk: one for one in [*mine, *newest]}
-    return [Option(str(one.public_id), _person(one), n == 0) for n, one in enumerate(found.values())]
+    found = {one.pk: one for one in [*mine, *tests, *newest]}
+    return [person(one, is_chosen=n == 0) for n, one in enumerate(found.values())]
 
 
-def person(public_id: str) -> Person | None:
+def chosen_person(public_id: str) -> Person | None:
     """The profile that was chosen to preview as; None when it is gone."""
     found = Profile.objects.filter(public_id=public_id).first()
     return profiles.person(found.pk) if found else None
 
 
-def personalization_groups() -> list[tuple[str, list[Option]]]:
+def test_profiles() -> list[Profile]:
+    """Colleagues and seed addresses, as far as they fit into a list."""
+    return list(Profile.objects.filter(is_test=True).exclude(email="").order_by("id")[:_PEOPLE])
+
+
+def person(profile: Profile, *, is_chosen: bool = False) -> Option:
+    """One person to preview as."""
+    label = _person(profile)
+    if profile.is_test:
+        label = _("%(person)s, test profile") % {"person": label}
+    return Option(str(profile.public_id), label, is_chosen, note=profile.email)
+
+
+def personalization_groups(trigger_names: list[str]) -> list[tuple[str, list[Option]]]:
     """Fields that can be inserted into a message, by group: (heading, [value = field, note = type])."""
     types = {
         "text": _("text"),
@@ -100,7 +119,13 @@ def personalization_groups() -> list[tuple[str, list[Option]]]:
         Option("mirror_url", _("view in browser"), note=_("link")),
         Option("postal_address", _("postal address"), note=_("text")),
     ]
-    return [(_("Profile"), known), (_("Campaign"), campaign), (_("Links and address"), links)]
+    trigger = [Option(f"{samples.ROOT}.{name}", name, note=_("from the trigger")) for name in trigger_names]
+    return [
+        (_("Profile"), known),
+        (_("Trigger properties"), trigger),
+        (_("Campaign"), campaign),
+        (_("Links and address"), links),
+    ]
 
 
 @dataclass(frozen=True)
@@ -152,4 +177,4 @@ def _people(n: int | None) -> str:
 
 def _person(profile: Profile) -> str:
     name = f"{profile.first_name} {profile.last_name}".strip()
-    return f"{name} ({profile.email})" if name else profile.email
+    return f"{name} ({profile.email})" if name else str(profile)

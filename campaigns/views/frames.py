@@ -5,12 +5,19 @@ import re
 from django.utils.html import escape
 from django.utils.translation import gettext as _
 
+from messaging import markup
+
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><style>
 body {{ margin: 0; padding: 24px; font: {font}; white-space: {space}; overflow-wrap: anywhere;
   color: #16191f; background: #fff; }}
 </style></head><body>{body}</body></html>"""
 _DARK_QUERY = re.compile(r"@media[^{}]*\(\s*prefers-color-scheme\s*:\s*dark\s*\)", re.IGNORECASE)
+# Pictures are turned back, as Gmail leaves them alone.
+_FORCED = (
+    "<style>html { background: #fff; filter: invert(1) hue-rotate(180deg); }"
+    " img, video { filter: invert(1) hue-rotate(180deg); }</style>"
+)
 _SCHEME = '<meta name="color-scheme" content="dark">'
 
 
@@ -39,3 +46,8 @@ def dark(html: str) -> str:
         return switched
     end = switched.find(">", place) + 1
     return switched[:end] + _SCHEME + switched[end:]
+
+
+def forced_dark(html: str) -> str:
+    """About what the Gmail app shows in a dark theme: the message's own dark styles ignored, colours inverted."""
+    return markup.after_body_start(light(html), _FORCED)

@@ -76,11 +76,18 @@ def alert_rows(now: State, *, level: str) -> list[dict[str, object]]:
             {
                 "step": step_label(alert.step),
                 "message": alert.message,
-                "url": f"{url}#{anchor(alert.field)}",
+                "url": f"{url}#{place(alert)}",
                 "label": label,
             }
         )
     return rows
+
+
+def place(alert: alerts.Alert) -> str:
+    """The fragment that an alert's link leads to: its field, or its line in the message editor."""
+    if alert.field == "compose.body" and alert.line:
+        return f"message-line-{alert.line}"
+    return anchor(alert.field)
 
 
 def anchor(field: str) -> str:

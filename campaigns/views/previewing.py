@@ -22,10 +22,10 @@ from campaigns import drafts, search, sources
 from campaigns.models import Campaign, Draft
 from campaigns.views import frames, header
 from lib.errors import DomainError
-from messaging import content, personalization, preview, testsend
+from messaging import content, personalization, preview, samples, testsend
 from messaging import frames as sandbox
 
-VARIANTS = ("html", "dark", "text")
+VARIANTS = ("html", "dark", "gmail", "text")
 # Addresses one test may go to.
 _MAX_TESTS = 10
 
@@ -36,7 +36,10 @@ class _Shown:
 
     rendered: preview.Rendered | None
     problem: str = ""
-    line: int | None = None
+    line: int = 0
+    field: str = ""
+    # Properties of a trigger that the message uses, for sample values.
+    trigger_names: tuple[str, ...] = ()
 
 
 @require_http_methods(["GET", "POST"])
@@ -48,11 +51,12 @@ def frame(request: HttpRequest, public_id: UUID, variant: str) -> HttpResponse:
     campaign = header.find(public_id)
     shown = _show(request, campaign)
     if shown.rendered is None:
-        return sandbox.response(frames.notice(shown.problem, shown.line))
+        return sandbox.response(frames.notice(shown.problem, _shown_line(shown)))
     if variant == "text":
         return sandbox.response(frames.text_page(shown.rendered.text))
-    html = shown.rendered.html
-    return sandbox.response(frames.dark(html) if variant == "dark" else frames.light(html))
+    looks = {"dark": frames.dark, "gmail": frames.forced_dark}
+    html = looks.get(variant, frames.light)(shown.rendered.html)
+    return sandbox.response(html, shows_images=request.POST.get("images") != "off")
 
 
 @require_http_methods(["GET", "POST"])
@@ -61,7 +65,9 @@ def head(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Sender, subject and preheader as this person sees them, the size, and what is wrong."""
     campaign = header.find(public_id)
     shown = _show(request, campaign)
-    context: dict[str, Any] = {"rendered": shown.rendered, "problem": shown.problem, "line": shown.line}
+    context: dict[str, Any] = {"rendered": shown.rendered, "problem": shown.problem, "line": _shown_line(shown)}
+    context["can_edit"] = header.user_of(request).has_perm(roles.EDIT) and "version" not in request.GET
+    context |= {"field": shown.field, "trigger_names": json.dumps(shown.trigger_names, ensure_ascii=False)}
     if shown.rendered:
         context["n_kb"] = max(1, round(len(shown.rendered.html.encode()) / 1024))
     return render(request, "campaigns/_preview_head.html", context)
@@ -89,14 +95,16 @@ def test(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 
 def _send_test(request: HttpRequest, campaign: Campaign, draft: Draft, user: User) -> list[testsend.TestResult]:
-    to = _addresses(request.POST.get("to", ""))
+    to = _addresses(" ".join(request.POST.getlist("to")))
     spec = documents.content_spec(documents.normalise(draft.document))
     problems = [problem for problem in content.check(spec) if problem.level == "error" and problem.code in _STOPS]
     if problems:
         raise DomainError(problems[0].message, code="content_invalid", status=422)
     if not spec.sender_address:
         raise DomainError(_("There is no sender. Choose a sender."), code="sender_missing", status=422)
-    return testsend.send(spec, to=to, person=_person(request, user), campaign=_facts(campaign))
+    return testsend.send(
+        spec, to=to, person=_person(request, user), campaign=_facts(campaign), trigger=_trigger(request)
+    )
 
 
 # Errors of content without which no message can be made at all; others are for Review.
@@ -104,14 +112,31 @@ _STOPS = frozenset({"template_syntax", "body_empty", "body_too_long", "unknown_f
 
 
 def _show(request: HttpRequest, campaign: Campaign) -> _Shown:
-    document = _document(request, campaign)
+    spec = documents.content_spec(_document(request, campaign))
     person = _person(request, header.user_of(request))
+    names = tuple(samples.names(spec))
     try:
-        return _Shown(preview.render(documents.content_spec(document), person, campaign=_facts(campaign)))
+        rendered = preview.render(spec, person, campaign=_facts(campaign), trigger=_trigger(request))
     except personalization.TemplateProblem as problem:
-        return _Shown(None, problem.message, problem.line)
+        return _Shown(None, problem.message, problem.line, problem.field, names)
     except DomainError as problem:
-        return _Shown(None, problem.message)
+        return _Shown(None, problem.message, trigger_names=names)
+    return _Shown(rendered, trigger_names=names)
+
+
+def _shown_line(shown: _Shown) -> int:
+    """The line to name: a subject has only one."""
+    return shown.line if shown.field in {"body", "text"} else 0
+
+
+def _trigger(request: HttpRequest) -> dict[str, Any]:
+    """The sample values of trigger properties that came with the request; what can't be read is none."""
+    typed = request.POST.get("trigger", "")
+    try:
+        values = json.loads(typed) if 0 < len(typed) <= samples.MAX_CHARS else {}
+    except (ValueError, RecursionError):
+        values = {}
+    return samples.nested(values) if isinstance(values, dict) else {}
 
 
 def _document(request: HttpRequest, campaign: Campaign) -> documents.Document:

@@ -84,7 +84,7 @@ def _fields(text: str) -> Mapping[str, object]:
 
 
 def _show(document: documents.Document, *, name: str, chosen: str = "") -> _Shown:
-    person = choices.person(chosen) if search.is_public_id(chosen) else None
+    person = choices.chosen_person(chosen) if search.is_public_id(chosen) else None
     try:
         return _Shown(preview.render(documents.content_spec(document), person, campaign={"name": name}))
     except personalization.TemplateProblem as problem:

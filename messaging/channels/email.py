@@ -62,13 +62,16 @@ class Program:
         self._end = b"\r\n--" + boundary + b"--\r\n.\r\n"
         self.subject_prefix = ""
 
-    def render(self, person: Person, *, request_no: int = 0) -> Payload:
-        """The message of one person. Raises RenderProblem, Aborted and TooLarge, each with `.code` and `.message`."""
+    def render(self, person: Person, *, request_no: int = 0, trigger: Mapping[str, object] | None = None) -> Payload:
+        """The message of one person. `trigger`: api_trigger_properties.
+
+        Raises RenderProblem, Aborted and TooLarge, each with `.code` and `.message`.
+        """
         recipient = headers.ascii_address(person.email)
         token = links.token(self._delivery_id, person.id, request_no)
         page_token = links.page_token(self._delivery_id, person.id, request_no)
         unsubscribe = links.unsubscribe_url(page_token)
-        values = personalization.context(person, campaign=self._campaign)
+        values = personalization.context(person, campaign=self._campaign, trigger=trigger)
         values["unsubscribe_url"] = unsubscribe
         values["mirror_url"] = links.mirror_url(page_token)
         values[_TOKEN] = token

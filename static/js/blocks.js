@@ -1,45 +1,59 @@
-/* The message as a list of typed blocks, kept as JSON in the field of the body. One block is open at a time, the others
-   are a line each; everything works by buttons, so also by keyboard. The last footer can't be taken out. */
+/* The message as a list of typed blocks, kept as JSON in the field of the body. One block of a list is open at a time,
+   the others are a line each; everything works by buttons, so also by keyboard. A group holds a list of its own. The last
+   footer can't be taken out. */
 
 import { say } from "./attach.js";
-import { openPicker } from "./picker.js";
-import { bindRichText } from "./richtext.js";
+import { bindBlockFields } from "./block-fields.js";
 
-const get = (block, path) => path.split(".").reduce((at, key) => at?.[key], block);
-
-function set(block, path, value) {
-  const keys = path.split(".");
-  const last = keys.pop();
-  const at = keys.reduce((holder, key) => (holder[key] ??= {}), block);
-  at[last] = value;
-}
+/* Only once in a message, and for everybody: not offered inside a group. */
+const OUTER = ["header", "footer"];
 
 /* For a summary only: a few words of the text between the tags. */
-const textOf = (html) => (html ?? "").replace(/<(style|head)\b[\s\S]*?<\/\1\s*>|<!--[\s\S]*?-->|<[^>]*>/gi, " ").replace(/&nbsp;/g, " ").replace(/\s+/g, " ").trim();
+const textOf = (html) => String(html ?? "").replace(/<(style|head)\b[\s\S]*?<\/\1\s*>|<!--[\s\S]*?-->|<[^>]*>/gi, " ").replace(/&nbsp;/g, " ").replace(/\s+/g, " ").trim();
+
+const isBlock = (item) => typeof item === "object" && item !== null && typeof item.type === "string";
 
 export class Blocks {
   /** `box` holds list, templates and the Add control; `store` is the text area of the body. */
   constructor(box, store, onChange) {
-    Object.assign(this, { box, store, onChange, open: -1, items: [] });
-    this.list = box.querySelector("[data-block-list]");
-    this.adder = box.querySelector("[data-block-add]");
-    this.adder.addEventListener("change", () => this.add(this.adder.value));
+    this.store = store;
+    this.list = new BlockList({ box, root: box, onChange: () => { store.value = JSON.stringify(this.list.items); onChange(); } });
   }
 
   /** Draw what the store holds. False when it is no list of blocks. */
   draw() {
+    let items;
     try {
-      this.items = JSON.parse(this.store.value || "[]");
+      items = JSON.parse(this.store.value || "[]");
     } catch {
       return false;
     }
-    if (!Array.isArray(this.items)) return false;
-    this.list.replaceChildren(...this.items.map((block, n) => this.#line(block, n)));
+    if (!Array.isArray(items) || !items.every(isBlock)) return false;
+    this.list.show(items);
     return true;
   }
 
   focus() {
-    this.list.querySelector("button")?.focus();
+    this.list.list.querySelector("button")?.focus();
+  }
+}
+
+class BlockList {
+  constructor({ box, root, onChange }) {
+    Object.assign(this, { box, onChange, open: -1, items: [] });
+    this.list = root.querySelector("[data-block-list]");
+    this.adder = root.querySelector("[data-block-add]");
+    this.adder.addEventListener("change", () => this.add(this.adder.value));
+  }
+
+  /** `items` is changed in place, so that the list around it sees the change. */
+  show(items) {
+    this.items = items;
+    this.draw();
+  }
+
+  draw() {
+    this.list.replaceChildren(...this.items.map((block, n) => this.#line(block, n)));
   }
 
   add(type, values = {}) {
@@ -52,17 +66,16 @@ export class Blocks {
     this.#changed(at, "added", true);
   }
 
-  #template(type) {
-    return this.box.querySelector(`template[data-block="${CSS.escape(type)}"]`);
+  #template(type, kind = "block") {
+    return this.box.querySelector(`template[data-${kind}="${CSS.escape(type)}"]`);
   }
 
   #changed(open, said, isFocused) {
     this.open = open;
-    this.store.value = JSON.stringify(this.items);
     this.draw();
     this.onChange();
     if (said) say(this.box.dataset[said]);
-    if (isFocused) (this.list.children[open]?.querySelector("[data-key], [data-rich-field]") ?? this.list.children[open]?.querySelector("button"))?.focus();
+    if (isFocused) (this.list.children[open]?.querySelector("[data-key], [data-rich-field], [data-part]") ?? this.list.children[open]?.querySelector("button"))?.focus();
   }
 
   #line(block, n) {
@@ -71,16 +84,28 @@ export class Blocks {
     const [toggle, summary, body] = ["toggle", "summary", "body"].map((part) => line.querySelector(`[data-block-${part}]`));
     line.querySelector("[data-block-name]").textContent = template?.dataset.name ?? block.type;
     line.querySelector("[data-block-icon] use").setAttribute("href", template?.dataset.icon ?? "");
-    const summarise = () => { summary.textContent = this.#summary(block); };
+    const summarise = () => { summary.textContent = this.#summary(block, template); };
     summarise();
     toggle.setAttribute("aria-expanded", String(n === this.open));
     toggle.addEventListener("click", () => { this.open = this.open === n ? -1 : n; this.draw(); this.list.children[n].querySelector("[data-block-toggle]").focus(); });
     this.#tools(line, block, n);
     if (n === this.open && template) {
       body.append(template.content.cloneNode(true));
-      this.#fields(body, block, summarise);
+      const more = this.#template(block.type, "block-more");
+      if (more) body.append(more.content.cloneNode(true));
+      bindBlockFields(body, block, () => { summarise(); this.onChange(); });
+      this.#inner(body.querySelector("[data-inner]"), block, summarise);
     } else body.remove();
     return line;
+  }
+
+  #inner(root, block, summarise) {
+    if (!root) return;
+    const adder = this.adder.closest("label").cloneNode(true);
+    for (const type of OUTER) adder.querySelector(`option[value="${type}"]`)?.remove();
+    root.append(adder);
+    if (!Array.isArray(block.blocks)) block.blocks = [];
+    new BlockList({ box: this.box, root, onChange: () => { summarise(); this.onChange(); } }).show(block.blocks.every(isBlock) ? block.blocks : (block.blocks = []));
   }
 
   #tools(line, block, n) {
@@ -101,28 +126,17 @@ export class Blocks {
     else remove.addEventListener("click", () => { this.items.splice(n, 1); this.#changed(-1, "removed", false); (this.list.children[Math.min(n, this.items.length - 1)]?.querySelector("button") ?? this.adder).focus(); });
   }
 
-  #fields(body, block, summarise) {
-    const put = (key, value) => {
-      set(block, key, value);
-      this.store.value = JSON.stringify(this.items);
-      summarise();
-      this.onChange();
-    };
-    for (const field of body.querySelectorAll("[data-rich-field]")) {
-      const tools = field.parentElement;
-      const rich = bindRichText(field, tools, { html: get(block, field.dataset.richField), onInput: (html) => put(field.dataset.richField, html) });
-      const button = tools.querySelector("[data-rich-picker]");
-      button.addEventListener("click", () => openPicker(rich, { near: button }));
-    }
-    for (const field of body.querySelectorAll("[data-key]")) {
-      const value = get(block, field.dataset.key);
-      if (value !== undefined) field.value = value;
-      field.addEventListener("input", () => put(field.dataset.key, field.type === "number" ? Number(field.value) : field.value));
-    }
+  #summary(block, template) {
+    if (block.type === "group") return this.#condition(block, template);
+    if (block.type === "social") return (Array.isArray(block.links) ? block.links : []).map((link) => link?.network || link?.url || "").filter(Boolean).join(" · ");
+    const columns = Array.isArray(block.columns) ? block.columns.map((column) => column?.html).join(" ") : "";
+    const text = block.text || textOf(block.html || columns) || block.title || block.alt || block.src || "";
+    return block.type === "image" && !block.alt ? `${this.box.dataset.noAlt} ${block.src ?? ""}` : String(block.type === "product" ? block.title || text : text).slice(0, 120);
   }
 
-  #summary(block) {
-    const text = block.text || textOf(block.html || block.columns?.map((column) => column.html).join(" ")) || block.alt || block.src || "";
-    return block.type === "image" && !block.alt ? `${this.box.dataset.noAlt} ${block.src ?? ""}` : text.slice(0, 120);
+  #condition(block, template) {
+    const option = [...template.content.querySelectorAll("[data-key='operator'] option")].find((one) => one.value === block.operator);
+    const value = block.operator === "set" ? "" : block.value;
+    return [block.field, option?.textContent, value].filter(Boolean).join(" ").slice(0, 120);
   }
 }

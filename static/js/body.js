@@ -1,20 +1,24 @@
 /* The body of a message in the way it is written: blocks, or code in HTML or MJML. The text area is the store of both. */
 
-import { alertRegion } from "./attach.js";
+import { alertRegion, say } from "./attach.js";
 import { Blocks } from "./blocks.js";
 import { upgrade } from "./code.js";
+import { Lint } from "./lint.js";
 import { chooseImage, imageBlock, imageTag, onImageFile } from "./media-picker.js";
 import { openPicker } from "./picker.js";
 import { csrf } from "./wire.js";
 
 export class Body {
   constructor(dialog, store, onChange) {
-    Object.assign(this, { dialog, store, onChange, code: null });
+    Object.assign(this, { dialog, store, onChange, code: null, before: null });
     this.box = dialog.querySelector("[data-blocks]");
+    this.note = dialog.querySelector("[data-code-note]");
     this.blocks = new Blocks(this.box, store, onChange);
+    this.lint = new Lint(dialog.dataset.lint);
     this.kind = this.chosen;
     const picker = dialog.querySelector("[data-code-picker]");
     picker.addEventListener("click", () => openPicker(this.code, { near: picker }));
+    dialog.querySelector("[data-code-search]").addEventListener("click", () => this.code.search());
     dialog.querySelector("[data-code-image]").addEventListener("click", () => chooseImage((image) => this.#place(image)));
     onImageFile(dialog, (file) => chooseImage((image) => this.#place(image), file));
   }
@@ -28,6 +32,10 @@ export class Body {
     return this.dialog.querySelector("[name='compose.body_kind']:checked").value;
   }
 
+  get now() {
+    return { kind: this.kind, body: this.store.value };
+  }
+
   /** Show the editor of the chosen kind with what the store holds. */
   async show() {
     this.kind = this.chosen;
@@ -39,10 +47,17 @@ export class Body {
       this.store.hidden = true;
       return;
     }
-    this.code ??= await upgrade(this.store, { onChange: this.onChange, onPicker: (into, near) => openPicker(into, { before: 2, near }) });
+    this.code ??= await upgrade(this.store, { onChange: () => this.#typed(), onPicker: (into, near) => openPicker(into, { before: 2, near }) });
     this.code.setHidden(false);
     if (this.code.value !== this.store.value) this.code.value = this.store.value;
     this.code.setLanguage(this.kind);
+    this.lint.soon(this.code, this.now);
+  }
+
+  #typed() {
+    this.note.textContent = "";
+    this.lint.soon(this.code, this.now);
+    this.onChange();
   }
 
   focus() {
@@ -50,7 +65,12 @@ export class Body {
     else this.blocks.focus();
   }
 
-  /** Write the message in another way. HTML and MJML share the text; blocks are converted after a question. */
+  goTo(line) {
+    if (this.box.hidden) this.code.goTo(line);
+    else this.blocks.focus();
+  }
+
+  /** Write the message in another way. HTML and MJML share the text; code becomes a block after a question. */
   async change(kind) {
     const isBetween = (kind === "blocks") !== (this.kind === "blocks");
     if (isBetween && !(await this.#convert(kind))) {
@@ -61,19 +81,34 @@ export class Body {
   }
 
   async #convert(kind) {
+    this.note.textContent = "";
+    if (kind === "blocks" && this.before?.code === this.store.value && this.before.kind === this.kind) {
+      this.store.value = this.before.blocks;
+      return true;
+    }
     const { toBlocks, toCode } = this.dialog.dataset;
-    if (this.store.value.trim() && !confirm(kind === "blocks" ? toBlocks : toCode)) return false;
+    if (kind === "blocks" && this.store.value.trim() && !confirm(toBlocks)) return false;
+    const blocks = this.store.value;
+    const answer = await this.#ask(kind);
+    if (answer === null) return false;
+    this.store.value = answer;
+    if (kind !== "blocks") {
+      this.before = { kind, blocks, code: answer };
+      this.note.textContent = toCode;
+      say(toCode);
+    }
+    return true;
+  }
+
+  async #ask(kind) {
     const body = new URLSearchParams({ kind: this.kind, to: kind, body: this.store.value });
     const headers = { "X-CSRFToken": csrf(), Accept: "application/json" };
     const response = await fetch(this.dialog.dataset.convert, { method: "POST", body, headers }).catch(() => null);
     const answer = await response?.json().catch(() => null);
-    if (response?.ok) {
-      this.store.value = answer.body;
-      return true;
-    }
+    if (response?.ok) return answer.body;
     const banner = document.getElementById("refused-template").content.firstElementChild.cloneNode(true);
     banner.querySelector("[data-refused-text]").textContent = answer?.message ?? this.dialog.dataset.unreadable;
     alertRegion().replaceChildren(banner);
-    return false;
+    return null;
   }
 }

@@ -43,10 +43,19 @@ export async function upgrade(textarea, { onChange, onPicker }) {
     set value(text) { editor.value = text; },
     ...into(0),
     setHidden(is) { host.hidden = is; textarea.hidden = true; },
+    setProblems: (problems) => editor.setProblems(problems),
+    search: () => editor.search(),
     setLanguage: (name) => editor.setLanguage(name === "mjml" ? "mjml" : "html"),
     goTo: (line) => editor.goTo(line),
     focus: () => editor.focus(),
   };
+}
+
+/** Put the caret of a text area at the beginning of a line, counted from 1. */
+export function goToLine(textarea, line) {
+  const at = textarea.value.split("\n").slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0);
+  textarea.focus();
+  textarea.setSelectionRange(at, at);
 }
 
 function plain(textarea, onChange) {
@@ -56,9 +65,11 @@ function plain(textarea, onChange) {
     set value(text) { textarea.value = text; },
     element: textarea,
     insert(text, before) { textarea.setRangeText(text, textarea.selectionStart - before, textarea.selectionEnd, "end"); onChange(); },
+    setProblems() {},
+    search() {},
     setLanguage() {},
     setHidden(is) { textarea.hidden = is; },
-    goTo() { textarea.focus(); },
+    goTo(line) { goToLine(textarea, line); },
     focus: () => textarea.focus(),
   };
 }

@@ -5,6 +5,7 @@ import { config, form, saver } from "./editor.js";
 import { read } from "./fields.js";
 import { bindFullscreen } from "./fullscreen.js";
 import { bindPicker } from "./picker.js";
+import { bindPreviewKeys } from "./preview-keys.js";
 import { Preview } from "./preview.js";
 
 const subject = form.elements["compose.subject"];
@@ -37,14 +38,29 @@ for (const name of ["input", "change"]) {
 }
 form.addEventListener("editor:followed", () => { count(); preview.render(); });
 form.addEventListener("fields:written", () => { count(); switchPreheader(); preview.soon(); });
-document.addEventListener("keydown", (event) => {
-  if (!(event.metaKey || event.ctrlKey) || !event.shiftKey || document.querySelector("dialog:modal")) return;
-  if (event.code === "KeyD") { event.preventDefault(); preview.nextView(); }
-});
+bindPreviewKeys(preview, { isOurs: () => !document.querySelector("dialog:modal") });
 
 count();
 switchPreheader();
 bindPicker(document);
-bindFullscreen({ form, saver, config, onDone: () => preview.render() });
+const message = bindFullscreen({ form, saver, config, onDone: () => preview.render() });
+preview.pane.addEventListener("preview:goto", ({ detail }) => {
+  if (detail.field === "body" || detail.field === "text") message.goTo(detail);
+  else document.getElementById(`f-compose-${detail.field}`)?.focus();
+});
+
+/* Where the link of an alert leads: a line in the message editor, the button of the body, the test. */
+function follow() {
+  const line = /^#message-line-(\d+)$/.exec(location.hash);
+  if (line) return message.goTo({ field: "body", line: Number(line[1]) });
+  if (/^#f-compose-(body|text)$/.test(location.hash)) document.getElementById("edit-message").focus();
+  if (location.hash === "#f-test") document.getElementById("test").focus();
+}
+addEventListener("hashchange", follow);
+follow();
+
+document.querySelector("#test-popover form").addEventListener("htmx:configRequest", (event) => {
+  event.detail.parameters.trigger = JSON.stringify(preview.trigger.values);
+});
 if (!subject.value && !document.activeElement?.matches("input, textarea") && form.dataset.locked === undefined) subject.focus({ preventScroll: true });
 preview.render();

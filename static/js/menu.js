@@ -4,7 +4,11 @@ import { attach } from "./attach.js";
 
 const GAP = 4;
 
-const buttonOf = (menu) => document.querySelector(`[popovertarget="${menu.id}"]`);
+/* Where several open it, the one in the same layer. */
+const buttonOf = (menu) => {
+  const buttons = [...document.querySelectorAll(`[popovertarget="${menu.id}"]`)];
+  return buttons.find((button) => button.closest("dialog") === menu.closest("dialog")) ?? buttons[0];
+};
 const itemsOf = (menu) => [...menu.querySelectorAll("a[href], button, input:not([type=hidden])")].filter((item) => item.offsetParent);
 
 function place(menu) {

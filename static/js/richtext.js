@@ -30,13 +30,18 @@ function copy(from, to) {
   }
 }
 
-/** Make `field` a rich-text field with the buttons of `tools`; `onInput(html)` after each change. */
-export function bindRichText(field, tools, { html, isLocked, onInput }) {
+/** Make `field` a rich-text field with the buttons of `tools`; `onInput(html)` after each change, `onBraces(target)` when
+    {{ was typed, whose two characters are before the caret. */
+export function bindRichText(field, tools, { html, isLocked, onInput, onBraces }) {
   field.innerHTML = clean(html) || "<p><br></p>";
   field.contentEditable = isLocked ? "false" : "true";
   const changed = () => onInput(clean(field.innerHTML));
   document.execCommand("defaultParagraphSeparator", false, "p");
-  field.addEventListener("input", changed);
+  const target = { element: field, insert: (text, before) => insert(field, text, before, changed) };
+  field.addEventListener("input", (event) => {
+    changed();
+    if (event.data === "{" && hasBraces()) onBraces?.(keptAt(target));
+  });
   field.addEventListener("paste", (event) => {
     event.preventDefault();
     const copied = event.clipboardData.getData("text/html");
@@ -53,7 +58,28 @@ export function bindRichText(field, tools, { html, isLocked, onInput }) {
       changed();
     });
   }
-  return { element: field, insert: (text, before) => insert(field, text, before, changed) };
+  /* The picker takes the focus away; the caret goes back to where it was. */
+  tools.querySelector("[data-rich-picker]")?.addEventListener("mousedown", (event) => event.preventDefault());
+  return { ...target, get kept() { return keptAt(target); } };
+}
+
+function hasBraces() {
+  const { anchorNode, anchorOffset } = getSelection();
+  return anchorNode?.nodeType === Node.TEXT_NODE && anchorNode.data.slice(0, anchorOffset).endsWith("{{");
+}
+
+/* `target` with the caret of now. */
+function keptAt(target) {
+  const selection = getSelection();
+  const range = selection.rangeCount && target.element.contains(selection.anchorNode) ? selection.getRangeAt(0).cloneRange() : null;
+  return {
+    element: target.element,
+    insert(text, before) {
+      target.element.focus();
+      if (range?.startContainer.isConnected) { selection.removeAllRanges(); selection.addRange(range); }
+      target.insert(text, before);
+    },
+  };
 }
 
 function link(button) {

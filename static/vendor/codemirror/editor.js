@@ -8,6 +8,7 @@ import { basicSetup } from "codemirror";
 import { html } from "@codemirror/lang-html";
 import { liquid } from "@codemirror/lang-liquid";
 import { xml } from "@codemirror/lang-xml";
+import { lintGutter, setDiagnostics } from "@codemirror/lint";
 import { openSearchPanel } from "@codemirror/search";
 import { Compartment, EditorState } from "@codemirror/state";
 import { EditorView, keymap } from "@codemirror/view";
@@ -28,6 +29,8 @@ const look = EditorView.theme({
   ".cm-panels": { backgroundColor: "var(--bg)", color: "var(--text)", borderColor: "var(--border)" },
   ".cm-tooltip": { backgroundColor: "var(--surface)", color: "var(--text)", borderColor: "var(--border)" },
   ".cm-tooltip-autocomplete ul li[aria-selected]": { backgroundColor: "var(--accent-subtle)", color: "var(--accent-text)" },
+  ".cm-gutter-lint .cm-gutterElement": { cursor: "help" },
+  ".cm-diagnostic": { fontFamily: "var(--font)", padding: "var(--sp-1) var(--sp-2)" },
   ".cm-panel.cm-search": { padding: "var(--sp-2) var(--sp-3)" },
   ".cm-panel.cm-search label": { fontSize: "var(--fs-sm)" },
   ".cm-textfield, .cm-button": {
@@ -71,6 +74,7 @@ export function mount(host, { doc = "", language = "html", label = "", isReadOnl
         EditorView.updateListener.of((update) => { if (update.docChanged) onChange(update.state.doc.toString()); }),
         mode.of(LANGUAGES[language]()),
         readOnly.of(EditorState.readOnly.of(isReadOnly)),
+        lintGutter(),
         look,
         syntaxHighlighting(colours),
       ],
@@ -87,6 +91,15 @@ export function mount(host, { doc = "", language = "html", label = "", isReadOnl
       const at = view.state.doc.line(Math.min(Math.max(line, 1), view.state.doc.lines)).from;
       view.dispatch({ selection: { anchor: at }, scrollIntoView: true });
       view.focus();
+    },
+    /* `problems`: [{line, level: "error" or "warning", message}], each marked in the gutter and under its line. */
+    setProblems(problems) {
+      const { doc } = view.state;
+      const marks = problems.map(({ line, level, message }) => {
+        const at = doc.line(Math.min(Math.max(line, 1), doc.lines));
+        return { from: at.from + at.text.search(/\S|$/), to: at.to, severity: level, message };
+      });
+      view.dispatch(setDiagnostics(view.state, marks));
     },
     search() { openSearchPanel(view); },
     focus() { view.focus(); },
