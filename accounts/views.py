@@ -3,14 +3,14 @@
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import views as auth_views
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.utils import translation
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts import access, demo, forms
+from accounts import access, demo, forms, session_ages
 from accounts.models import Theme, User
 
 
@@ -28,6 +28,13 @@ class SignIn(auth_views.LoginView):
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
     return auth_views.LogoutView.as_view()(request)
+
+
+@access.requires()
+@require_POST
+def stay(request: HttpRequest) -> JsonResponse:
+    """The session lasts its whole age again."""
+    return JsonResponse({"signed_out_in_s": session_ages.extend(request.session)})
 
 
 @access.requires()

@@ -41,6 +41,7 @@ def send(
     """Send `spec` to each address with the data of `person`; results in the order of `to`, without repetitions.
 
     `trigger`: sample values of api_trigger_properties.
+
     Waits for the mail server. Raises DomainError for no or too many addresses, TemplateProblem and ContentInvalid for
     content that can't be compiled, TransportInvalid for a mail server that can't be used.
     """

@@ -25,6 +25,7 @@ MANAGE, AUDIENCE = roles.MANAGE_TRANSPORTS, roles.MANAGE_AUDIENCE
 TABLE: dict[str, tuple[str | None, str | None]] = {
     "accounts:sign-in": (PUBLIC, PUBLIC),
     "accounts:sign-out": (None, PUBLIC),
+    "accounts:stay": (None, VIEW),
     "accounts:me": (VIEW, VIEW),
     "accounts:theme": (None, VIEW),
     "accounts:language": (None, VIEW),

@@ -13,10 +13,10 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from accounts import access, roles
+from accounts import access, roles, session_ages
 from campaigns import alerts, forms, schedules, sessions, summaries
 from campaigns import document as documents
-from campaigns.views import choices, header, parts
+from campaigns.views import choices, header, info, parts
 from messaging import samples
 
 # Offered for social links; any other name can be typed. Proper names are not translated.
@@ -36,7 +36,9 @@ def edit(request: HttpRequest, public_id: UUID, step: str) -> HttpResponse:
         return redirect("campaigns:detail", public_id=public_id)
     now = parts.state(campaign, draft)
     session = sessions.open_session(draft.pk, by=user)
-    context = page(request, now, step=step) | {"config": _config(now, session.public_id, user.pk, step=step)}
+    config = _config(now, session.public_id, user.pk, step=step)
+    config["signed_out_in_s"] = session_ages.seconds_left(request.session)
+    context = page(request, now, step=step) | {"config": config}
     return render(request, f"campaigns/edit_{step}.html", context)
 
 
@@ -61,6 +63,10 @@ def page(request: HttpRequest, now: parts.State, *, step: str) -> dict[str, Any]
         "v": _nested(forms.values(now.document, name="", is_complete=step == "compose")),
         "n_errors": now.n_errors,
         "n_warnings": now.n_warnings,
+        "errors": parts.alert_rows(now, level=alerts.ERROR),
+        "warnings": parts.alert_rows(now, level=alerts.WARNING),
+        "info": info.rows(now),
+        "saves": info.saves(now, by=header.user_of(request)),
         "saved_text": _("Saved %(time)s") % {"time": date_format(timezone.localtime(now.draft.saved_at), "H:i")},
         "next_number": (head.number or 0) + 1,
     } | _FOR_STEP[step](request, now)
@@ -81,7 +87,8 @@ def _config(now: parts.State, session_id: UUID, user_id: int, *, step: str) -> d
         "urls": {
             key: reverse(f"campaigns:{name}", kwargs={"public_id": now.campaign.public_id})
             for key, name in names.items()
-        },
+        }
+        | {"stay": reverse("accounts:stay")},
     }
 
 
@@ -139,8 +146,6 @@ def _review(request: HttpRequest, now: parts.State) -> dict[str, Any]:
     choices.check_links(now.document)
     return {
         "cards": summaries.cards(now.document),
-        "errors": parts.alert_rows(now, level=alerts.ERROR),
-        "warnings": parts.alert_rows(now, level=alerts.WARNING),
         "is_blocked": "blocked" in request.GET and now.n_errors > 0,
     }
 

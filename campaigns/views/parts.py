@@ -114,8 +114,16 @@ def fragments(request: HttpRequest, now: State, *, current: str) -> dict[str, st
         "sentence": summaries.sentence(now.document, reader_zone=timezone.get_current_timezone_name()),
         "audience_words": summaries.audience(now.document),
         "body_words": summaries.body(now.document),
+        "errors": alert_rows(now, level=alerts.ERROR),
+        "warnings": alert_rows(now, level=alerts.WARNING),
     }
-    changed = {"#steps": "components/_steps.html"}
+    changed = {
+        "#steps": "components/_steps.html",
+        "#checks": "campaigns/_checks.html",
+        "#checks-count": "campaigns/_checks_count.html",
+    }
+    if current == "review":
+        changed["#alerts"] = "campaigns/_alerts.html"
     if current == "delivery":
         changed["#delivery-sentence"] = "campaigns/_delivery_sentence.html"
     if current == "audience":

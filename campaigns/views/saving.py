@@ -14,7 +14,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from accounts import access, roles
+from accounts import access, roles, session_ages
 from campaigns import document as documents
 from campaigns import drafts, forms, sessions
 from campaigns.models import Campaign, Draft
@@ -59,6 +59,7 @@ def presence(request: HttpRequest, public_id: UUID) -> HttpResponse:
     answer: dict[str, Any] = {
         "people_html": html,
         "people_key": "|".join(f"{one.name}:{one.state}" for one in people),
+        "signed_out_in_s": session_ages.seconds_left(request.session),
         "editors": [one.name for one in people if one.state == "editing" and not one.is_self],
     }
     revision = asked.get("revision")

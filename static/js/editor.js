@@ -5,9 +5,11 @@ import { offerBack, showConflict } from "./conflict.js";
 import { read, valueOf, write } from "./fields.js";
 import { bindIndicator } from "./indicator.js";
 import { LocalCopy } from "./localcopy.js";
+import { bindPanel } from "./panel.js";
 import { bindName } from "./rename.js";
 import { bindPresence } from "./presence.js";
 import { Saver } from "./save.js";
+import { bindSession } from "./session.js";
 import { bindWaiting } from "./waiting.js";
 
 const SIGNED_OUT_PROBE_MS = 4000;
@@ -70,6 +72,8 @@ saver.addEventListener("state", ({ detail }) => {
 const probe = () => saver.state === "signed-out" && saver.flush();
 setInterval(() => document.hidden || probe(), SIGNED_OUT_PROBE_MS);
 addEventListener("focus", probe);
+bindSession({ config, onSignedIn: probe });
+bindPanel(config.user);
 
 document.addEventListener("keydown", (event) => {
   const isMod = event.metaKey || event.ctrlKey;

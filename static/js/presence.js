@@ -42,6 +42,7 @@ export function bindPresence({ form, saver, config, onConflict }) {
     const now = new Set(answer.editors);
     for (const name of now) if (known && !known.has(name)) say(config.texts.nowEditing.replace("%s", name));
     known = new Set([...(known ?? []), ...now]);
+    document.dispatchEvent(new CustomEvent("session:left", { detail: answer.signed_out_in_s }));
     if (answer.newer && answer.newer.revision > saver.revision && !saver.running) follow(answer.newer);
   }
 

@@ -22,6 +22,9 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   event.detail.target = alertRegion();
 });
 
+/* Tabs that were signed out save as soon as somebody is signed in again in another one. */
+if (document.querySelector(".topbar__user")) new BroadcastChannel("chappe:signed-in").postMessage("");
+
 /* When a swap takes away what had the focus, the heading of the new content gets it. */
 let isFocusLost = false;
 document.addEventListener("htmx:beforeSwap", (event) => {
