@@ -55,7 +55,7 @@ function bindRows(repeat, block, onChange) {
       block[name].splice(n, 1);
       draw();
       onChange();
-      (rows.children[n]?.querySelector("input") ?? adder).focus();
+      (rows.children[Math.min(n, rows.children.length - 1)]?.querySelector("input") ?? adder).focus();
     });
     return line;
   }
