@@ -48,12 +48,13 @@ def open_as(browser: Browser, live_server: Any, marketer: User) -> Iterator[Call
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if "Content Security" in message.text else None)
 
-    def make(*, width: int = 1280, theme: str = "light") -> Page:
+    def make(*, width: int = 1280, theme: str = "light", has_script: bool = True) -> Page:
         context = browser.new_context(
             base_url=live_server.url,
             viewport={"width": width, "height": 800},
             color_scheme=theme,
             reduced_motion="reduce",
+            java_script_enabled=has_script,
         )
         context.on("page", watch)
         contexts.append(context)
@@ -385,6 +386,20 @@ def test_a_huge_paste_is_kept_and_said_to_be_too_long(desk: Page, campaign: Camp
     expect(desk.locator("#message-editor")).to_be_hidden(timeout=30_000)
     expect(desk.locator("[data-alerts-for='compose.body']")).to_contain_text("Use at most 2 MB.")
     assert len(_compose(campaign)["body"]) > 2_000_000
+
+
+def test_without_script_the_message_is_saved_by_the_form(open_as: Callable[..., Page], campaign: Campaign) -> None:
+    page = open_as(has_script=False)
+    page.goto(reverse("campaigns:edit", kwargs={"public_id": campaign.public_id, "step": "compose"}))
+    page.get_by_label("Subject", exact=True).fill("No script")
+    page.get_by_label("Code of the message").fill("<p>Typed by hand</p>")
+    page.get_by_label("Write your own").check()
+    page.locator("[name='compose.text']").fill("Words by hand")
+    page.get_by_role("button", name="Save draft").click()
+    expect(page.get_by_text("Draft saved.")).to_be_visible()
+    stored = _compose(campaign)
+    assert (stored["subject"], stored["body"]) == ("No script", "<p>Typed by hand</p>")
+    assert (stored["text_mode"], stored["text"]) == ("own", "Words by hand")
 
 
 @pytest.mark.parametrize(("width", "theme"), [(360, "dark"), (1280, "light")])

@@ -270,10 +270,11 @@ def test_a_server_without_tls_is_told() -> None:
 def test_a_test_send_reaches_the_inbox_marked_as_a_test(caught_mail: int) -> None:
     with override_settings(SMTP_URL=f"smtp://127.0.0.1:{caught_mail}"):
         results = testsend.send(
-            factories.content_spec(subject="Hi {{ profile.first_name }}"),
+            factories.content_spec(subject="Hi {{ profile.first_name }}, {{ api_trigger_properties.order.number }}"),
             to=["me@example.test", "me@example.test", " bad", "bounce-hard@example.test"],
             person=factories.person(first_name="Zoë"),
             campaign={"name": "x"},
+            trigger={"order": {"number": 1042}},
         )
     assert [(r.address, r.ok) for r in results] == [
         ("me@example.test", True),
@@ -283,7 +284,11 @@ def test_a_test_send_reaches_the_inbox_marked_as_a_test(caught_mail: int) -> Non
     assert results[1].message == "This is not a valid address."
     assert "550" in results[2].message
     caught = CaughtMessage.objects.get()
-    assert (caught.subject, caught.envelope_to, caught.delivery_ref) == ("[Test] Hi Zoë", "me@example.test", "test")
+    assert (caught.subject, caught.envelope_to, caught.delivery_ref) == (
+        "[Test] Hi Zoë, 1042",
+        "me@example.test",
+        "test",
+    )
 
 
 @pytest.mark.parametrize("to", [[], [" "], [f"a{n}@b.test" for n in range(11)]])
