@@ -123,8 +123,19 @@ def links(spec: content.ContentSpec) -> tuple[str, ...]:
 
 def _text(document: documents.Document) -> Iterator[Alert]:
     compose = document["compose"]
-    if compose["text_mode"] == "own" and compose["text_for"] != documents.body_mark(document):
+    if compose["text_mode"] != "own" or compose["text_for"] == documents.body_mark(document):
+        return
+    if compose["text"].strip() != _generated(document).strip():
         yield Alert("text_stale", WARNING, _("The plain text is older than the message."), "compose", "compose.text")
+
+
+def _generated(document: documents.Document) -> str:
+    """The text that would be made from the message; "" while it can't be read."""
+    spec = dataclasses.replace(documents.content_spec(document), text=None, preheader="")
+    try:
+        return compilation.compile_spec(spec).text
+    except personalization.TemplateProblem:
+        return ""
 
 
 def _delivery(section: dict[str, Any]) -> Iterator[Alert]:

@@ -8,7 +8,7 @@ import time_machine
 from campaigns import alerts, drafts
 from campaigns import document as documents
 from campaigns.models import Draft, DraftSnapshot
-from messaging import linkcheck
+from messaging import compilation, linkcheck
 from messaging.models import LinkCheck, Sender
 from tests import factories
 
@@ -161,6 +161,17 @@ def test_own_text_older_than_the_message() -> None:
     assert alerts.compute(made, own) == []
     (found,) = alerts.compute(made, documents.apply(own, {"compose.body": factories.BODY + "<p>More</p>"}))
     assert (found.id, found.level, found.message) == ("text_stale", W, "The plain text is older than the message.")
+
+
+def test_own_text_that_says_what_the_message_says_is_not_old() -> None:
+    factories.profile()
+    made = factories.campaign()
+    own = documents.apply(made.draft.document, {"compose.text_mode": "own", "compose.text": "Old"})
+    changed = documents.apply(own, {"compose.body": factories.BODY + "<p>More</p>"})
+    assert [one.id for one in alerts.compute(made, changed)] == ["text_stale"]
+    generated = documents.apply(changed, {"compose.text_mode": "generated"})
+    changed["compose"]["text"] = compilation.compile_spec(documents.content_spec(generated)).text
+    assert alerts.compute(made, changed) == []
 
 
 def test_test_is_stale_only_when_the_message_changed() -> None:
