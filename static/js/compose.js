@@ -57,6 +57,11 @@ function follow() {
   if (location.hash === "#f-test") document.getElementById("test").focus();
 }
 addEventListener("hashchange", follow);
+/* The same link again changes no hash. */
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("a[href*='#']");
+  if (link && link.href === location.href) follow();
+});
 follow();
 
 document.querySelector("#test-popover form").addEventListener("htmx:configRequest", (event) => {

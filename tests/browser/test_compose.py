@@ -212,6 +212,10 @@ def test_a_broken_line_is_marked_and_gone_to_from_everywhere(desk: Page, campaig
     desk.locator("#alerts").get_by_role("link", name="Go to Compose").first.click()
     desk.wait_for_url("**/edit/compose/#message-line-4")
     expect(desk.locator(".cm-activeLine")).to_contain_text("{% if x")
+    desk.keyboard.press("Escape")
+    desk.locator("[data-panel-toggle]").click()
+    desk.locator("#checks a[href$='#message-line-4']").click()
+    expect(desk.locator(".cm-activeLine")).to_contain_text("{% if x")
 
 
 def test_the_keys_of_the_preview(desk: Page) -> None:
