@@ -59,6 +59,17 @@ _FIELDS = {
         Field("delivery.date", "text", "", gettext_lazy("Date")),
         Field("delivery.time", "text", "", gettext_lazy("Time")),
         Field("delivery.zone", "text", "", gettext_lazy("Time zone")),
+        Field("delivery.repeat_every", "number", 1, gettext_lazy("Repeat every")),
+        Field("delivery.repeat_unit", "text", "week", gettext_lazy("Unit of repeating")),
+        Field("delivery.repeat_weekdays", "list", [], gettext_lazy("Days of the week")),
+        Field("delivery.repeat_month_day", "number", None, gettext_lazy("Day of the month")),
+        Field("delivery.repeat_from", "text", "", gettext_lazy("Repeat from")),
+        Field("delivery.repeat_ends", "text", "never", gettext_lazy("When repeating ends")),
+        Field("delivery.repeat_until", "text", "", gettext_lazy("Repeat until")),
+        Field("delivery.repeat_count", "number", 10, gettext_lazy("Number of sends")),
+        Field("delivery.asks_confirmation", "flag", True, gettext_lazy("Ask for confirmation before each send")),
+        Field("delivery.confirm_within_hours", "number", 4, gettext_lazy("Time to confirm")),
+        Field("delivery.if_unconfirmed", "text", "skip", gettext_lazy("If nobody confirms")),
         Field("delivery.reeligibility", "text", "never", gettext_lazy("Who can get it again")),
         Field("delivery.reeligible_after", "number", 7, gettext_lazy("Get it again after")),
         Field("delivery.reeligible_unit", "text", "days", gettext_lazy("Unit of getting it again")),
@@ -76,6 +87,12 @@ _FIELDS = {
         Field("tracking.utm_source", "text", "", gettext_lazy("UTM source")),
         Field("tracking.utm_medium", "text", "email", gettext_lazy("UTM medium")),
         Field("tracking.utm_campaign", "text", "", gettext_lazy("UTM campaign")),
+        Field("tracking.conversion_event", "text", "", gettext_lazy("Conversion")),
+        Field("tracking.conversion_within", "number", 3, gettext_lazy("Time to convert")),
+        Field("tracking.conversion_unit", "text", "days", gettext_lazy("Unit of the time to convert")),
+        Field("tracking.conversion2_event", "text", "", gettext_lazy("Second conversion")),
+        Field("tracking.conversion2_within", "number", 3, gettext_lazy("Time to convert, second")),
+        Field("tracking.conversion2_unit", "text", "days", gettext_lazy("Unit of the time to convert, second")),
     )
 }
 # Set by `apply`, not by people: which body an own plain text was written for.
@@ -159,6 +176,15 @@ def label(name: str) -> str:
         return _("Name")
     field = _FIELDS.get(name)
     return str(field.label) if field else name
+
+
+def without_schedule(document: Document) -> Document:
+    """A copy that is sent once confirmed: nothing of when, how often and who confirms is taken over."""
+    copied = copy.deepcopy(document)
+    fresh = blank()["delivery"]
+    kept = ("zone", "reeligibility", "reeligible_after", "reeligible_unit", "validity_hours", "rate_per_minute")
+    copied["delivery"] = fresh | {key: copied["delivery"][key] for key in kept}
+    return copied
 
 
 def body_mark(document: Document) -> str:

@@ -100,8 +100,7 @@ def duplicate(campaign_id: int, *, by: User, of_draft: bool = False) -> Campaign
     draft = Draft.objects.filter(campaign=original).first()
     source = draft if draft and (of_draft or original.live_version is None) else original.live_version
     assert source is not None, "a campaign has a draft or a live version"
-    copied = documents.normalise(source.document)
-    copied["delivery"] |= {"kind": "once", "date": "", "time": ""}
+    copied = documents.without_schedule(documents.normalise(source.document))
     name = _("Copy of %(name)s") % {"name": original.name}
     campaign = create(name=name[:200], by=by, document=copied, started_from=original.started_from)
     campaign.tags = original.tags
