@@ -5,58 +5,45 @@ document's name of the field ("compose.subject"), or a path below it for audienc
 """
 
 import dataclasses
-import datetime as dt
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 from django.core.cache import cache
-from django.utils import timezone
-from django.utils.formats import date_format, number_format
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
 
+from accounts.models import User
 from audiences import estimates, rules
+from campaigns import checks, schedules
 from campaigns import document as documents
-from campaigns import schedules
 from campaigns.models import Campaign, CampaignSend, Draft, DraftSnapshot
 from delivery.models import DeliveryState
 from lib.errors import DomainError
 from messaging import compilation, content, domains, linkcheck, personalization
 
-ERROR, WARNING = "error", "warning"
+Alert = checks.Alert
+ERROR, WARNING = checks.ERROR, checks.WARNING
 _ORDER = {step: n for n, step in enumerate((*documents.STEPS, "review"))}
 
 # Seconds an estimate is reused by alerts, so that typing a subject does not count people again.
 _ESTIMATE_KEPT_S = 120
 # "Your usual" is the mean of this many last sends; a jump is this many times as much.
 _USUAL_OF, _JUMP = 10, 3
-# Bounds of what may be typed: one hour to two weeks of retrying, messages a minute, time until re-eligible.
-_VALIDITY_HOURS = (1, 336)
-_RATE = (1, 10_000_000)
-_REELIGIBLE = (1, 3650)
 
 
-@dataclass(frozen=True)
-class Alert:
-    """`id` is the code of the catalogue; several alerts may share it (three broken lines)."""
+def compute(campaign: Campaign, document: documents.Document, *, by: User | None = None) -> list[Alert]:
+    """All alerts of `document` (normalised), errors first within each step, steps in the order of the editor.
 
-    id: str
-    level: str
-    message: str
-    step: str
-    field: str
-    line: int | None = None
-
-
-def compute(campaign: Campaign, document: documents.Document) -> list[Alert]:
-    """All alerts of `document` (normalised), errors first within each step, steps in the order of the editor."""
+    With `by`, also what this person may not publish.
+    """
     spec = documents.content_spec(document)
-    found = [*_content(spec, document), *_sender(document), *_text(document), *_delivery(document["delivery"])]
-    found += [*_audience(document), *_links(spec), *_tested(campaign)]
+    found = [*_content(spec, document), *_sender(document), *_text(document)]
+    found += [*checks.delivery(document["delivery"], by=by), *_audience(document)]
+    found += [*checks.tracking(document["tracking"]), *_links(spec), *_tested(campaign)]
     return sorted(found, key=lambda alert: (_ORDER.get(alert.step, 9), alert.level != ERROR))
 
 
@@ -138,68 +125,6 @@ def _generated(document: documents.Document) -> str:
         return ""
 
 
-def _delivery(section: dict[str, Any]) -> Iterator[Alert]:
-    if section["kind"] == "at":
-        yield from _schedule(section)
-    elif section["kind"] != "once":
-        yield Alert("kind_unknown", ERROR, _("Choose when it is sent."), "delivery", "delivery.kind")
-    yield from _number(section, "validity_hours", _VALIDITY_HOURS, is_needed=True)
-    yield from _number(section, "rate_per_minute", _RATE, is_needed=False)
-    if section["reeligibility"] == "after":
-        yield from _number(section, "reeligible_after", _REELIGIBLE, is_needed=True)
-    if section["reeligibility"] not in {"never", "after", "always"} or section["reeligible_unit"] not in {
-        "hours",
-        "days",
-    }:
-        yield Alert(
-            "reeligibility_unknown", ERROR, _("Choose who can get it again."), "delivery", "delivery.reeligibility"
-        )
-
-
-def _schedule(section: dict[str, Any]) -> Iterator[Alert]:
-    if not section["date"] or not section["time"]:
-        yield Alert("schedule_missing", ERROR, _("Choose a date and a time."), "delivery", "delivery.date")
-        return
-    if section["zone"] not in schedules.zones():
-        yield Alert("zone_unknown", ERROR, _("Choose a time zone."), "delivery", "delivery.zone")
-        return
-    moment = schedules.moment(section)
-    if moment is None:
-        yield Alert(
-            "schedule_unreadable",
-            ERROR,
-            _("This date or time doesn't exist. Choose another."),
-            "delivery",
-            "delivery.date",
-        )
-        return
-    if moment.at <= timezone.now():
-        yield Alert(
-            "schedule_past", ERROR, _("The send time has passed. Choose a later time."), "delivery", "delivery.date"
-        )
-    if moment.quirk:
-        yield Alert(f"schedule_{moment.quirk}", WARNING, _quirk(section, moment), "delivery", "delivery.time")
-
-
-def _quirk(section: dict[str, Any], moment: schedules.Moment) -> str:
-    day = date_format(dt.date.fromisoformat(section["date"]), _("j F"))
-    parts = {"time": section["time"], "day": day, "used": f"{moment.shown:%H:%M}"}
-    if moment.quirk == "skipped":
-        return _("%(time)s doesn't exist on %(day)s. It will send at %(used)s.") % parts
-    return _("%(time)s exists twice on %(day)s. It will send at the first.") % parts
-
-
-def _number(section: dict[str, Any], key: str, bounds: tuple[int, int], *, is_needed: bool) -> Iterator[Alert]:
-    given = section[key]
-    if given is None and not is_needed:
-        return
-    if isinstance(given, int) and bounds[0] <= given <= bounds[1]:
-        return
-    parts = {"low": number_format(bounds[0]), "high": number_format(bounds[1], force_grouping=True)}
-    message = _("Enter a whole number from %(low)s to %(high)s.") % parts
-    yield Alert("number_invalid", ERROR, message, "delivery", f"delivery.{key}")
-
-
 def _audience(document: documents.Document) -> Iterator[Alert]:
     section = document["audience"]
     problems = rules.validate(section)
@@ -212,7 +137,9 @@ def _audience(document: documents.Document) -> Iterator[Alert]:
         return
     n_reachable = _estimate(section)
     if n_reachable == 0:
-        yield Alert("audience_zero", ERROR, _("Nobody matches right now."), "audience", "audience.segments")
+        # Who matches when a campaign sends on its own is another matter than who matches now.
+        level = WARNING if document["delivery"]["kind"] in schedules.STANDING else ERROR
+        yield Alert("audience_zero", level, _("Nobody matches right now."), "audience", "audience.segments")
     elif n_reachable:
         yield from _size_jump(n_reachable)
 

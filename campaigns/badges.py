@@ -6,11 +6,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from campaigns import schedules
 from campaigns.models import CampaignState
 from delivery.models import DeliveryState
-
-# Kinds of delivery that send on their own while the campaign is active.
-STANDING_KINDS = frozenset({"repeat", "api"})
 
 
 @dataclass(frozen=True)
@@ -60,6 +58,7 @@ _RESTING = {
     DeliveryState.FAILED: FAILED,
     DeliveryState.MISSED: FAILED,
 }
+_WAITING = {state: _RESTING[state] for state in (DeliveryState.PREPARED, DeliveryState.FAILED, DeliveryState.MISSED)}
 
 
 def badge(facts: Facts) -> Badge:
@@ -73,8 +72,9 @@ def badge(facts: Facts) -> Badge:
     state = DeliveryState(facts.delivery_state) if facts.delivery_state else None
     if state in _RUNNING:
         return _RUNNING[state]
-    if facts.state == CampaignState.ACTIVE and facts.kind in STANDING_KINDS:
-        return LIVE
+    if facts.state == CampaignState.ACTIVE and facts.kind in schedules.STANDING:
+        # Between two sends it is live; a send that waits for somebody, or went wrong, is what they must see.
+        return _WAITING.get(state, LIVE) if state and not facts.is_stale else LIVE
     if state in _RESTING and not facts.is_stale:
         return _RESTING[state]
     return PUBLISHED

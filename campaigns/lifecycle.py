@@ -8,6 +8,7 @@ Sends are moved by delivery.lifecycle; `stop` calls it for each open send of the
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -15,7 +16,8 @@ from django_fsm import TransitionNotAllowed, transition
 
 from accounts import access, audit, roles
 from accounts.models import User
-from campaigns import badges, digests, drafts
+from campaigns import digests, drafts, occurrences, schedules
+from campaigns import document as documents
 from campaigns.models import Campaign, CampaignSend, CampaignState, CampaignVersion
 from delivery import lifecycle as delivery_lifecycle
 from delivery.models import Delivery, DeliveryState
@@ -23,6 +25,7 @@ from lib.errors import DomainError, NotAllowed
 
 _STATE: Any = Campaign._meta.get_field("state")
 
+_ACTIVATED = ("activated_by", "activated_at", "opened_until")
 # Sends that would still do something by themselves.
 OPEN = frozenset({DeliveryState.PREPARING, DeliveryState.CONFIRMED, DeliveryState.SENDING, DeliveryState.PAUSED})
 
@@ -58,17 +61,44 @@ def _deactivate(campaign: Campaign) -> None:
 
 
 def publish(campaign_id: int, *, version: CampaignVersion, by: User) -> Campaign:
-    """Make `version` live for the next execution; a running send keeps its own. Called by campaigns.versions only."""
+    """Make `version` live for the next execution; a running send keeps its own. Called by campaigns.versions only.
+
+    Only people who may start sends publish what sends without being confirmed. A campaign that sends on its own and
+    gets another kind of delivery is published only, until somebody starts it again; an API-triggered one is ready at
+    once, unless the installation asks for an operator.
+    """
     with transaction.atomic():
         campaign = _locked(campaign_id)
-        access.check(access.fresh(by), roles.EDIT)
+        user = access.fresh(by)
+        access.check(user, roles.EDIT)
+        section = documents.normalise(version.document)["delivery"]
+        if schedules.sends_unasked(section):
+            access.check(user, roles.START)
+        before = documents.normalise(campaign.live_version.document)["delivery"] if campaign.live_version else None
         _move(campaign, _publish_first if campaign.state == CampaignState.DRAFT else _publish_again)
         campaign.live_version = version
         campaign.edited_at, campaign.edited_by = timezone.now(), by
-        campaign.save(update_fields=["state", "live_version", "edited_at", "edited_by"])
-        digests.refresh(campaign)
         _record("campaign.published", campaign, by, version=version.number, note=version.note)
+        _take_kind(campaign, before, section, by)
+        campaign.save(update_fields=["state", "live_version", "edited_at", "edited_by", *_ACTIVATED])
+        digests.refresh(campaign)
     return campaign
+
+
+def _take_kind(campaign: Campaign, before: dict[str, Any] | None, section: dict[str, Any], by: User) -> None:
+    """The moves that follow from when the new live version is sent. Saved by `publish`."""
+    kind = section["kind"]
+    was_kind = before["kind"] if before else kind
+    if campaign.state == CampaignState.ACTIVE and kind != was_kind and {kind, was_kind} & schedules.STANDING:
+        _move(campaign, _deactivate)
+        _record("campaign.deactivated", campaign, by, cause="kind")
+    if campaign.state == CampaignState.PUBLISHED and kind == "api" and not settings.ACTIVATE_TRIGGERED:
+        _move(campaign, _activate)
+        _activated(campaign, by)
+        _record("campaign.activated", campaign, by, cause="published")
+    if before is None or occurrences.calendar(before) != occurrences.calendar(section):
+        # Times of a new calendar that were before it was published are not caught up.
+        campaign.opened_until = timezone.now()
 
 
 def activate(campaign_id: int, *, by: User) -> Campaign:
@@ -77,9 +107,28 @@ def activate(campaign_id: int, *, by: User) -> Campaign:
         campaign = _locked(campaign_id)
         access.check(access.fresh(by), roles.START)
         _move(campaign, _activate)
-        campaign.save(update_fields=["state"])
+        _activated(campaign, by)
+        campaign.save(update_fields=["state", *_ACTIVATED])
         _record("campaign.activated", campaign, by)
     return campaign
+
+
+def start(campaign_id: int, *, by: User) -> Campaign:
+    """Published → active for a campaign that sends on its own from now on: repeating, or triggered by the API.
+
+    Raises DomainError for a one-off campaign, and for a calendar in which no send is left.
+    """
+    with transaction.atomic():
+        campaign = _locked(campaign_id)
+        access.check(access.fresh(by), roles.START)
+        section = documents.normalise(campaign.live_version.document if campaign.live_version else None)["delivery"]
+        if section["kind"] not in schedules.STANDING:
+            sentence = _("%(name)s is sent once, so it is confirmed and not started.") % {"name": campaign.name}
+            raise DomainError(sentence, code="not_standing")
+        plan = occurrences.calendar(section) if section["kind"] == "repeat" else None
+        if plan is not None and not occurrences.after(plan, timezone.now(), limit=1):
+            raise DomainError(_("No more sends are planned. Change the schedule first."), code="no_send_left")
+        return activate(campaign_id, by=by)
 
 
 def deactivate(campaign_id: int, *, by: User) -> Campaign:
@@ -116,7 +165,8 @@ def resume(campaign_id: int, *, by: User) -> Campaign:
         access.check(access.fresh(by), roles.START)
         _move(campaign, _resume)
         campaign.stop_cause = ""
-        campaign.save(update_fields=["state", "stop_cause"])
+        _activated(campaign, by)
+        campaign.save(update_fields=["state", "stop_cause", *_ACTIVATED])
         _record("campaign.resumed", campaign, by)
     return campaign
 
@@ -167,7 +217,13 @@ def is_standing(campaign: Campaign) -> bool:
     version = campaign.live_version
     if campaign.state != CampaignState.ACTIVE or version is None:
         return False
-    return version.document["delivery"]["kind"] in badges.STANDING_KINDS
+    return version.document["delivery"]["kind"] in schedules.STANDING
+
+
+def _activated(campaign: Campaign, by: User) -> None:
+    """Remember who let it send, and that what was planned before this moment is not caught up."""
+    now = timezone.now()
+    campaign.activated_by, campaign.activated_at, campaign.opened_until = by, now, now
 
 
 def _end(delivery: Delivery, by: User) -> None:

@@ -37,6 +37,11 @@ class Campaign(models.Model):
     tags = ArrayField(models.CharField(max_length=40), default=list, blank=True)
     # Why a stopped campaign is stopped: "" | "person" | "idle".
     stop_cause = models.CharField(max_length=10, blank=True)
+    # Who let it send last and when: repeating sends that ask nobody are confirmed in this person's name.
+    activated_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    activated_at = models.DateTimeField(null=True, blank=True)
+    # Of a repeating campaign: every planned time up to this one was opened, missed, or lies before it was started.
+    opened_until = models.DateTimeField(null=True, blank=True)
     archived_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     edited_at = models.DateTimeField()
@@ -167,18 +172,30 @@ class CampaignVersion(models.Model):
 
 
 class CampaignSend(models.Model):
-    """Which delivery is a send of which version; unique per occurrence: nothing is sent twice for one occasion."""
+    """Which delivery is a send of which version; unique per occurrence: nothing is sent twice for one occasion.
+
+    Written when a send is opened; afterwards only campaigns.recurring and campaigns.sends change the two flags.
+    """
 
     campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="sends")
     version = models.ForeignKey(CampaignVersion, on_delete=models.PROTECT, related_name="sends")
     delivery = models.OneToOneField(Delivery, on_delete=models.PROTECT, related_name="campaign_send")
     # The scheduled time of a recurring send; the opening time of a send once confirmed.
     occurrence_at = models.DateTimeField()
+    # It was dropped unsent for one of a newer version, which takes its occurrence.
+    is_replaced = models.BooleanField(default=False)
+    # Why a send that asks nobody needs a person after all: "" | "cancelled" (somebody took its confirmation back) |
+    # "right" (who started the campaign may not start sends any more).
+    asks_because = models.CharField(max_length=10, blank=True)
 
     class Meta:
         default_permissions = ("view",)
         constraints = [
-            models.UniqueConstraint(fields=["campaign", "version", "occurrence_at"], name="send_once_per_occurrence")
+            models.UniqueConstraint(
+                fields=["campaign", "occurrence_at"],
+                condition=models.Q(is_replaced=False),
+                name="send_once_per_occurrence",
+            )
         ]
         # The newest send of each campaign, for the list.
         indexes = [models.Index(fields=["campaign", "-id"], name="send_newest")]

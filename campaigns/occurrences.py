@@ -1,7 +1,7 @@
 """When a repeating campaign sends: its calendar out of a delivery section, and the times that follow an instant.
 
-Pure. A day of the calendar is a date in its zone; what daylight saving does to the wall time is schedules.resolve: a time
-that doesn't exist moves to the next that does, one that exists twice is used once, the first time.
+Pure. A day of the calendar is a date in its zone; schedules.resolve says what daylight saving does to the wall time:
+one that doesn't exist moves to the next that does, one that exists twice is used once, the first time.
 """
 
 import calendar as months
@@ -9,7 +9,7 @@ import datetime as dt
 import zoneinfo
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 from campaigns import schedules
@@ -19,6 +19,8 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 ENDS = ("never", "on", "after")
 # Bounds of what may be typed: units between two sends, sends in all, the day of a month.
 EVERY, COUNT, MONTH_DAY = (1, 366), (1, 1000), (1, 31)
+# A send that somebody must confirm is prepared this long before its time.
+LEAD = dt.timedelta(hours=4)
 # No zone is further than this from UTC, so an instant's date in any zone is at most this far away.
 _ZONE = dt.timedelta(days=2)
 
@@ -115,7 +117,7 @@ def has(plan: Calendar, at: dt.datetime) -> bool:
 def shortest_gap(plan: Calendar, instant: dt.datetime) -> dt.timedelta | None:
     """The shortest time between two sends in the four years after `instant`; None when fewer than two are left."""
     times = [one.at for one in between(plan, instant, instant + dt.timedelta(days=4 * 366))]
-    return min((later - earlier for earlier, later in zip(times, times[1:], strict=False)), default=None)
+    return min((later - earlier for earlier, later in pairwise(times)), default=None)
 
 
 def date_of(text: object) -> dt.date | None:

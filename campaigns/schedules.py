@@ -1,4 +1,4 @@
-"""From "25 November, 09:00, Paris" to an instant, with what daylight saving does to it."""
+"""When a delivery section sends: from "25 November, 09:00, Paris" to an instant; whether somebody is asked before."""
 
 import datetime as dt
 import zoneinfo
@@ -17,6 +17,17 @@ class Moment:
     zone: str
     quirk: str
     shown: dt.datetime
+
+
+# Kinds of delivery that send on their own while the campaign is active.
+STANDING = frozenset({"repeat", "api"})
+
+
+def sends_unasked(delivery: Mapping[str, Any]) -> bool:
+    """Whether some send of it needs no later confirmation: only people who may start sends may publish that."""
+    if delivery["kind"] != "repeat":
+        return False
+    return not delivery["asks_confirmation"] or delivery["if_unconfirmed"] == "send"
 
 
 @lru_cache(maxsize=1)

@@ -4,6 +4,7 @@ A delivery knows nothing of campaigns. Here the live version is compared with th
 campaign's own state moves in the same transaction as the delivery's. Locks: campaign first, delivery second.
 """
 
+import datetime as dt
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -11,7 +12,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts import access, roles
+from accounts import access, audit, roles
 from accounts.models import User
 from audiences import estimates
 from campaigns import document as documents
@@ -39,13 +40,16 @@ def open_send(campaign_id: int, *, by: User) -> Delivery:
     """Start preparing a send of the live version; return its delivery.
 
     A prepared send of the same version is prepared again, one of an older version is discarded. Safe to repeat while
-    it prepares. Raises DomainError: never published, stopped, archived, or a confirmed send is under way.
+    it prepares. Raises DomainError: never published, stopped, archived, sending on its own, or a confirmed send is
+    under way.
     """
     access.check(by, roles.EDIT)
     estimated = _estimated(Campaign.objects.select_related("live_version").get(pk=campaign_id))
     with transaction.atomic():
         campaign = drafts.lock_campaign(campaign_id)
         version = _sendable_version(campaign)
+        if documents.normalise(version.document)["delivery"]["kind"] in schedules.STANDING:
+            raise DomainError(_("%(name)s sends on its own.") % {"name": campaign.name}, code="standing")
         for send in _sends(campaign).filter(delivery__state__in=[*_YIELDING, *_UNDER_WAY, DeliveryState.PREPARING]):
             delivery = send.delivery
             if delivery.state in _UNDER_WAY:
@@ -58,8 +62,16 @@ def open_send(campaign_id: int, *, by: User) -> Delivery:
             if delivery.state == DeliveryState.PREPARING:
                 delivery_lifecycle.abort(delivery.pk, by=by)
             delivery_lifecycle.discard(delivery.pk, by=by)
-        delivery = _open(campaign, version, by, estimated)
+        delivery = _open(campaign, version, by=by, estimated=estimated).delivery
         return delivery_lifecycle.prepare(delivery.pk, by=by)
+
+
+def open_occurrence(campaign: Campaign, at: dt.datetime, *, asks_because: str = "") -> CampaignSend:
+    """Open the send planned for `at` out of the live version and start preparing it. By campaigns.recurring, in the
+    transaction in which it locked `campaign`, so that a crash leaves nothing or a send that is being prepared."""
+    send = _open(campaign, _sendable_version(campaign), occurrence_at=at, asks_because=asks_because)
+    delivery_lifecycle.prepare(send.delivery_id, by=None)
+    return send
 
 
 def confirm(campaign_id: int, delivery_id: int, *, by: User, seal: str, n_to_send: int) -> Delivery:
@@ -80,15 +92,56 @@ def confirm(campaign_id: int, delivery_id: int, *, by: User, seal: str, n_to_sen
 
 
 def cancel(campaign_id: int, delivery_id: int, *, by: User) -> Delivery:
-    """Take a confirmation back before the first message; the campaign is published again, the list stays prepared."""
+    """Take a confirmation back before the first message; the campaign is published again, the list stays prepared.
+
+    A repeating campaign stays active: this send waits for a person until its time to confirm is over.
+    """
     with transaction.atomic():
         campaign = drafts.lock_campaign(campaign_id)
-        _send(campaign, delivery_id)
+        send = _send(campaign, delivery_id)
+        if deadline(send) is not None:
+            send.asks_because = "cancelled"
+            send.save(update_fields=["asks_because"])
         delivery = delivery_lifecycle.cancel(delivery_id, by=by)
         others = _sends(campaign).filter(delivery__state__in=_UNDER_WAY).exists()
         if campaign.state == CampaignState.ACTIVE and not others and not lifecycle.is_standing(campaign):
             lifecycle.deactivate(campaign_id, by=by)
     return delivery
+
+
+def skip(campaign_id: int, delivery_id: int, *, by: User) -> Delivery:
+    """Let one planned send of a repeating campaign pass; the campaign stays as it is. By an operator or the owner.
+
+    Raises DomainError for a one-off send, and when it is confirmed: that is cancelled first.
+    """
+    with transaction.atomic():
+        campaign = drafts.lock_campaign(campaign_id)
+        user = access.fresh(by)
+        access.check(user, roles.EDIT if campaign.owner_id == user.pk else roles.START)
+        send = _send(campaign, delivery_id)
+        if deadline(send) is None:
+            raise DomainError(_("Only a send of a repeating campaign can be skipped."), code="not_standing")
+        if send.delivery.state == DeliveryState.PREPARING:
+            delivery_lifecycle.abort(delivery_id, by=by)
+        delivery = delivery_lifecycle.discard(delivery_id, by=by)
+        detail: dict[str, object] = {"at": send.occurrence_at.isoformat(), "cause": "person"}
+        subject = ("campaign", str(campaign.public_id))
+        audit.record("campaign.occurrence_skipped", subject=subject, by=by, detail=detail)
+    return delivery
+
+
+def deadline(send: CampaignSend) -> dt.datetime | None:
+    """Until when a planned send of a repeating campaign can be confirmed; None for any other send."""
+    section = documents.normalise(send.version.document)["delivery"]
+    if section["kind"] != "repeat":
+        return None
+    return send.occurrence_at + dt.timedelta(hours=int(section["confirm_within_hours"]))
+
+
+def waiting(campaign: Campaign) -> list[CampaignSend]:
+    """Sends that were opened, are not confirmed and were not dropped, oldest first."""
+    states = [*_YIELDING, DeliveryState.PREPARING]
+    return list(_sends(campaign).filter(delivery__state__in=states))
 
 
 def current(campaign: Campaign) -> Delivery | None:
@@ -123,6 +176,9 @@ def staleness(campaign: Campaign, send: CampaignSend) -> Staleness:
     if live is None or live.pk != send.version_id:
         number = live.number if live else 0
         return Staleness("published_again", _("The campaign was published again (version %(n)d).") % {"n": number})
+    until = deadline(send)
+    if until is not None and until <= timezone.now():
+        return Staleness("too_late", _("The time to confirm this send is over, so it is skipped."))
     return Staleness()
 
 
@@ -145,7 +201,15 @@ def _sendable_version(campaign: Campaign) -> CampaignVersion:
     return campaign.live_version
 
 
-def _open(campaign: Campaign, version: CampaignVersion, by: User, estimated: int | None) -> Delivery:
+def _open(
+    campaign: Campaign,
+    version: CampaignVersion,
+    *,
+    by: User | None = None,
+    estimated: int | None = None,
+    occurrence_at: dt.datetime | None = None,
+    asks_because: str = "",
+) -> CampaignSend:
     document = documents.normalise(version.document)
     section = document["delivery"]
     chosen = schedules.moment(section) if section["kind"] == "at" else None
@@ -158,14 +222,19 @@ def _open(campaign: Campaign, version: CampaignVersion, by: User, estimated: int
         validity_s=int(section["validity_hours"]) * 3600,
         re_eligible_after_s=documents.re_eligible_after_s(section),
         rate_per_minute=int(rate) if rate else None,
-        scheduled_at=chosen.at if chosen else None,
-        scheduled_zone=chosen.zone if chosen else "",
+        scheduled_at=occurrence_at or (chosen.at if chosen else None),
+        scheduled_zone=section["zone"] if occurrence_at else chosen.zone if chosen else "",
         owner=campaign.owner,
         by=by,
         n_estimated=estimated,
     )
-    CampaignSend.objects.create(campaign=campaign, version=version, delivery=delivery, occurrence_at=timezone.now())
-    return delivery
+    return CampaignSend.objects.create(
+        campaign=campaign,
+        version=version,
+        delivery=delivery,
+        occurrence_at=occurrence_at or timezone.now(),
+        asks_because=asks_because,
+    )
 
 
 def _estimated(campaign: Campaign) -> int | None:

@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 
 from audiences import wording
 from campaigns import document as documents
-from campaigns import schedules
+from campaigns import rhythms, schedules
 
 # Hours offered for "Keep retrying for", in the order of the list.
 VALIDITY_HOURS = (1, 4, 12, 24, 48, 72, 120, 168, 336)
@@ -44,6 +44,10 @@ def card(document: documents.Document, step: str) -> Card:
 def when(document: documents.Document, *, reader_zone: str = "") -> str:
     """The send time with its zone, and in the reader's own zone where that differs."""
     section = document["delivery"]
+    if section["kind"] == "repeat":
+        return capfirst(rhythms.words(section)) or _("Repeatedly, not complete yet")
+    if section["kind"] == "api":
+        return _("When your system asks (API)")
     if section["kind"] != "at":
         return _("Once confirmed")
     moment = schedules.moment(section)
@@ -76,7 +80,7 @@ def effect(document: documents.Document, *, is_stopped: bool) -> str:
 
 def place(zone: str) -> str:
     """ "Europe/Paris" → "Paris"."""
-    return zone.rsplit("/", 1)[-1].replace("_", " ")
+    return rhythms.place(zone)
 
 
 def again(section: dict[str, Any]) -> str:
@@ -84,35 +88,56 @@ def again(section: dict[str, Any]) -> str:
     if section["reeligibility"] == "always":
         return _("Every time")
     if section["reeligibility"] == "after":
-        return _("After %(time)s") % {"time": _span(section["reeligible_after"], section["reeligible_unit"])}
+        return _("After %(time)s") % {"time": span(section["reeligible_after"], section["reeligible_unit"])}
     return _("Never again")
 
 
 def hours(n: object) -> str:
     """72 → "3 days"; 4 → "4 hours"; what is no number as it was typed."""
     if isinstance(n, int) and n >= 24 and n % 24 == 0:
-        return _span(n // 24, "days")
-    return _span(n, "hours")
+        return span(n // 24, "days")
+    return span(n, "hours")
 
 
 def sentence(document: documents.Document, *, reader_zone: str = "") -> str:
-    """The Delivery step in one sentence."""
+    """The Delivery step in one sentence, whatever the kind."""
     section = document["delivery"]
-    if section["kind"] == "at":
-        start = _("Sends on %(when)s, after an operator confirms") % {"when": when(document, reader_zone=reader_zone)}
-        if schedules.moment(section) is None:
-            start = _("Sends at the time you choose, after an operator confirms")
-    else:
-        start = _("Sends as soon as an operator confirms")
-    if section["reeligibility"] == "always":
-        people = _("to everybody in the audience, each time")
-    elif section["reeligibility"] == "after":
-        people = _("to people who haven't had it in %(time)s") % {
-            "time": _span(section["reeligible_after"], section["reeligible_unit"])
+    return _("%(start)s, %(people)s.") % {"start": _start(document, reader_zone), "people": _people(section)}
+
+
+def _start(document: documents.Document, reader_zone: str) -> str:
+    section = document["delivery"]
+    if section["kind"] == "api":
+        return _("Sends each time your system asks")
+    if section["kind"] == "repeat":
+        return _repeated(section)
+    if section["kind"] != "at":
+        return _("Sends as soon as an operator confirms")
+    if schedules.moment(section) is None:
+        return _("Sends at the time you choose, after an operator confirms")
+    return _("Sends on %(when)s, after an operator confirms") % {"when": when(document, reader_zone=reader_zone)}
+
+
+def _repeated(section: dict[str, Any]) -> str:
+    rhythm = rhythms.words(section)
+    if not rhythm:
+        return _("Sends again and again at the times you choose")
+    if not section["asks_confirmation"]:
+        return _("Sends %(rhythm)s, without confirmation") % {"rhythm": rhythm}
+    if section["if_unconfirmed"] == "send":
+        return _("Sends %(rhythm)s, after an operator confirms or when the time to confirm is over") % {
+            "rhythm": rhythm
         }
-    else:
-        people = _("to people who never had it")
-    return _("%(start)s, %(people)s.") % {"start": start, "people": people}
+    return _("Sends %(rhythm)s, after an operator confirms") % {"rhythm": rhythm}
+
+
+def _people(section: dict[str, Any]) -> str:
+    if section["reeligibility"] == "always":
+        return _("to everybody in the audience, each time")
+    if section["reeligibility"] == "after":
+        time = span(section["reeligible_after"], section["reeligible_unit"])
+        return _("to people who haven't had it in %(time)s") % {"time": time}
+    return _("to people who never had it")
 
 
 def audience(document: documents.Document) -> str:
@@ -157,13 +182,25 @@ def _delivery(document: documents.Document) -> Card:
     section = document["delivery"]
     rate = section["rate_per_minute"]
     speed = _("%(n)s per minute") % {"n": _grouped(rate)} if rate else _("As fast as the mail server takes it")
-    rows = (
-        (_("When"), when(document, reader_zone=timezone.get_current_timezone_name())),
+    rows = [(_("When"), when(document, reader_zone=timezone.get_current_timezone_name()))]
+    if section["kind"] == "repeat":
+        rows.append((_("Confirmation"), confirmation(section)))
+    rows += [
         (_("Who can get it again"), again(section)),
         (_("Keep retrying for"), hours(section["validity_hours"])),
         (_("Speed"), speed),
-    )
-    return Card("delivery", _("Delivery"), rows)
+    ]
+    return Card("delivery", _("Delivery"), tuple(rows))
+
+
+def confirmation(section: dict[str, Any]) -> str:
+    """Who is asked before each send of a repeating campaign, and what happens without an answer."""
+    if not section["asks_confirmation"]:
+        return _("Not asked, sends on its own")
+    time = hours(section["confirm_within_hours"])
+    if section["if_unconfirmed"] == "send":
+        return _("Before each send; after %(time)s it is sent anyway") % {"time": time}
+    return _("Before each send; after %(time)s it is skipped") % {"time": time}
 
 
 def _audience(document: documents.Document) -> Card:
@@ -189,7 +226,20 @@ def _tracking(document: documents.Document) -> Card:
     if section["utm"]:
         parts = [section[key] for key in ("utm_source", "utm_medium", "utm_campaign") if section[key]]
         rows.append((_("UTM tags"), " · ".join(parts)))
+    rows += [(_("Conversion"), one) for one in conversions(document)[:1]]
+    rows += [(_("Second conversion"), one) for one in conversions(document)[1:]]
     return Card("tracking", _("Tracking"), tuple(rows))
+
+
+def conversions(document: documents.Document) -> list[str]:
+    """ "placed_order within 3 days of the message", for each conversion that was chosen."""
+    section = document["tracking"]
+    return [
+        _("%(event)s within %(time)s of the message")
+        % {"event": section[f"{key}_event"], "time": span(section[f"{key}_within"], section[f"{key}_unit"])}
+        for key in ("conversion", "conversion2")
+        if section[f"{key}_event"].strip()
+    ]
 
 
 def _filled(rows: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
@@ -200,7 +250,8 @@ def _grouped(n: object) -> str:
     return number_format(n, force_grouping=True) if isinstance(n, int) else str(n)
 
 
-def _span(n: object, unit: str) -> str:
+def span(n: object, unit: str) -> str:
+    """7, "days" → "7 days"; 1, "hours" → "1 hour"."""
     count = n if isinstance(n, int) else 0
     shown = {"n": _grouped(n)}
     if unit == "hours":

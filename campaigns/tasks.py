@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from campaigns import sources
+from campaigns import recurring, sources
 from campaigns.models import DraftSnapshot
 
 
@@ -12,3 +12,9 @@ def purge_snapshots() -> int:
     """Delete what drafts were more than 30 days ago (sources.KEPT); return how many rows went."""
     n, _rows = DraftSnapshot.objects.filter(at__lt=timezone.now() - sources.KEPT).delete()
     return n
+
+
+@shared_task
+def advance_recurring() -> None:
+    """Do what repeating campaigns have due; the delivery tick wakes the workers for it."""
+    recurring.run()

@@ -40,7 +40,7 @@ def publish(draft_id: int, *, base_revision: int, note: str = "", by: User) -> C
     access.check(by, roles.EDIT)
     draft = _read(draft_id, base_revision, by)
     document = documents.normalise(draft.document)
-    found = alerts.compute(draft.campaign, document)
+    found = alerts.compute(draft.campaign, document, by=access.fresh(by))
     if any(alert.level == alerts.ERROR for alert in found):
         raise PublishBlocked(found)
     message = content.freeze(documents.content_spec(document))

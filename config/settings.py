@@ -249,6 +249,8 @@ CELERY_BEAT_SCHEDULE = {
     "delivery-tick": {"task": "delivery.tasks.tick", "schedule": 2.0, "options": {"expires": 10}},
     "delivery-rollups": {"task": "delivery.tasks.refresh_stats", "schedule": 3600.0, "options": {"expires": 600}},
     "messaging-links": {"task": "messaging.tasks.check_links", "schedule": 15.0, "options": {"expires": 15}},
+    # Opens, confirms and closes what repeating campaigns have due. Seconds.
+    "campaigns-recurring": {"task": "campaigns.tasks.advance_recurring", "schedule": 20.0, "options": {"expires": 20}},
     "campaigns-purge": {"task": "campaigns.tasks.purge_snapshots", "schedule": 3600.0, "options": {"expires": 600}},
     # Once a night: what was deleted from the media library more than 30 days ago.
     "messaging-purge-media": {"task": "messaging.tasks.purge_media", "schedule": crontab(hour=3, minute=20)},
@@ -267,6 +269,8 @@ SMTP_URL = env.url(
 GRACE_S = env.integer("CHAPPE_GRACE_S", default=10, low=0, high=300)
 # From this many recipients on, the confirm dialog asks to type the number.
 CONFIRM_TYPED_FROM = env.integer("CHAPPE_CONFIRM_TYPED_FROM", default=1000, low=1, high=1_000_000_000)
+# Whether an operator must activate an API-triggered campaign after it was published; else publishing makes it ready.
+ACTIVATE_TRIGGERED = env.flag("CHAPPE_ACTIVATE_TRIGGERED", default=False)
 # Messages the local mail catcher keeps; older ones are dropped.
 INBOX_KEEP = env.integer("CHAPPE_INBOX_KEEP", default=20000, low=100, high=1_000_000)
 # Postal address in the footer of messages. Without one, publishing is refused with the alert "address_missing".

@@ -7,7 +7,7 @@ Each move: lock the row, check who asks, move, save what changed, leave an audit
 | prepare | new, prepared, missed → preparing | edit campaigns |
 | abort | preparing → new | edit campaigns |
 | seal, fail | preparing → prepared, failed | worker |
-| confirm | prepared → confirmed | start deliveries |
+| confirm | prepared → confirmed | start deliveries; machine, in the name of a person who may |
 | cancel | confirmed → prepared | start deliveries, or the owner |
 | start, miss | confirmed → sending, missed | clock; start_now: start deliveries |
 | pause | sending → paused | start deliveries, or the owner; worker on trouble |
@@ -16,7 +16,8 @@ Each move: lock the row, check who asks, move, save what changed, leave an audit
 | finish | sending → finished | worker |
 | discard | new, prepared, missed → cancelled | edit campaigns |
 
-`by` is None for machines. Nothing here sends, renders or waits; workers notice the new state within seconds.
+`by` is None for machines: they may prepare, abort and discard what nobody has confirmed. Nothing here sends, renders or
+waits; workers notice the new state within seconds.
 """
 
 import datetime as dt
@@ -101,7 +102,7 @@ _to_cancelled = _transition([S.NEW, S.PREPARED, S.MISSED], S.CANCELLED)
 def prepare(delivery_id: int, *, by: User | None) -> Delivery:
     """Ask for a preparation; a worker does it. An earlier one is replaced."""
     delivery = _lock(delivery_id)
-    _require(by, roles.EDIT)
+    _require_editor(by)
     _move(_to_preparing, delivery)
     delivery.preparing_since = timezone.now()
     delivery.n_prepared = 0
@@ -109,7 +110,11 @@ def prepare(delivery_id: int, *, by: User | None) -> Delivery:
     delivery.failure = ""
     delivery.prepared_by = by
     return _save(
-        delivery, "delivery.preparing", by, ["preparing_since", "n_prepared", "seal", "failure", "prepared_by"]
+        delivery,
+        "delivery.preparing",
+        by,
+        ["preparing_since", "n_prepared", "seal", "failure", "prepared_by"],
+        machine="scheduler",
     )
 
 
@@ -117,11 +122,11 @@ def prepare(delivery_id: int, *, by: User | None) -> Delivery:
 def abort(delivery_id: int, *, by: User | None) -> Delivery:
     """Stop preparing; the worker notices at its next step. Nothing was sent."""
     delivery = _lock(delivery_id)
-    _require(by, roles.EDIT)
+    _require_editor(by)
     _move(_to_new, delivery)
     delivery.preparing_since = None
     delivery.n_prepared = 0
-    return _save(delivery, "delivery.preparation_aborted", by, ["preparing_since", "n_prepared"])
+    return _save(delivery, "delivery.preparation_aborted", by, ["preparing_since", "n_prepared"], machine="scheduler")
 
 
 @transaction.atomic
@@ -165,25 +170,53 @@ def confirm(delivery_id: int, *, by: User, seal: str, n_to_send: int) -> Deliver
     """
     delivery = _lock(delivery_id)
     _require(by, roles.START)
+    _check_confirmable(delivery, seal, n_to_send)
+    return _confirm(delivery, by, by)
+
+
+@transaction.atomic
+def confirm_for(delivery_id: int, *, on_behalf_of: User) -> Delivery:
+    """Release the list as it is now, without asking, in the name of somebody who decided so before.
+
+    That person must still be active and may still start deliveries; else NotAllowed. The audit row says that a machine
+    did it, and for whom. Raises as `confirm`.
+    """
+    delivery = _lock(delivery_id)
+    _require(on_behalf_of, roles.START)
+    _check_confirmable(delivery, delivery.seal, delivery.n_to_send or 0)
+    return _confirm(delivery, None, on_behalf_of)
+
+
+def _check_confirmable(delivery: Delivery, seal: str, n_to_send: int) -> None:
     if delivery.confirmed_at and delivery.state not in {S.NEW, S.PREPARING, S.PREPARED, S.MISSED}:
         raise _already_confirmed(delivery)
     if delivery.state != S.PREPARED:
         raise _wrong(delivery)
     if not seal or delivery.seal != seal or delivery.n_to_send != n_to_send:
         raise Stale(_("The list was prepared again since this page was opened. Look at the new numbers first."))
-    now = timezone.now()
     assert delivery.prepared_at is not None
-    if now - delivery.prepared_at > MAX_AGE:
+    if timezone.now() - delivery.prepared_at > MAX_AGE:
         raise Stale(_("Prepared more than 24 h ago. Prepare again."))
     if n_to_send <= 0:
         raise WrongState(_("Nobody to send to."))
+
+
+def _confirm(delivery: Delivery, by: User | None, person: User) -> Delivery:
     _move(_to_confirmed, delivery)
+    now = timezone.now()
     delivery.confirmed_at = now
-    delivery.confirmed_by = by
+    delivery.confirmed_by = person
     soonest = now + dt.timedelta(seconds=settings.GRACE_S)
     delivery.start_at = max(delivery.scheduled_at, soonest) if delivery.scheduled_at else soonest
-    detail = {"n_to_send": n_to_send, "seal": seal, "start_at": delivery.start_at.isoformat()}
-    return _save(delivery, "delivery.confirmed", by, ["confirmed_at", "confirmed_by", "start_at"], detail=detail)
+    detail: dict[str, object] = {
+        "n_to_send": delivery.n_to_send,
+        "seal": delivery.seal,
+        "start_at": delivery.start_at.isoformat(),
+    }
+    if by is None:
+        detail["on_behalf_of"] = str(person)
+    fields = ["confirmed_at", "confirmed_by", "start_at"]
+    return _save(delivery, "delivery.confirmed", by, fields, detail=detail, machine="scheduler")
 
 
 @transaction.atomic
@@ -313,11 +346,11 @@ def finish(delivery_id: int, *, by: User | None = None) -> Delivery:
 def discard(delivery_id: int, *, by: User | None) -> Delivery:
     """Drop a send that was never confirmed."""
     delivery = _lock(delivery_id)
-    _require(by, roles.EDIT)
+    _require_editor(by)
     _move(_to_cancelled, delivery)
     delivery.ended_at = timezone.now()
     delivery.ended_by = by
-    return _save(delivery, "delivery.discarded", by, ["ended_at", "ended_by"])
+    return _save(delivery, "delivery.discarded", by, ["ended_at", "ended_by"], machine="scheduler")
 
 
 def _lock(delivery_id: int) -> Delivery:
@@ -331,6 +364,12 @@ def _require(by: User | None, permission: str, *, owner: int | None = None) -> N
     if owner is not None and user.pk == owner and user.is_active:
         return
     access.check(user, permission)
+
+
+def _require_editor(by: User | None) -> None:
+    """Raise NotAllowed unless `by` may edit campaigns; a machine may."""
+    if by is not None:
+        _require(by, roles.EDIT)
 
 
 def _move(move: Callable[[Delivery], None], delivery: Delivery) -> None:

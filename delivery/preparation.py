@@ -16,11 +16,12 @@ from typing import Any
 
 from django.db import DataError, ProgrammingError, connection, transaction
 from django.db.backends.utils import CursorWrapper
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from audiences import mailable, profiles, rules
 from delivery import lifecycle, origins, reasons
-from delivery.models import Delivery, DeliveryState
+from delivery.models import RUNNING, Delivery, DeliveryState, ShardState
 from lib.errors import DomainError
 from messaging import channels, preview
 
@@ -147,27 +148,38 @@ def _reason(delivery: Delivery, audience: rules.CompiledAudience) -> rules.Fragm
 
 
 def _earlier(delivery: Delivery) -> rules.Fragment | None:
-    """Who had, or may have had, an earlier delivery of the same origin too recently; None when that can't be."""
+    """Who had, or may have had, an earlier delivery of the same origin too recently, or is still waiting in one that is
+    confirmed or running; None when that can't be."""
     if delivery.re_eligible_after_s == 0:
         return None
     others = list(
-        Delivery.objects.filter(
-            origin_kind=delivery.origin_kind, origin_id=delivery.origin_id, started_at__isnull=False
-        )
+        Delivery.objects.filter(origin_kind=delivery.origin_kind, origin_id=delivery.origin_id)
+        .filter(Q(started_at__isnull=False) | Q(state=DeliveryState.CONFIRMED))
         .exclude(pk=delivery.pk)
-        .values_list("pk", "opened_month")
+        .values_list("pk", "opened_month", "state")
     )
     if not others:
         return None
+    had, params = _had(delivery, [(pk, month) for pk, month, _state in others])
+    open_ids = [pk for pk, _month, state in others if state in (DeliveryState.CONFIRMED, *RUNNING)]
+    waiting = (
+        "p.id IN (SELECT unnest(s.ids) FROM delivery_shard s WHERE s.delivery_id = ANY(%s::bigint[])"
+        f" AND s.state IN ('{ShardState.WAITING}', '{ShardState.LEASED}'))"
+    )
+    return rules.Fragment(f"({had} OR {waiting})", (*params, open_ids))
+
+
+def _had(delivery: Delivery, others: list[tuple[int, dt.date]]) -> tuple[str, list[object]]:
+    """SQL of who is in the log of `others` (id, month), lately enough; and its parameters."""
     sql = (
         "p.id IN (SELECT l.profile_id FROM delivery_sendlog l WHERE l.opened_month = ANY(%s::date[])"
         " AND l.delivery_id = ANY(%s::bigint[]) AND l.outcome IN ('sent', 'unknown')"
     )
     params: list[object] = [sorted({month for _pk, month in others}), [pk for pk, _month in others]]
     if delivery.re_eligible_after_s is None:
-        return rules.Fragment(sql + ")", tuple(params))
+        return sql + ")", params
     since = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=delivery.re_eligible_after_s)
-    return rules.Fragment(sql + " AND l.at > %s)", (*params, since))
+    return sql + " AND l.at > %s)", [*params, since]
 
 
 def _apply_limit(delivery: Delivery, cursor: CursorWrapper) -> None:

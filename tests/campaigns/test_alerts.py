@@ -15,6 +15,13 @@ from tests import factories
 pytestmark = pytest.mark.django_db
 
 NOW = dt.datetime(2026, 3, 1, 12, 0, tzinfo=dt.UTC)
+REPEAT = {
+    "delivery.kind": "repeat",
+    "delivery.repeat_from": "2026-03-02",
+    "delivery.time": "09:00",
+    "delivery.zone": "UTC",
+}
+AFTER = {**REPEAT, "delivery.reeligibility": "after"}
 AT = {"delivery.kind": "at", "delivery.date": "2026-03-05", "delivery.time": "09:00", "delivery.zone": "Europe/Paris"}
 E, W = alerts.ERROR, alerts.WARNING
 TABLE = [
@@ -116,6 +123,160 @@ TABLE = [
         "delivery.reeligibility",
         "Choose who can get it again.",
     ),
+    (
+        {**REPEAT, "delivery.repeat_from": ""},
+        "repeat_from_missing",
+        E,
+        "delivery.repeat_from",
+        "Choose the day from which it repeats.",
+    ),
+    ({**REPEAT, "delivery.time": ""}, "schedule_missing", E, "delivery.time", "Choose a time."),
+    ({**REPEAT, "delivery.zone": "Mars/Base"}, "zone_unknown", E, "delivery.zone", "Choose a time zone."),
+    (
+        {**REPEAT, "delivery.repeat_every": 0},
+        "number_invalid",
+        E,
+        "delivery.repeat_every",
+        "Enter a whole number from 1 to 366.",
+    ),
+    (
+        {**REPEAT, "delivery.repeat_unit": "year"},
+        "unit_unknown",
+        E,
+        "delivery.repeat_unit",
+        "Choose days, weeks or months.",
+    ),
+    (
+        {**REPEAT, "delivery.repeat_weekdays": ["someday"]},
+        "weekday_unknown",
+        E,
+        "delivery.repeat_weekdays",
+        "Choose days of the week.",
+    ),
+    (
+        {**REPEAT, "delivery.repeat_unit": "month", "delivery.repeat_month_day": 32},
+        "number_invalid",
+        E,
+        "delivery.repeat_month_day",
+        "Enter a whole number from 1 to 31.",
+    ),
+    ({**REPEAT, "delivery.repeat_ends": "soon"}, "ends_unknown", E, "delivery.repeat_ends", "Choose when it ends."),
+    (
+        {**REPEAT, "delivery.repeat_ends": "on"},
+        "repeat_until_missing",
+        E,
+        "delivery.repeat_until",
+        "Choose the last day.",
+    ),
+    (
+        {**REPEAT, "delivery.repeat_ends": "after", "delivery.repeat_count": 1001},
+        "number_invalid",
+        E,
+        "delivery.repeat_count",
+        "Enter a whole number from 1 to 1,000.",
+    ),
+    (
+        {**REPEAT, "delivery.repeat_ends": "on", "delivery.repeat_until": "2026-03-01"},
+        "schedule_past",
+        E,
+        "delivery.repeat_ends",
+        "The last send time has passed. Choose a later end.",
+    ),
+    (
+        {**REPEAT, "delivery.confirm_within_hours": 19},
+        "number_invalid",
+        E,
+        "delivery.confirm_within_hours",
+        "Enter a whole number from 1 to 18.",
+    ),
+    (
+        {**REPEAT, "delivery.if_unconfirmed": "wait"},
+        "unconfirmed_unknown",
+        E,
+        "delivery.if_unconfirmed",
+        "Choose what happens when nobody confirms.",
+    ),
+    (
+        {**REPEAT, "delivery.repeat_unit": "day", "delivery.time": "02:30", "delivery.zone": "Europe/Paris"},
+        "schedule_skipped",
+        W,
+        "delivery.time",
+        "02:30 doesn't exist on 29 March. It will send at 03:00.",
+    ),
+    (
+        {**AFTER, "delivery.reeligible_after": 7},
+        "eligibility_gap",
+        W,
+        "delivery.reeligible_after",
+        "Sends every Monday, but people wait 7 days. Some will be skipped. Use 6 days or less.",
+    ),
+    (
+        {**AFTER, "delivery.repeat_unit": "month", "delivery.reeligible_after": 30},
+        "eligibility_gap",
+        W,
+        "delivery.reeligible_after",
+        "Sends every month on day 2, but people wait 30 days. Some will be skipped. Use 27 days or less.",
+    ),
+    (
+        {
+            **AFTER,
+            "delivery.repeat_unit": "day",
+            "delivery.reeligible_after": 20,
+            "delivery.reeligible_unit": "hours",
+        },
+        "eligibility_gap",
+        W,
+        "delivery.reeligible_after",
+        "Sends every day, but people wait 20 hours. Some will be skipped. Use 19 hours or less.",
+    ),
+    (
+        {
+            **REPEAT,
+            "audience.conditions": {
+                "match": "all",
+                "rules": [{"field": "profile.country", "op": "is", "value": "Mars"}],
+            },
+        },
+        "audience_zero",
+        W,
+        "audience.segments",
+        "Nobody matches right now.",
+    ),
+    (
+        {"tracking.conversion_event": "placed order"},
+        "event_invalid",
+        E,
+        "tracking.conversion_event",
+        "Use letters, digits, _ . and - only, at most 60 characters.",
+    ),
+    (
+        {"tracking.conversion2_event": "x" * 61},
+        "event_invalid",
+        E,
+        "tracking.conversion2_event",
+        "Use letters, digits, _ . and - only, at most 60 characters.",
+    ),
+    (
+        {"tracking.conversion_event": "placed_order", "tracking.conversion_within": 31},
+        "number_invalid",
+        E,
+        "tracking.conversion_within",
+        "Enter a whole number from 1 to 30.",
+    ),
+    (
+        {"tracking.conversion_event": "placed_order", "tracking.conversion_unit": "weeks"},
+        "unit_unknown",
+        E,
+        "tracking.conversion_within",
+        "Choose hours or days.",
+    ),
+    (
+        {"tracking.conversion_event": "placed_order", "tracking.conversion2_event": "placed_order "},
+        "conversion_twice",
+        E,
+        "tracking.conversion2_event",
+        "The second conversion is the same as the first. Choose another event or remove it.",
+    ),
 ]
 
 
@@ -142,6 +303,54 @@ def test_valid_schedule_and_no_preheader_have_no_alerts() -> None:
     made = factories.campaign()
     fields = {**AT, "compose.preheader": "", "compose.no_preheader": True}
     assert alerts.compute(made, documents.apply(made.draft.document, fields)) == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        REPEAT,
+        {"delivery.kind": "api"},
+        {**AFTER, "delivery.reeligible_after": 6},
+        {**AFTER, "delivery.repeat_unit": "month", "delivery.reeligible_after": 27},
+        {**AFTER, "delivery.repeat_ends": "after", "delivery.repeat_count": 1, "delivery.reeligible_after": 30},
+        {**REPEAT, "delivery.asks_confirmation": False, "delivery.confirm_within_hours": "odd"},
+        {"delivery.repeat_from": "rubbish", "delivery.repeat_every": "often"},
+        {"tracking.conversion_event": "shop.placed_order-2", "tracking.conversion2_event": "signed_up"},
+        {
+            "tracking.conversion_event": "a",
+            "tracking.conversion_within": 720,
+            "tracking.conversion_unit": "hours",
+        },
+    ],
+)
+def test_what_can_be_used_has_no_alerts(fields: dict[str, object]) -> None:
+    factories.profile()
+    made = factories.campaign()
+    assert alerts.compute(made, documents.apply(made.draft.document, fields)) == []
+
+
+@pytest.mark.parametrize(
+    ("unasked", "field"),
+    [
+        ({"delivery.asks_confirmation": False}, "asks_confirmation"),
+        ({"delivery.if_unconfirmed": "send"}, "if_unconfirmed"),
+    ],
+)
+def test_only_operators_publish_what_sends_without_confirmation(unasked: dict[str, object], field: str) -> None:
+    factories.profile()
+    made = factories.campaign()
+    document = documents.apply(made.draft.document, REPEAT | unasked)
+    marketer, operator = factories.user("Marketer"), factories.user("Operator", name="Ann")
+    (found,) = alerts.compute(made, document, by=marketer)
+    sentence = "Only operators can publish a campaign that sends without confirmation."
+    assert (found.id, found.level, found.field) == ("needs_start", E, f"delivery.{field}")
+    assert found.message == f"{sentence} Ann can."
+    factories.user("Operator", name="Bo")
+    (found,) = alerts.compute(made, document, by=marketer)
+    assert found.message == f"{sentence} Ann and Bo can."
+    assert alerts.compute(made, document, by=operator) == alerts.compute(made, document) == []
+    # Once confirmed, and a kind that is not chosen, ask for nothing.
+    assert alerts.compute(made, documents.apply(made.draft.document, unasked), by=marketer) == []
 
 
 def test_an_archived_sender_is_gone() -> None:

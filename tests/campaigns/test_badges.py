@@ -28,7 +28,7 @@ ROWS: dict[tuple[C, str, str], tuple[badges.Badge, ...]] = {
     (C.ACTIVE, "once", "stale"): (P, P, P, P, SCH, SEN, PAU, P, P, P, P, P),
     (C.PUBLISHED, "repeat", "fresh"): (P, P, P, AWA, SCH, SEN, PAU, FIN, STO, P, FAI, FAI),
     (C.PUBLISHED, "repeat", "stale"): (P, P, P, P, SCH, SEN, PAU, P, P, P, P, P),
-    (C.ACTIVE, "repeat", "fresh"): (LIV, LIV, LIV, LIV, SCH, SEN, PAU, LIV, LIV, LIV, LIV, LIV),
+    (C.ACTIVE, "repeat", "fresh"): (LIV, LIV, LIV, AWA, SCH, SEN, PAU, LIV, LIV, LIV, FAI, FAI),
     (C.ACTIVE, "repeat", "stale"): (LIV, LIV, LIV, LIV, SCH, SEN, PAU, LIV, LIV, LIV, LIV, LIV),
 }
 SAME = {"at": "once", "api": "repeat"}

@@ -1,5 +1,6 @@
 """Many people at once, on PostgreSQL, each with a connection of their own."""
 
+import datetime as dt
 import random
 import threading
 import time
@@ -9,14 +10,15 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.utils import timezone
 
 from accounts import roles
-from accounts.models import AuditEntry
+from accounts.models import AuditEntry, User
 from campaigns import document as documents
-from campaigns import drafts, sends, sessions, versions
-from campaigns.models import Campaign, CampaignState, CampaignVersion, Draft, DraftSnapshot
+from campaigns import drafts, lifecycle, recurring, sends, sessions, versions
+from campaigns.models import Campaign, CampaignSend, CampaignState, CampaignVersion, Draft, DraftSnapshot
 from delivery import preparation
-from delivery.models import Delivery
+from delivery.models import Delivery, DeliveryState
 from lib.errors import DomainError
 from tests import factories
 
@@ -266,3 +268,47 @@ def test_a_save_that_dies_in_the_middle_leaves_nothing() -> None:
         save_and_die()
     assert Draft.objects.get(pk=made.draft.pk).revision == 1
     assert (Campaign.objects.get(pk=made.pk).name, DraftSnapshot.objects.count()) == ("Autumn sale", 0)
+
+
+def repeating(operator: User, **fields: object) -> Campaign:
+    """An active campaign that repeats every day, one of whose times is seconds ago and was not looked at yet."""
+    due = timezone.now() - dt.timedelta(minutes=2)
+    given: dict[str, object] = {
+        "delivery__kind": "repeat",
+        "delivery__repeat_unit": "day",
+        "delivery__repeat_from": "2026-01-01",
+        "delivery__time": f"{due:%H:%M}",
+        "delivery__zone": "UTC",
+        "delivery__asks_confirmation": False,
+        "delivery__reeligibility": "always",
+    }
+    made = factories.published(operator, **(given | fields))
+    lifecycle.start(made.pk, by=operator)
+    ago = timezone.now() - dt.timedelta(minutes=30)
+    Campaign.objects.filter(pk=made.pk).update(activated_at=ago, opened_until=ago)
+    return made
+
+
+def test_any_number_of_schedulers_open_and_confirm_one_send_for_one_time() -> None:
+    operator = factories.user("Operator")
+    made = repeating(operator)
+    at_once([lambda: recurring.advance(made.pk) or True for _ in range(8)] + [lambda: recurring.run() or True] * 2)
+    (send,) = CampaignSend.objects.filter(campaign=made)
+    preparation.run(send.delivery_id)
+    at_once([lambda: recurring.advance(made.pk) or True for _ in range(8)] + [lambda: recurring.run() or True] * 2)
+    (send,) = CampaignSend.objects.filter(campaign=made).select_related("delivery")
+    assert send.delivery.state == DeliveryState.CONFIRMED
+    assert AuditEntry.objects.filter(action="delivery.confirmed").count() == 1
+
+
+def test_stopping_publishing_and_the_scheduler_at_once_leave_one_send_at_most() -> None:
+    operator = factories.user("Operator")
+    made = repeating(operator)
+    jobs: list[Callable[[], Any]] = [lambda: recurring.advance(made.pk) or True for _ in range(6)]
+    jobs += [lambda: lifecycle.stop(made.pk, by=operator), lambda: factories.publish_again(made)]
+    at_once(jobs)
+    assert Campaign.objects.get(pk=made.pk).state == CampaignState.STOPPED
+    recurring.run()
+    kept = CampaignSend.objects.filter(campaign=made, is_replaced=False).select_related("delivery")
+    assert len(kept) <= 1
+    assert all(one.delivery.state in {DeliveryState.NEW, DeliveryState.CANCELLED} for one in kept)
