@@ -7,6 +7,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from django.db.models import F, Q, QuerySet
+from django.db.models.fields.json import KeyTransform
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -14,6 +15,8 @@ from django.utils.translation import gettext_lazy as _
 from accounts import roles
 from accounts.models import AuditEntry, User
 from audiences.models import Profile
+from campaigns import document as documents
+from campaigns import occurrences
 from campaigns.models import Campaign, CampaignSend, CampaignState, Draft
 from delivery import kpi
 from delivery.models import Delivery, DeliveryState
@@ -43,6 +46,16 @@ class Item:
 
 
 @dataclass(frozen=True)
+class Planned:
+    """One coming send of a repeating campaign that is not opened yet."""
+
+    campaign_id: str
+    name: str
+    at: dt.datetime
+    zone: str
+
+
+@dataclass(frozen=True)
 class DraftItem:
     """One draft this person began or saved last."""
 
@@ -68,6 +81,7 @@ class Home:
     needs_you: tuple[Item, ...]
     sending: tuple[Item, ...]
     upcoming: tuple[Item, ...]
+    planned: tuple[Planned, ...]
     last: tuple[Item, ...]
     drafts: tuple[DraftItem, ...]
     checklist: tuple[Step, ...]
@@ -91,11 +105,32 @@ def build(user: User) -> Home:
         needs_you=tuple(_item(send, summaries, user, need=_need(send)) for send in _waiting(sends, user, now)),
         sending=tuple(_item(send, summaries, user) for send in sending),
         upcoming=tuple(_item(send, summaries, user) for send in upcoming),
+        planned=_planned(now),
         last=tuple(_item(send, summaries, user) for send in last),
         drafts=_drafts(user),
         checklist=() if last or sending else _checklist(user, has_profiles),
         has_profiles=has_profiles,
     )
+
+
+def _planned(now: dt.datetime) -> tuple[Planned, ...]:
+    """What repeating campaigns send in the next days, as far as it is not opened yet; the first twenty. Two queries."""
+    repeating = (
+        Campaign.objects.filter(
+            state=CampaignState.ACTIVE, archived_at__isnull=True, live_version__document__delivery__kind="repeat"
+        )
+        .annotate(section=KeyTransform("delivery", "live_version__document"))
+        .values_list("pk", "public_id", "name", "section")
+    )
+    coming = CampaignSend.objects.filter(occurrence_at__gt=now, is_replaced=False)
+    opened = set(coming.values_list("campaign_id", "occurrence_at"))
+    found = []
+    for pk, public_id, name, section in repeating:
+        plan = occurrences.calendar(documents.normalise({"delivery": section})["delivery"])
+        for one in occurrences.between(plan, now, now + _AHEAD) if plan else ():
+            if (pk, one.at) not in opened:
+                found.append(Planned(str(public_id), name, one.at, plan.zone if plan else ""))
+    return tuple(sorted(found, key=lambda one: one.at)[:20])
 
 
 def _waiting(sends: QuerySet[CampaignSend], user: User, now: dt.datetime) -> list[CampaignSend]:

@@ -81,6 +81,11 @@ def moment(at: dt.datetime, zone: str, *, reader_zone: str = "") -> str:
     return _("%(text)s (%(time)s your time)") % {"text": text, "time": mine}
 
 
+def clock(at: dt.datetime, zone: str) -> str:
+    """ "09:00": what the clock in `zone` shows at `at`."""
+    return date_format(at.astimezone(zoneinfo.ZoneInfo(zone)), "H:i")
+
+
 def place(zone: str) -> str:
     """ "Europe/Paris" → "Paris"."""
     return zone.rsplit("/", 1)[-1].replace("_", " ")

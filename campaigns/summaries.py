@@ -19,6 +19,8 @@ from campaigns import rhythms, schedules
 
 # Hours offered for "Keep retrying for", in the order of the list.
 VALIDITY_HOURS = (1, 4, 12, 24, 48, 72, 120, 168, 336)
+# Hours offered for the confirmation of a repeating send.
+CONFIRM_WITHIN_HOURS = (1, 2, 4, 8, 12, 18)
 
 
 @dataclass(frozen=True)

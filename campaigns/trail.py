@@ -1,13 +1,14 @@
 """What people did with one campaign, its draft and its sends, in words: the audit trail of a timeline. Read only."""
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from django.db.models import Q
-from django.utils.formats import number_format
+from django.utils import timezone
+from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
+from django.utils.translation import gettext_lazy, ngettext, pgettext, pgettext_lazy
 
 from accounts.models import AuditEntry
 from campaigns.models import Campaign, CampaignSend
@@ -22,6 +23,8 @@ _TOLD = frozenset(
 )
 _WORDS = {
     "campaign.created": gettext_lazy("Created"),
+    "campaign.started": gettext_lazy("Campaign started"),
+    "campaign.kind_changed": gettext_lazy("Sends on its own no more, another kind of delivery is live"),
     "campaign.stopped": gettext_lazy("Campaign stopped"),
     "campaign.resumed": gettext_lazy("Campaign resumed"),
     "campaign.archived": gettext_lazy("Archived"),
@@ -29,6 +32,9 @@ _WORDS = {
     "campaign.tested": gettext_lazy("Test sent"),
     "draft.created": gettext_lazy("Draft created"),
     "draft.restored": gettext_lazy("Draft restored from history"),
+    "campaign.occurrence_skipped": gettext_lazy("Planned send skipped"),
+    "campaign.occurrence_asks": gettext_lazy("Planned send needs a person"),
+    "campaign.occurrences_missed": gettext_lazy("Planned sends missed"),
     "delivery.preparing": gettext_lazy("Preparation started"),
     "delivery.preparation_aborted": gettext_lazy("Preparation stopped"),
     "delivery.prepared": gettext_lazy("Prepared"),
@@ -42,6 +48,16 @@ _WORDS = {
     "delivery.stopped": gettext_lazy("Send stopped"),
     "delivery.finished": pgettext_lazy("send", "Sent"),
     "delivery.discarded": gettext_lazy("Prepared send discarded"),
+}
+# Why a planned send was skipped.
+_CAUSES = {
+    "person": "",
+    "unconfirmed": gettext_lazy("nobody confirmed it in time"),
+    "missed": gettext_lazy("it was an hour late"),
+    "empty": gettext_lazy("nobody to send to"),
+    "stopped": gettext_lazy("the campaign was stopped"),
+    "calendar": gettext_lazy("no longer planned by the newer version"),
+    "superseded": gettext_lazy("the next one was due"),
 }
 
 
@@ -96,6 +112,21 @@ def _detail(row: AuditEntry) -> str:
     if row.action == "delivery.confirmed" or row.action == "delivery.prepared":
         n = int(detail.get("n_to_send") or 0)
         return ngettext("%(n)s email", "%(n)s emails", n) % {"n": number_format(n, force_grouping=True)}
+    if row.action.startswith("campaign.occurrence"):
+        return _occurrence(detail)
     if row.action == "draft.restored" and detail.get("number"):
         return _("From version %(n)d") % {"n": int(detail["number"])}
     return str(detail.get("trouble") or detail.get("failure") or "")
+
+
+def _occurrence(detail: Mapping[str, object]) -> str:
+    """The planned time, in the reader's zone, with why or how many."""
+    at = dt.datetime.fromisoformat(str(detail["at"]))
+    text = date_format(timezone.localtime(at), pgettext("date format", "D j M H:i"))
+    n = detail.get("n")
+    if isinstance(n, int):
+        return ngettext("%(n)d, %(time)s", "%(n)d, the last %(time)s", n) % {"n": n, "time": text}
+    if detail.get("name"):
+        return _("%(time)s: %(name)s can't start sends any more") % {"time": text, "name": detail["name"]}
+    cause = _CAUSES.get(str(detail.get("cause")), "")
+    return _("%(time)s: %(cause)s") % {"time": text, "cause": cause} if cause else text

@@ -70,6 +70,8 @@ TABLE: dict[str, tuple[str | None, str | None]] = {
     "campaigns:send": (VIEW, None),
     "campaigns:confirm": (VIEW, START),
     "campaigns:cancel-send": (None, START),
+    "campaigns:skip-send": (None, START),
+    "campaigns:start": (START, START),
     "campaigns:stop": (START, START),
     "campaigns:resume": (None, START),
     "campaigns:archive": (None, START),

@@ -1,16 +1,17 @@
 """What the editor offers to choose from: senders, segments, fields, people to preview as."""
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-from django.utils.formats import number_format
+from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 
 from accounts.models import User
 from audiences import addresses, profiles, rules
 from audiences.models import Profile, Segment
 from audiences.profiles import Person
-from campaigns import alerts, search, sources, summaries
+from campaigns import alerts, occurrences, search, sources, summaries
 from campaigns import document as documents
 from campaigns.models import Campaign, CampaignVersion, Draft
 from messaging import compilation, linkcheck, personalization, samples, senders
@@ -70,6 +71,21 @@ def validities(chosen: object) -> list[Option]:
     if isinstance(chosen, int) and chosen not in offered:
         offered = sorted([*offered, chosen])
     return [Option(str(n), summaries.hours(n), n == chosen) for n in offered]
+
+
+def withins(chosen: object) -> list[Option]:
+    """How long a repeating send waits for its confirmation; another value beside the usual ones."""
+    offered = list(summaries.CONFIRM_WITHIN_HOURS)
+    if isinstance(chosen, int) and chosen not in offered:
+        offered = sorted([*offered, chosen])
+    return [Option(str(n), summaries.hours(n), n == chosen) for n in offered]
+
+
+def weekdays(chosen: list[str]) -> list[Option]:
+    """The days of the week, short, with their whole name as note."""
+    monday = dt.date(2024, 1, 1)
+    days = [(code, monday + dt.timedelta(days=n)) for n, code in enumerate(occurrences.WEEKDAYS)]
+    return [Option(code, date_format(day, "D"), code in chosen, note=date_format(day, "l")) for code, day in days]
 
 
 def people(user: User) -> list[Option]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -14,8 +15,8 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from accounts import access, roles, session_ages
-from campaigns import alerts, forms, schedules, sessions, summaries
 from campaigns import document as documents
+from campaigns import alerts, forms, occurrences, rhythms, schedules, sessions, summaries
 from campaigns.views import choices, header, info, parts
 from messaging import samples
 
@@ -34,7 +35,7 @@ def edit(request: HttpRequest, public_id: UUID, step: str) -> HttpResponse:
         return redirect("campaigns:detail", public_id=public_id)
     if draft is None or campaign.archived_at:
         return redirect("campaigns:detail", public_id=public_id)
-    now = parts.state(campaign, draft)
+    now = parts.state(campaign, draft, by=user)
     session = sessions.open_session(draft.pk, by=user)
     config = _config(now, session.public_id, user.pk, step=step)
     config["signed_out_in_s"] = session_ages.seconds_left(request.session)
@@ -117,12 +118,22 @@ def _compose(request: HttpRequest, now: parts.State) -> dict[str, Any]:
 
 def _delivery(request: HttpRequest, now: parts.State) -> dict[str, Any]:
     section = now.document["delivery"]
-    chosen = section["zone"] or timezone.get_current_timezone_name()
+    reader = timezone.get_current_timezone_name()
+    chosen = section["zone"] or reader
+    may_start = header.user_of(request).has_perm(roles.START)
     return {
+        "kind": section["kind"] if section["kind"] in {"at", "repeat", "api"} else "once",
+        "today": occurrences.today(chosen, timezone.now()).isoformat(),
+        "weekdays": choices.weekdays(section["repeat_weekdays"]),
+        "withins": choices.withins(section["confirm_within_hours"]),
+        "upcoming": rhythms.upcoming(section, now=timezone.now(), reader_zone=reader),
+        "may_start": may_start,
+        "deputies": [] if may_start else [str(person) for person in roles.holders(roles.START)],
+        "activates_triggered": settings.ACTIVATE_TRIGGERED,
         "zones": sorted(schedules.zones() | {chosen}),
         "zone": chosen,
         "validities": choices.validities(section["validity_hours"]),
-        "sentence": summaries.sentence(now.document, reader_zone=timezone.get_current_timezone_name()),
+        "sentence": summaries.sentence(now.document, reader_zone=reader),
     }
 
 
@@ -146,6 +157,7 @@ def _review(request: HttpRequest, now: parts.State) -> dict[str, Any]:
     choices.check_links(now.document)
     return {
         "cards": summaries.cards(now.document),
+        "is_standing": now.document["delivery"]["kind"] in schedules.STANDING,
         "is_blocked": "blocked" in request.GET and now.n_errors > 0,
     }
 

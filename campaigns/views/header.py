@@ -62,7 +62,9 @@ class Header:
 def find(public_id: UUID) -> Campaign:
     """The campaign with its live version, its owner and its draft, or the 404 page."""
     found = (
-        Campaign.objects.select_related("live_version__message", "live_version__published_by", "owner", "edited_by")
+        Campaign.objects.select_related(
+            "live_version__message", "live_version__published_by", "owner", "edited_by", "activated_by"
+        )
         .filter(public_id=public_id)
         .first()
     )

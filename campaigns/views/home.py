@@ -1,5 +1,7 @@
 """Home: what needs me, what is being sent, what comes, and my drafts; before the first send a checklist."""
 
+import datetime as dt
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -28,16 +30,21 @@ def home(request: HttpRequest) -> HttpResponse:
     """The page a person starts from."""
     user = header.user_of(request)
     shown = homes.build(user)
+    upcoming = sorted([*shown.upcoming, *shown.planned], key=_time)
     context = {
         "home": shown,
         "greeting": _greeting(timezone.localtime().hour),
         "needs_you": [(item, _need(item)) for item in shown.needs_you],
-        "upcoming": [(item, summaries.place(item.zone) if item.zone else "") for item in shown.upcoming],
+        "upcoming": [(item, summaries.place(item.zone) if item.zone else "") for item in upcoming],
         "checklist": [_step(step, user) for step in shown.checklist],
         "can_edit": user.has_perm(roles.EDIT),
-        "is_quiet": not (shown.needs_you or shown.sending or shown.upcoming or shown.last or shown.drafts),
+        "is_quiet": not (shown.needs_you or shown.sending or upcoming or shown.last or shown.drafts),
     }
     return render(request, "campaigns/home.html", context)
+
+
+def _time(item: homes.Item | homes.Planned) -> dt.datetime:
+    return item.at or timezone.now()
 
 
 def _greeting(hour: int) -> str:

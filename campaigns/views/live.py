@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from accounts import access, roles
 from campaigns import document as documents
 from campaigns import summaries
-from campaigns.views import choices, header, parts, sends
+from campaigns.views import choices, header, parts, sends, standing
 
 
 @require_safe
@@ -25,6 +25,7 @@ def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
     source = campaign.live_version or head.draft
     context: dict[str, Any] = {"head": head, "campaign": campaign, "version": campaign.live_version}
     context["cards"] = summaries.cards(documents.normalise(source.document)) if source else []
+    context["standing"] = standing.card(campaign, header.user_of(request))
     if head.delivery:
         context |= sends.delivery_context(request, campaign, head.delivery)
     return render(request, "campaigns/campaign_detail.html", context)

@@ -10,7 +10,8 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from campaigns import alerts, summaries
+from accounts.models import User
+from campaigns import alerts, rhythms, summaries
 from campaigns import document as documents
 from campaigns.models import Campaign, Draft
 
@@ -33,10 +34,10 @@ class State:
         return alerts.count(self.alerts, alerts.WARNING)
 
 
-def state(campaign: Campaign, draft: Draft) -> State:
-    """The draft as it is stored now, with its alerts; queries what alerts need."""
+def state(campaign: Campaign, draft: Draft, *, by: User | None = None) -> State:
+    """The draft as it is stored now, with its alerts, also those of `by`; queries what alerts need."""
     document = documents.normalise(draft.document)
-    return State(campaign, draft, document, alerts.compute(campaign, document))
+    return State(campaign, draft, document, alerts.compute(campaign, document, by=by))
 
 
 def step_label(step: str) -> str:
@@ -108,10 +109,11 @@ def field_alerts(now: State) -> dict[str, SafeString]:
 
 def fragments(request: HttpRequest, now: State, *, current: str) -> dict[str, str]:
     """CSS selector → HTML of what a save may have changed on the page of step `current`."""
+    reader = timezone.get_current_timezone_name()
     context: dict[str, Any] = {
         "steps": steps(now, current=current),
         "label": _("Steps"),
-        "sentence": summaries.sentence(now.document, reader_zone=timezone.get_current_timezone_name()),
+        "sentence": summaries.sentence(now.document, reader_zone=reader),
         "audience_words": summaries.audience(now.document),
         "body_words": summaries.body(now.document),
         "errors": alert_rows(now, level=alerts.ERROR),
@@ -126,6 +128,8 @@ def fragments(request: HttpRequest, now: State, *, current: str) -> dict[str, st
         changed["#alerts"] = "campaigns/_alerts.html"
     if current == "delivery":
         changed["#delivery-sentence"] = "campaigns/_delivery_sentence.html"
+        changed["#delivery-next"] = "campaigns/_delivery_next.html"
+        context["upcoming"] = rhythms.upcoming(now.document["delivery"], now=timezone.now(), reader_zone=reader)
     if current == "audience":
         changed["#audience-words"] = "campaigns/_audience_words.html"
     if current == "compose":

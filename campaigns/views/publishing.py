@@ -14,7 +14,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import access, roles
-from campaigns import alerts, comparing, drafts, history, sends, summaries, versions
+from campaigns import alerts, comparing, drafts, history, schedules, sends, summaries, versions
 from campaigns import document as documents
 from campaigns.models import Campaign, CampaignState, CampaignVersion, Draft, DraftSnapshot
 from campaigns.views import header, parts
@@ -55,6 +55,10 @@ def _prepare(request: HttpRequest, campaign: Campaign, version: CampaignVersion)
     at = {"public_id": campaign.public_id}
     published = f"?published={version.number}"
     overview = redirect(reverse("campaigns:detail", kwargs=at) + published)
+    kind = documents.normalise(version.document)["delivery"]["kind"]
+    words = _standing(header.find(campaign.public_id), kind) if kind in schedules.STANDING else ""
+    if words:
+        messages.info(request, words)
     if not _prepares(campaign, documents.normalise(version.document)):
         return overview
     try:
@@ -66,13 +70,20 @@ def _prepare(request: HttpRequest, campaign: Campaign, version: CampaignVersion)
 
 
 def _prepares(campaign: Campaign, document: documents.Document) -> bool:
-    """Whether publishing goes on to a send: not for what is triggered by calls, nor while the campaign is stopped."""
-    return bool(document["delivery"]["kind"] != "api" and campaign.state != CampaignState.STOPPED)
+    """Whether publishing goes on to a send: not for what sends on its own, nor while it is stopped."""
+    return document["delivery"]["kind"] not in schedules.STANDING and campaign.state != CampaignState.STOPPED
+
+
+def _standing(campaign: Campaign, kind: str) -> str:
+    """What publishing means for a campaign that sends on its own."""
+    if campaign.state == CampaignState.ACTIVE:
+        return _("It is ready to be triggered.") if kind == "api" else _("The next send uses it.")
+    return _("An operator must start it.") if campaign.state == CampaignState.PUBLISHED else ""
 
 
 def _ask(request: HttpRequest, campaign: Campaign, draft: Draft, *, is_unchecked: bool = False) -> HttpResponse:
     """The question; `is_unchecked`: it was answered without ticking that the warnings were checked."""
-    now = parts.state(campaign, draft)
+    now = parts.state(campaign, draft, by=header.user_of(request))
     if alerts.blocks(now.alerts):
         return _go(request, _review_url(campaign))
     document = documents.normalise(draft.document)

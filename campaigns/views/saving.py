@@ -99,7 +99,7 @@ def _answer(request: HttpRequest, campaign: Campaign, saved: drafts.Saved, *, st
     draft = header.draft_of(campaign)
     assert draft is not None, "it was saved a moment ago"
     at = timezone.localtime(saved.saved_at)
-    now = parts.state(campaign, draft)
+    now = parts.state(campaign, draft, by=header.user_of(request))
     detail = _("Saved to the draft by you, %(time)s.") % {"time": date_format(at, "H:i:s")}
     if campaign.live_version_id:
         detail = " ".join((detail, _("Live version not affected.")))

@@ -11,9 +11,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import access, roles
-from campaigns import sends
+from campaigns import document as documents
+from campaigns import sends, summaries
 from campaigns.models import Campaign, CampaignSend
-from campaigns.views import header
+from campaigns.views import header, standing
 from delivery import forms as delivery_forms
 from delivery import kpi, pages
 from delivery.models import Delivery
@@ -111,7 +112,7 @@ def delivery_context(request: HttpRequest, campaign: Campaign, delivery: Deliver
     send = sends.of_delivery(delivery)
     assert send is not None, "found through its campaign"
     stale = sends.staleness(campaign, send)
-    return pages.context(
+    context = pages.context(
         delivery,
         header.user_of(request),
         confirm_url=reverse("campaigns:confirm", kwargs=at),
@@ -119,6 +120,12 @@ def delivery_context(request: HttpRequest, campaign: Campaign, delivery: Deliver
         back_url=reverse("campaigns:send", kwargs=at),
         stale=[stale.message] if stale.code else [],
     )
+    document = documents.normalise(send.version.document)
+    return context | {
+        "occurrence": standing.occurrence(campaign, send, header.user_of(request)),
+        "is_repeating": document["delivery"]["kind"] == "repeat",
+        "conversions": summaries.conversions(document) if delivery.started_at else [],
+    }
 
 
 def _to_send(request: HttpRequest, campaign: Campaign, send: CampaignSend) -> HttpResponse:
