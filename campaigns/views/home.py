@@ -30,7 +30,8 @@ def home(request: HttpRequest) -> HttpResponse:
     """The page a person starts from."""
     user = header.user_of(request)
     shown = homes.build(user)
-    upcoming = sorted([*shown.upcoming, *shown.planned], key=_time)
+    coming: list[homes.Item | homes.Planned] = [*shown.upcoming, *shown.planned]
+    upcoming = sorted(coming, key=_time)
     context = {
         "home": shown,
         "greeting": _greeting(timezone.localtime().hour),

@@ -3,10 +3,11 @@
 import datetime as dt
 
 import pytest
+import time_machine
 from django.utils import timezone
 
 from accounts.models import User
-from campaigns import drafts, home, lifecycle
+from campaigns import drafts, home, lifecycle, recurring
 from delivery.models import Delivery
 from messaging.models import Sender
 from tests import factories
@@ -100,5 +101,32 @@ def test_home_has_a_fixed_number_of_queries(django_assert_max_num_queries: objec
             made = factories.published(name=f"{n} {state}")
             at = timezone.now()
             factories.campaign_send(made, state, started_at=at, ended_at=at, start_at=at, n_to_send=5)
-    with django_assert_max_num_queries(12):  # type: ignore[operator]
+    with django_assert_max_num_queries(14):  # type: ignore[operator]
         assert len(home.build(User.objects.get(pk=operator.pk)).needs_you) == 3
+
+
+def test_coming_times_of_a_repeating_campaign_are_shown_until_they_are_opened() -> None:
+    operator = factories.user("Operator")
+    fields = {
+        "delivery__kind": "repeat",
+        "delivery__repeat_unit": "day",
+        "delivery__repeat_every": 3,
+        "delivery__repeat_from": "2026-03-03",
+        "delivery__time": "09:00",
+        "delivery__zone": "UTC",
+    }
+    with time_machine.travel(dt.datetime(2026, 3, 2, 20, tzinfo=dt.UTC), tick=False) as at:
+        made = factories.published(operator, **fields)
+        assert home.build(operator).planned == ()
+        lifecycle.start(made.pk, by=operator)
+        planned = home.build(operator).planned
+        assert [(one.name, f"{one.at:%d %H:%M}", one.zone) for one in planned] == [
+            ("Autumn sale", "03 09:00", "UTC"),
+            ("Autumn sale", "06 09:00", "UTC"),
+            ("Autumn sale", "09 09:00", "UTC"),
+        ]
+        at.move_to(dt.datetime(2026, 3, 3, 6, tzinfo=dt.UTC))
+        recurring.run()
+        assert [f"{one.at:%d}" for one in home.build(operator).planned] == ["06", "09"]
+        lifecycle.stop(made.pk, by=operator)
+        assert home.build(operator).planned == ()

@@ -211,3 +211,31 @@ def test_twenty_confirmations_at_once_are_one_send() -> None:
         thread.join()
     assert sorted(results) == ["already_confirmed"] * 19 + ["confirmed"]
     assert AuditEntry.objects.filter(action="delivery.confirmed").count() == 1
+
+
+@pytest.mark.parametrize("role", ["", "Viewer", "Marketer"])
+def test_a_machine_confirms_only_for_somebody_who_may(role: str) -> None:
+    factories.people("a")
+    made = factories.prepared()
+    with pytest.raises(NotAllowed):
+        lifecycle.confirm_for(made.pk, on_behalf_of=factories.user(role))
+    assert Delivery.objects.get(pk=made.pk).state == "prepared"
+    operator = factories.user("Operator", name="Ona Operator")
+    confirmed = lifecycle.confirm_for(made.pk, on_behalf_of=operator)
+    assert (confirmed.state, confirmed.confirmed_by) == ("confirmed", operator)
+    row = AuditEntry.objects.get(action="delivery.confirmed")
+    assert (row.actor, row.actor_label, row.detail["on_behalf_of"]) == (None, "scheduler", "Ona Operator")
+    with pytest.raises(lifecycle.AlreadyConfirmed):
+        lifecycle.confirm_for(made.pk, on_behalf_of=operator)
+
+
+def test_a_machine_may_prepare_abort_and_discard_and_leaves_its_name() -> None:
+    made = factories.delivery()
+    for move in (lifecycle.prepare, lifecycle.abort, lifecycle.discard):
+        move(made.pk, by=None)
+    rows = AuditEntry.objects.filter(subject_id=str(made.public_id), actor=None).order_by("pk")
+    assert [(row.action, row.actor_label) for row in rows] == [
+        ("delivery.preparing", "scheduler"),
+        ("delivery.preparation_aborted", "scheduler"),
+        ("delivery.discarded", "scheduler"),
+    ]

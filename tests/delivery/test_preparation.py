@@ -10,7 +10,7 @@ from django.utils import timezone
 from audiences import profiles
 from audiences.models import Consent, Profile
 from delivery import clock, lifecycle, preparation, reasons
-from delivery.models import Delivery, DeliveryState, Exclusion, SendLog, Shard
+from delivery.models import Delivery, DeliveryState, Exclusion, SendLog, Shard, ShardState
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -102,6 +102,7 @@ def test_re_eligibility_counts_what_people_got_from_the_same_origin(
         zip(("old", "new", "failed", "never"), factories.people("old", "new", "failed", "never"), strict=True)
     )
     earlier = factories.sending()
+    Shard.objects.filter(delivery=earlier).update(state=ShardState.DONE)
     now = timezone.now()
     for name, outcome, days in (("old", "sent", 3), ("new", "unknown", 0), ("failed", "failed", 0)):
         SendLog.objects.create(
@@ -113,6 +114,26 @@ def test_re_eligibility_counts_what_people_got_from_the_same_origin(
     assert to_send(delivery) == {people[name].pk for name in kept}
     assert set(excluded(delivery).values()) <= {"not_eligible_again"}
     assert factories.prepared(re_eligible_after_s=None).n_to_send == 4
+
+
+@pytest.mark.parametrize("is_started", [True, False])
+@pytest.mark.parametrize(("re_eligible_after_s", "n_kept"), [(0, 2), (None, 0), (86400, 0)])
+def test_who_waits_in_an_earlier_send_is_not_chosen_again(
+    re_eligible_after_s: int | None, n_kept: int, is_started: bool
+) -> None:
+    factories.people("a", "b")
+    earlier = factories.prepared(scheduled_at=timezone.now() + dt.timedelta(days=1))
+    lifecycle.confirm(earlier.pk, by=earlier.opened_by, seal=earlier.seal, n_to_send=2)
+    if is_started:
+        lifecycle.start_now(earlier.pk, by=earlier.opened_by)
+    origin = (earlier.origin_kind, earlier.origin_id)
+    assert factories.prepared(origin=origin, re_eligible_after_s=re_eligible_after_s).n_to_send == n_kept
+    # Cancelled or stopped, nobody waits in it any more.
+    if is_started:
+        lifecycle.stop(earlier.pk, by=earlier.opened_by)
+    else:
+        lifecycle.cancel(earlier.pk, by=earlier.opened_by)
+    assert factories.prepared(origin=origin, re_eligible_after_s=re_eligible_after_s).n_to_send == 2
 
 
 def test_preparing_again_replaces_everything() -> None:
