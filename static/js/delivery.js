@@ -1,12 +1,9 @@
-/* The Delivery step: time and zone stand in the card of the chosen kind, a kind that is chosen first gets a start, and a
-   control that needs a right which somebody lacks says so instead of changing. */
+/* The Delivery step: time and zone stand in the card of the chosen kind, and a kind that is chosen first gets a start. */
 
-import { say } from "./attach.js";
 import { form } from "./editor.js";
 
 const FILLED = { at: ["delivery.zone"], repeat: ["delivery.repeat_from", "delivery.time", "delivery.zone"] };
 const moment = form.querySelector("[data-moment]");
-const why = form.querySelector("[data-unasked-why]");
 
 function place() {
   const home = form.querySelector(`[data-moment-of="${form.elements["delivery.kind"].value}"]`);
@@ -29,10 +26,4 @@ form.addEventListener("change", (event) => {
   fill(event.target.value);
 });
 form.addEventListener("fields:written", place);
-form.addEventListener("click", (event) => {
-  if (event.target.matches("input[aria-disabled='true']")) {
-    event.preventDefault();
-    say(why.textContent.trim());
-  }
-});
 place();

@@ -1,6 +1,6 @@
 /* The one module every page loads: it brings the behaviours of the shell, and lets our error fragments in. */
 
-import { alertRegion, attach } from "./attach.js";
+import { alertRegion, attach, say } from "./attach.js";
 import "./copy.js";
 import "./dialog.js";
 import "./live.js";
@@ -99,10 +99,12 @@ addEventListener("hashchange", focusField);
 
 /* What is off says why and does nothing. */
 document.addEventListener("click", (event) => {
-  if (event.target.closest?.('[aria-disabled="true"]')) {
-    event.preventDefault();
-    event.stopImmediatePropagation();
-  }
+  const off = event.target.closest?.('[aria-disabled="true"]');
+  if (!off) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  const reasons = (off.getAttribute("aria-describedby") ?? "").split(" ").map((id) => document.getElementById(id)?.textContent.trim() ?? "");
+  say(reasons.join(" ").trim().replace(/\s+/g, " "));
 }, true);
 
 /* Keys are named as on this person's keyboard. */
