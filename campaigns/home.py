@@ -47,12 +47,13 @@ class Item:
 
 @dataclass(frozen=True)
 class Planned:
-    """One coming send of a repeating campaign that is not opened yet."""
+    """The next send of a repeating campaign that is not opened yet; `n_more` follow it in the days shown."""
 
     campaign_id: str
     name: str
     at: dt.datetime
     zone: str
+    n_more: int
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def build(user: User) -> Home:
 
 
 def _planned(now: dt.datetime) -> tuple[Planned, ...]:
-    """What repeating campaigns send in the next days, as far as it is not opened yet; the first twenty. Two queries."""
+    """What repeating campaigns send next in these days, as far as it is not opened yet; twenty at most. Two queries."""
     repeating = (
         Campaign.objects.filter(
             state=CampaignState.ACTIVE, archived_at__isnull=True, live_version__document__delivery__kind="repeat"
@@ -122,14 +123,15 @@ def _planned(now: dt.datetime) -> tuple[Planned, ...]:
         .annotate(section=KeyTransform("delivery", "live_version__document"))
         .values_list("pk", "public_id", "name", "section")
     )
-    coming = CampaignSend.objects.filter(occurrence_at__gt=now, is_replaced=False)
-    opened = set(coming.values_list("campaign_id", "occurrence_at"))
+    sends = CampaignSend.objects.filter(occurrence_at__gt=now, is_replaced=False)
+    opened = set(sends.values_list("campaign_id", "occurrence_at"))
     found = []
     for pk, public_id, name, section in repeating:
         plan = occurrences.calendar(documents.normalise({"delivery": section})["delivery"])
-        for one in occurrences.between(plan, now, now + _AHEAD) if plan else ():
-            if (pk, one.at) not in opened:
-                found.append(Planned(str(public_id), name, one.at, plan.zone if plan else ""))
+        coming = occurrences.between(plan, now, now + _AHEAD) if plan else []
+        times = [one.at for one in coming if (pk, one.at) not in opened]
+        if plan and times:
+            found.append(Planned(str(public_id), name, times[0], plan.zone, len(times) - 1))
     return tuple(sorted(found, key=lambda one: one.at)[:20])
 
 

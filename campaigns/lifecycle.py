@@ -91,7 +91,7 @@ def _take_kind(campaign: Campaign, before: dict[str, Any] | None, section: dict[
     was_kind = before["kind"] if before else kind
     if campaign.state == CampaignState.ACTIVE and kind != was_kind and {kind, was_kind} & schedules.STANDING:
         _move(campaign, _deactivate)
-        _record("campaign.deactivated", campaign, by, cause="kind")
+        _record("campaign.kind_changed", campaign, by, kind=kind)
     if campaign.state == CampaignState.PUBLISHED and kind == "api" and not settings.ACTIVATE_TRIGGERED:
         _move(campaign, _activate)
         _activated(campaign, by)
@@ -101,15 +101,16 @@ def _take_kind(campaign: Campaign, before: dict[str, Any] | None, section: dict[
         campaign.opened_until = timezone.now()
 
 
-def activate(campaign_id: int, *, by: User) -> Campaign:
-    """Published → active: a send of it was confirmed. By campaigns.sends, in the transaction that confirms."""
+def activate(campaign_id: int, *, by: User, action: str = "campaign.activated") -> Campaign:
+    """Published → active: a send of it was confirmed. By campaigns.sends, in the transaction that confirms; and by
+    `start`. `action` is what the audit row calls it."""
     with transaction.atomic():
         campaign = _locked(campaign_id)
         access.check(access.fresh(by), roles.START)
         _move(campaign, _activate)
         _activated(campaign, by)
         campaign.save(update_fields=["state", *_ACTIVATED])
-        _record("campaign.activated", campaign, by)
+        _record(action, campaign, by)
     return campaign
 
 
@@ -128,7 +129,7 @@ def start(campaign_id: int, *, by: User) -> Campaign:
         plan = occurrences.calendar(section) if section["kind"] == "repeat" else None
         if plan is not None and not occurrences.after(plan, timezone.now(), limit=1):
             raise DomainError(_("No more sends are planned. Change the schedule first."), code="no_send_left")
-        return activate(campaign_id, by=by)
+        return activate(campaign_id, by=by, action="campaign.started")
 
 
 def deactivate(campaign_id: int, *, by: User) -> Campaign:

@@ -10,15 +10,17 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts import access, roles
+from accounts import access, audit, roles
 from campaigns import document as documents
 from campaigns import sends, summaries
 from campaigns.models import Campaign, CampaignSend
 from campaigns.views import header, standing
 from delivery import forms as delivery_forms
 from delivery import kpi, pages
-from delivery.models import Delivery
+from delivery.models import Delivery, DeliveryState
 from lib.errors import DomainError
+
+_CONFIRMED = "delivery.confirmed"
 
 
 @access.requires(roles.VIEW)
@@ -123,9 +125,18 @@ def delivery_context(request: HttpRequest, campaign: Campaign, delivery: Deliver
     document = documents.normalise(send.version.document)
     return context | {
         "occurrence": standing.occurrence(campaign, send, header.user_of(request)),
+        "is_confirmed_alone": _is_confirmed_alone(delivery),
         "is_repeating": document["delivery"]["kind"] == "repeat",
         "conversions": summaries.conversions(document) if delivery.started_at else [],
     }
+
+
+def _is_confirmed_alone(delivery: Delivery) -> bool:
+    """Whether the machine confirmed it in somebody's name, while that matters: before it starts."""
+    if delivery.state != DeliveryState.CONFIRMED:
+        return False
+    last = next((row for row in audit.timeline("delivery", str(delivery.public_id)) if row.action == _CONFIRMED), None)
+    return last is not None and last.actor_id is None
 
 
 def _to_send(request: HttpRequest, campaign: Campaign, send: CampaignSend) -> HttpResponse:

@@ -67,7 +67,7 @@ def test_another_kind_on_an_active_campaign(old: str, new: str) -> None:
     factories.publish_again(made, **KINDS[new])
     changes = old != new and bool({old, new} & {"repeat", "api"})
     assert state(made) == ("active" if new == "api" or not changes else "published")
-    assert AuditEntry.objects.filter(action="campaign.deactivated").exists() is changes
+    assert AuditEntry.objects.filter(action="campaign.kind_changed").exists() is changes
 
 
 @pytest.mark.parametrize("new", KINDS)
@@ -87,6 +87,7 @@ def test_starting_is_for_campaigns_that_send_on_their_own_and_have_a_send_left()
     made = factories.published(operator, **REPEAT)
     assert lifecycle.start(made.pk, by=operator).state == CampaignState.ACTIVE
     assert Campaign.objects.get(pk=made.pk).activated_by == operator
+    assert AuditEntry.objects.get(action="campaign.started").actor == operator
     with pytest.raises(DomainError) as refusal:
         lifecycle.start(made.pk, by=operator)
     assert refusal.value.code == "wrong_state"

@@ -219,6 +219,8 @@ def test_a_cancelled_confirmation_and_a_lost_right_are_said(
     at.move_to(EVE + dt.timedelta(hours=13))
     delivery = prepared(made)
     recurring.run()
+    html = client_of(people["Admin"]).get(url("detail", made)).content.decode()
+    assert f"confirmed by Chappe in the name of {people['Operator'].name}" in html
     sends.cancel(made.pk, delivery.pk, by=people["Operator"])
     html = client_of(people["Admin"]).get(url("detail", made)).content.decode()
     assert "Its confirmation was cancelled. Confirm before 13:00 or it is skipped." in html
