@@ -62,6 +62,8 @@ def open_send(campaign_id: int, *, by: User) -> Delivery:
             if delivery.state == DeliveryState.PREPARING:
                 delivery_lifecycle.abort(delivery.pk, by=by)
             delivery_lifecycle.discard(delivery.pk, by=by)
+            send.is_replaced = True
+            send.save(update_fields=["is_replaced"])
         delivery = _open(campaign, version, by=by, estimated=estimated).delivery
         return delivery_lifecycle.prepare(delivery.pk, by=by)
 

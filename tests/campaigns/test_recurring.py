@@ -353,6 +353,32 @@ def test_an_ended_calendar_sends_nothing_and_stays_active(at: time_machine.Trave
     assert Campaign.objects.get(pk=made.pk).state == CampaignState.ACTIVE
 
 
+@pytest.mark.parametrize("is_confirmed", [True, False])
+def test_another_kind_lets_a_confirmed_send_go_and_leaves_the_rest_behind(
+    at: time_machine.Traveller, operator: User, is_confirmed: bool
+) -> None:
+    made = started(operator, **DAILY)
+    at.move_to(NINE - HOUR)
+    turn(made)
+    if is_confirmed:
+        confirm(made, operator)
+    factories.publish_again(made, delivery__kind="once")
+    assert Campaign.objects.get(pk=made.pk).state == CampaignState.PUBLISHED
+    at.move_to(NINE)
+    clock.tick()
+    assert turn(made) == [("03 09:00", "sending" if is_confirmed else "prepared")]
+    if not is_confirmed:
+        with pytest.raises(DomainError) as refusal:
+            confirm(made, operator)
+        assert refusal.value.code == "stale"
+        sends.open_send(made.pk, by=operator)
+        assert states(made)[0] == ("03 09:00", "cancelled")
+    at.move_to(NINE + 3 * DAY)
+    recurring.run()
+    assert [one for one, _state in states(made)[:1]] == ["03 09:00"]
+    assert not AuditEntry.objects.filter(action="campaign.occurrences_missed").exists()
+
+
 @pytest.mark.parametrize("state", ["published", "stopped", "archived", "draft beside"])
 def test_only_active_campaigns_send(at: time_machine.Traveller, operator: User, state: str) -> None:
     made = factories.published(operator, **UNASKED)
