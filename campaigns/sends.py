@@ -64,14 +64,14 @@ def open_send(campaign_id: int, *, by: User) -> Delivery:
             delivery_lifecycle.discard(delivery.pk, by=by)
             send.is_replaced = True
             send.save(update_fields=["is_replaced"])
-        delivery = _open(campaign, version, by=by, estimated=estimated).delivery
+        delivery = _open(campaign, by=by, estimated=estimated).delivery
         return delivery_lifecycle.prepare(delivery.pk, by=by)
 
 
 def open_occurrence(campaign: Campaign, at: dt.datetime, *, asks_because: str = "") -> CampaignSend:
     """Open the send planned for `at` out of the live version and start preparing it. By campaigns.recurring, in the
     transaction in which it locked `campaign`, so that a crash leaves nothing or a send that is being prepared."""
-    send = _open(campaign, _sendable_version(campaign), occurrence_at=at, asks_because=asks_because)
+    send = _open(campaign, occurrence_at=at, asks_because=asks_because)
     delivery_lifecycle.prepare(send.delivery_id, by=None)
     return send
 
@@ -205,13 +205,13 @@ def _sendable_version(campaign: Campaign) -> CampaignVersion:
 
 def _open(
     campaign: Campaign,
-    version: CampaignVersion,
     *,
     by: User | None = None,
     estimated: int | None = None,
     occurrence_at: dt.datetime | None = None,
     asks_because: str = "",
 ) -> CampaignSend:
+    version = _sendable_version(campaign)
     document = documents.normalise(version.document)
     section = document["delivery"]
     chosen = schedules.moment(section) if section["kind"] == "at" else None
