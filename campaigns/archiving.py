@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from accounts import access, audit, roles
 from accounts.models import User
-from campaigns import badges, lifecycle
+from campaigns import lifecycle, schedules
 from campaigns.models import Campaign, CampaignSend, CampaignState
 
 
@@ -73,7 +73,7 @@ def _sorted_out(campaigns: list[Campaign], user: User) -> tuple[list[Campaign], 
     sends = CampaignSend.objects.filter(campaign_id__in=ids, delivery__state__in=lifecycle.OPEN)
     are_open = set(sends.values_list("campaign_id", flat=True))
     active = Campaign.objects.filter(pk__in=ids, state=CampaignState.ACTIVE)
-    are_standing = set(active.filter(digest__kind__in=badges.STANDING_KINDS).values_list("pk", flat=True))
+    are_standing = set(active.filter(digest__kind__in=schedules.STANDING).values_list("pk", flat=True))
     owners = User.objects.in_bulk({one.owner_id for one in shown})
     possible, refused = [], []
     for campaign in shown:

@@ -72,7 +72,8 @@ def effect(document: documents.Document, *, is_stopped: bool) -> str:
     if kind == "api":
         return _("from the next API call")
     if kind == "repeat":
-        return _("from the next send")
+        coming = rhythms.upcoming(document["delivery"], now=timezone.now())
+        return _("from the next send, %(when)s") % {"when": coming[0]} if coming else _("from the next send")
     if kind == "at":
         return _("%(when)s, after preparation and confirmation") % {
             "when": when(document, reader_zone=timezone.get_current_timezone_name())

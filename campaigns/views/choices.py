@@ -19,6 +19,8 @@ from messaging.models import Sender
 
 # Offered in the preview; anybody else can be found by address in Profiles.
 _PEOPLE = 12
+# Offered for social links; any other name can be typed. Proper names are not translated.
+NETWORKS = ("Bluesky", "Facebook", "Instagram", "LinkedIn", "Mastodon", "Pinterest", "TikTok", "X", "YouTube")
 
 
 @dataclass(frozen=True)

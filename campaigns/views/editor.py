@@ -15,13 +15,10 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from accounts import access, roles, session_ages
-from campaigns import document as documents
 from campaigns import alerts, forms, occurrences, rhythms, schedules, sessions, summaries
+from campaigns import document as documents
 from campaigns.views import choices, header, info, parts
 from messaging import samples
-
-# Offered for social links; any other name can be typed. Proper names are not translated.
-_NETWORKS = ("Bluesky", "Facebook", "Instagram", "LinkedIn", "Mastodon", "Pinterest", "TikTok", "X", "YouTube")
 
 
 @access.requires(roles.VIEW)
@@ -107,7 +104,7 @@ def _compose(request: HttpRequest, now: parts.State) -> dict[str, Any]:
         "senders": choices.senders_for(now.document["compose"]["sender"]),
         "people": choices.people(header.user_of(request)),
         "picker": choices.personalization_groups(samples.names(documents.content_spec(now.document))),
-        "networks": _NETWORKS,
+        "networks": choices.NETWORKS,
         "test_people": choices.test_profiles()[:6],
         "is_text_stale": any(alert.id == "text_stale" for alert in now.alerts),
         "body_words": summaries.body(now.document),

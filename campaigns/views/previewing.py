@@ -1,7 +1,6 @@
 """The preview as one person, and the test send. A preview renders what is on the screen and stores nothing."""
 
 import json
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -20,57 +19,29 @@ from audiences.profiles import Person
 from campaigns import document as documents
 from campaigns import drafts, search, sources
 from campaigns.models import Campaign, Draft
-from campaigns.views import frames, header
+from campaigns.views import header, previews
 from lib.errors import DomainError
-from messaging import content, personalization, preview, samples, testsend
-from messaging import frames as sandbox
+from messaging import content, testsend
 
-VARIANTS = ("html", "dark", "gmail", "text")
 # Addresses one test may go to.
 _MAX_TESTS = 10
-
-
-@dataclass(frozen=True)
-class _Shown:
-    """What is previewed: the rendered message, or why there is none."""
-
-    rendered: preview.Rendered | None
-    problem: str = ""
-    line: int = 0
-    field: str = ""
-    # Properties of a trigger that the message uses, for sample values.
-    trigger_names: tuple[str, ...] = ()
 
 
 @require_http_methods(["GET", "POST"])
 @access.requires(roles.VIEW)
 def frame(request: HttpRequest, public_id: UUID, variant: str) -> HttpResponse:
     """The message alone, under a policy of its own, for a sandboxed frame."""
-    if variant not in VARIANTS:
+    if variant not in previews.VARIANTS:
         raise Http404
-    campaign = header.find(public_id)
-    shown = _show(request, campaign)
-    if shown.rendered is None:
-        return sandbox.response(frames.notice(shown.problem, _shown_line(shown)))
-    if variant == "text":
-        return sandbox.response(frames.text_page(shown.rendered.text))
-    looks = {"dark": frames.dark, "gmail": frames.forced_dark}
-    html = looks.get(variant, frames.light)(shown.rendered.html)
-    return sandbox.response(html, shows_images=request.POST.get("images") != "off")
+    return previews.frame(request, _show(request, header.find(public_id)), variant)
 
 
 @require_http_methods(["GET", "POST"])
 @access.requires(roles.VIEW)
 def head(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Sender, subject and preheader as this person sees them, the size, and what is wrong."""
-    campaign = header.find(public_id)
-    shown = _show(request, campaign)
-    context: dict[str, Any] = {"rendered": shown.rendered, "problem": shown.problem, "line": _shown_line(shown)}
-    context["can_edit"] = header.user_of(request).has_perm(roles.EDIT) and "version" not in request.GET
-    context |= {"field": shown.field, "trigger_names": json.dumps(shown.trigger_names, ensure_ascii=False)}
-    if shown.rendered:
-        context["n_kb"] = max(1, round(len(shown.rendered.html.encode()) / 1024))
-    return render(request, "campaigns/_preview_head.html", context)
+    can_edit = header.user_of(request).has_perm(roles.EDIT) and "version" not in request.GET
+    return previews.head(request, _show(request, header.find(public_id)), can_edit=can_edit)
 
 
 @require_POST
@@ -103,7 +74,7 @@ def _send_test(request: HttpRequest, campaign: Campaign, draft: Draft, user: Use
     if not spec.sender_address:
         raise DomainError(_("There is no sender. Choose a sender."), code="sender_missing", status=422)
     return testsend.send(
-        spec, to=to, person=_person(request, user), campaign=_facts(campaign), trigger=_trigger(request)
+        spec, to=to, person=_person(request, user), campaign=_facts(campaign), trigger=previews.trigger(request)
     )
 
 
@@ -111,32 +82,9 @@ def _send_test(request: HttpRequest, campaign: Campaign, draft: Draft, user: Use
 _STOPS = frozenset({"template_syntax", "body_empty", "body_too_long", "unknown_field"})
 
 
-def _show(request: HttpRequest, campaign: Campaign) -> _Shown:
+def _show(request: HttpRequest, campaign: Campaign) -> previews.Shown:
     spec = documents.content_spec(_document(request, campaign))
-    person = _person(request, header.user_of(request))
-    names = tuple(samples.names(spec))
-    try:
-        rendered = preview.render(spec, person, campaign=_facts(campaign), trigger=_trigger(request))
-    except personalization.TemplateProblem as problem:
-        return _Shown(None, problem.message, problem.line, problem.field, names)
-    except DomainError as problem:
-        return _Shown(None, problem.message, trigger_names=names)
-    return _Shown(rendered, trigger_names=names)
-
-
-def _shown_line(shown: _Shown) -> int:
-    """The line to name: a subject has only one."""
-    return shown.line if shown.field in {"body", "text"} else 0
-
-
-def _trigger(request: HttpRequest) -> dict[str, Any]:
-    """The sample values of trigger properties that came with the request; what can't be read is none."""
-    typed = request.POST.get("trigger", "")
-    try:
-        values = json.loads(typed) if 0 < len(typed) <= samples.MAX_CHARS else {}
-    except (ValueError, RecursionError):
-        values = {}
-    return samples.nested(values) if isinstance(values, dict) else {}
+    return previews.show(request, spec, _person(request, header.user_of(request)), campaign=_facts(campaign))
 
 
 def _document(request: HttpRequest, campaign: Campaign) -> documents.Document:

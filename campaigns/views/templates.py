@@ -13,9 +13,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts import access, roles
 from accounts.models import User
+from campaigns import document as documents
 from campaigns import starting, summaries
 from campaigns.views import choices, header, template_forms
-from messaging import starters, templates
+from messaging import samples, starters, templates
 from messaging.models import Template
 
 _Menu = list[dict[str, object]]
@@ -160,7 +161,8 @@ def _page(
         # What the preview shows before anything is typed.
         "preview_of": f"?{urlencode({'template': template.public_id})}" if template else "",
         "people": choices.people(user),
-        "picker": choices.personalization_groups(),
+        "picker": choices.personalization_groups(samples.names(documents.content_spec(document))),
+        "networks": choices.NETWORKS,
         **(_around(template, user) if template else {}),
     }
     return render(request, "campaigns/template_detail.html", context, status=status)

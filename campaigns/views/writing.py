@@ -1,7 +1,9 @@
-"""What the message editor asks while somebody writes: problems by line, generated text, people. Stores nothing."""
+"""What an editor of messages asks while somebody writes: problems by line, generated text, fields, people.
+
+Of what is in the request, whether it is a campaign's message or a template; nothing is stored.
+"""
 
 from typing import Any
-from uuid import UUID
 
 from django.http import HttpRequest, JsonResponse
 from django.utils.formats import number_format
@@ -13,7 +15,7 @@ from audiences import completeness, profiles
 from audiences.models import Profile
 from campaigns import document as documents
 from campaigns import search
-from campaigns.views import choices, header
+from campaigns.views import choices
 from messaging import compilation, content, personalization, unclosed
 
 _FOUND = 12
@@ -23,9 +25,8 @@ _EXAMPLE = 40
 
 @require_POST
 @access.requires(roles.EDIT)
-def lint(request: HttpRequest, public_id: UUID) -> JsonResponse:
+def lint(request: HttpRequest) -> JsonResponse:
     """Problems of the code in the request that have a line: {"problems": [{line, level, message}]}."""
-    header.find(public_id)
     spec = _spec(request)
     found = [problem for problem in content.check(spec) if problem.field == "body" and problem.line]
     problems = [{"line": one.line, "level": one.level, "message": one.message} for one in found]
@@ -36,9 +37,8 @@ def lint(request: HttpRequest, public_id: UUID) -> JsonResponse:
 
 @require_POST
 @access.requires(roles.EDIT)
-def plain_text(request: HttpRequest, public_id: UUID) -> JsonResponse:
+def plain_text(request: HttpRequest) -> JsonResponse:
     """The plain text made from the body in the request: {"text"}, or 422 with a sentence."""
-    header.find(public_id)
     try:
         return JsonResponse({"text": compilation.compile_spec(_spec(request)).text})
     except personalization.TemplateProblem as problem:
@@ -47,9 +47,8 @@ def plain_text(request: HttpRequest, public_id: UUID) -> JsonResponse:
 
 @require_GET
 @access.requires(roles.VIEW)
-def fields(request: HttpRequest, public_id: UUID) -> JsonResponse:
+def fields(request: HttpRequest) -> JsonResponse:
     """For each field of a profile how many have it and one person's value: {"profile.city": {share, example}}."""
-    header.find(public_id)
     values = _values(request.GET.get("as", ""))
     shares = completeness.shares()
     return JsonResponse(
@@ -62,9 +61,8 @@ def fields(request: HttpRequest, public_id: UUID) -> JsonResponse:
 
 @require_GET
 @access.requires(roles.VIEW)
-def people(request: HttpRequest, public_id: UUID) -> JsonResponse:
+def people(request: HttpRequest) -> JsonResponse:
     """People whose address or name begins with `q`: {"people": [{value, label}]}."""
-    header.find(public_id)
     found = [choices.person(profile) for profile in profiles.find(request.GET.get("q", ""), _FOUND)]
     return JsonResponse({"people": [{"value": one.value, "label": one.label} for one in found]})
 

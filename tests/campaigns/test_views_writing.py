@@ -69,7 +69,7 @@ def store(campaign: Campaign, **fields: object) -> None:
 def test_problems_of_the_code_have_lines(
     desk: Client, campaign: Campaign, kind: str, body: str, expected: list[tuple[int, str, str]]
 ) -> None:
-    answer = desk.post(url("lint", campaign), {"kind": kind, "body": body})
+    answer = desk.post(reverse("campaigns:lint"), {"kind": kind, "body": body})
     assert [(p["line"], p["level"], p["message"]) for p in answer.json()["problems"]] == expected
 
 
@@ -90,9 +90,9 @@ def test_elements_left_open_are_found_in_linear_time(body: str, expected: list[t
 
 
 def test_the_plain_text_is_made_from_what_is_typed(desk: Client, campaign: Campaign) -> None:
-    answer = desk.post(url("plain-text", campaign), {"kind": "html", "body": "<p>Hi {{ profile.first_name }}</p>"})
+    answer = desk.post(reverse("campaigns:plain-text"), {"kind": "html", "body": "<p>Hi {{ profile.first_name }}</p>"})
     assert answer.json() == {"text": "Hi {{ profile.first_name }}\n"}
-    broken = desk.post(url("plain-text", campaign), {"kind": "mjml", "body": "<mjml><mj-body></mjml>"})
+    broken = desk.post(reverse("campaigns:plain-text"), {"kind": "mjml", "body": "<mjml><mj-body></mjml>"})
     assert broken.status_code == 422
     assert broken.json()["message"] == MISMATCH
 
@@ -108,7 +108,7 @@ def test_each_field_comes_with_its_share_and_an_example(
     for n in range(4):
         factories.profile(first_name="" if n else "Ann", attributes={})
     with django_assert_max_num_queries(12):
-        known = desk.get(url("fields", campaign), {"as": str(lea.public_id)}).json()
+        known = desk.get(reverse("campaigns:fields"), {"as": str(lea.public_id)}).json()
     assert known["profile.first_name"] == {"share": "40 %", "example": "Lea"}
     assert known["profile.plan"] == {"share": "20 %", "example": "pro"}
     assert known["profile.phone"] == {"share": "0 %", "example": ""}
@@ -127,7 +127,7 @@ def test_shares_are_counted_once_and_nobody_has_none(desk: Client, django_assert
 def test_almost_everybody_is_not_everybody(desk: Client, campaign: Campaign) -> None:
     for n in range(300):
         factories.profile(first_name="" if n == 7 else "Ann", city="Lyon" if n == 3 else "")
-    known = desk.get(url("fields", campaign)).json()
+    known = desk.get(reverse("campaigns:fields")).json()
     assert (known["profile.first_name"]["share"], known["profile.city"]["share"]) == ("99 %", "1 %")
 
 
@@ -140,9 +140,9 @@ def test_test_profiles_come_first_and_anybody_can_be_found(desk: Client, campaig
     people = page.context["people"]
     assert people[0].value == str(seed.public_id) and people[0].label.endswith(", test profile")
     assert 'name="to" value="seed@chappe.test"' in page.text
-    found = desk.get(url("people", campaign), {"q": "zor"}).json()["people"]
+    found = desk.get(reverse("campaigns:people"), {"q": "zor"}).json()["people"]
     assert found == [{"value": str(old.public_id), "label": "Zora Old (zora@example.test)"}]
-    assert desk.get(url("people", campaign), {"q": " "}).json() == {"people": []}
+    assert desk.get(reverse("campaigns:people"), {"q": " "}).json() == {"people": []}
 
 
 # --- preview ----------------------------------------------------------------------------------------------------
