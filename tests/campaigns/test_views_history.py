@@ -189,6 +189,7 @@ def test_while_a_draft_exists_no_route_but_publish_changes_what_is_live(client: 
         "public_id": campaign.public_id,
         "version_id": before["public_id"],
         "token": sources.token(DraftSnapshot.objects.filter(campaign=campaign).latest("pk").pk),
+        "variant": "html",
         "delivery_id": factories.campaign_send(campaign).public_id,
     }
     posted = {
