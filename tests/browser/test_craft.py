@@ -17,12 +17,17 @@ from django.utils import translation
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
 
 from accounts.models import User
-from campaigns.models import Campaign
+from campaigns import sources
+from campaigns.models import Campaign, DraftSnapshot
 from tests import factories
 from tests.browser.test_editor import AXE, RULES
 from tests.config import test_french
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+REPEATING = {
+    "delivery__kind": "repeat", "delivery__repeat_unit": "week", "delivery__repeat_weekdays": ["mon"],
+    "delivery__repeat_from": "2026-01-05", "delivery__time": "09:00", "delivery__zone": "Europe/Paris",
+}  # fmt: skip
 STEPS = ("compose", "delivery", "audience", "tracking", "review")
 # Themes and languages in pairs, each pair at both widths: every value of one meets every value of another.
 LOOKS = [("light", "fr", 360), ("dark", "en", 360), ("dark", "fr", 1280), ("light", "en", 1280)]
@@ -112,12 +117,25 @@ def url(name: str, campaign: Campaign, **more: object) -> str:
 
 
 def addresses(live: Campaign) -> dict[str, str]:
-    """Every page about campaigns, and every question that is a page without script."""
+    """Every page about campaigns, templates and images, full and empty, and each question that can be a page."""
+    by = live.owner
     pages = {f"edit {step}": url("edit", live, step=step) for step in STEPS}
     pages |= {f"live {step}": url("live", live, step=step) for step in STEPS[:-1]}
-    pages |= {name: url(name, live) for name in ("detail", "sends", "history", "changes", "publish")}
+    pages |= {name: url(name, live) for name in ("detail", "sends", "history", "changes", "publish", "tags")}
     pages |= {"compare": url("compare", live, a=1, b=2), "discard": url("draft-discard", live)}
-    return pages | {name: reverse(f"campaigns:{name}") for name in ("home", "list", "new")}
+    pages |= {"version": url("version", live, number=1), "history saves": f"{url('history', live)}?kind=saves"}
+    pages["kept draft"] = url("snapshot", live, token=sources.token(DraftSnapshot.objects.latest("pk").pk))
+    pages |= {name: reverse(f"campaigns:{name}") for name in ("home", "list", "new", "templates", "template-new")}
+    pages["list without match"] = f"{reverse('campaigns:list')}?q=zzzz"
+    pages["templates without match"] = f"{reverse('campaigns:templates')}?q=zzzz"
+    pages["template"] = reverse("campaigns:template", args=[factories.template(by, name="Zoé").public_id])
+    pages["media"] = reverse("messaging:media")
+    pages["media file"] = reverse("messaging:media-file", args=[factories.media(by, name="Zoé").public_id])
+    pages["media without match"] = f"{reverse('messaging:media')}?q=zzzz"
+    fresh = factories.campaign(by, name="Zora")
+    pages |= {"fresh": url("edit", fresh, step="review"), "delete": url("delete", fresh)}
+    repeating = factories.published(by, name="Zazie", **REPEATING)
+    return pages | {"repeating": url("detail", repeating), "modify": url("modify", repeating)}
 
 
 def violations(page: Page) -> list[str]:
