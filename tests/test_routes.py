@@ -81,7 +81,6 @@ TABLE: dict[str, tuple[str | None, str | None]] = {
     "campaigns:save-as-template": (EDIT, EDIT),
     "campaigns:templates": (VIEW, None),
     "campaigns:template-new": (EDIT, EDIT),
-    "campaigns:template-convert": (None, EDIT),
     "campaigns:template-preview-head": (VIEW, VIEW),
     "campaigns:template-preview": (VIEW, VIEW),
     "campaigns:template": (VIEW, EDIT),

@@ -1,13 +1,11 @@
-"""From code to blocks and back, for the message editor. Nothing is stored: the answer goes into the editor."""
+"""From code to blocks and back, for editors of messages and templates. Nothing is stored: the editor takes the answer."""
 
 import json
-from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_POST
 
 from accounts import access, roles
-from campaigns.views import header
 from messaging import blocks, compilation, personalization
 
 _FRESH = [{"type": "header", "text": ""}, {"type": "text", "html": ""}, {"type": "footer", "html": ""}]
@@ -15,20 +13,8 @@ _FRESH = [{"type": "header", "text": ""}, {"type": "text", "html": ""}, {"type":
 
 @require_POST
 @access.requires(roles.EDIT)
-def convert(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    """The body of a campaign's message written in another way; 422 with a sentence when it can't be read."""
-    header.find(public_id)
-    return _answer(request)
-
-
-@require_POST
-@access.requires(roles.EDIT)
-def convert_template(request: HttpRequest) -> HttpResponse:
-    """The same for the body of a template, which may not be stored yet."""
-    return _answer(request)
-
-
-def _answer(request: HttpRequest) -> HttpResponse:
+def convert(request: HttpRequest) -> HttpResponse:
+    """The body of a message or a template written in another way; 422 with a sentence when it can't be read."""
     kind, wanted = request.POST.get("kind", ""), request.POST.get("to", "")
     body = request.POST.get("body", "").replace("\r\n", "\n")
     try:

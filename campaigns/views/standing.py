@@ -106,7 +106,7 @@ def _occurrence_text(campaign: Campaign, send: CampaignSend) -> str:
     emails = ngettext("%(n)s email", "%(n)s emails", n) % {"n": number_format(n, force_grouping=True)}
     ready = _("Send of %(when)s is ready: %(emails)s.") % {"when": when, "emails": emails}
     if not section["asks_confirmation"] and not send.asks_because:
-        return f"{ready} {_('It is confirmed by itself at its time.')}"
+        return " ".join((ready, _("It is confirmed by itself at its time.")))
     return " ".join(part for part in (ready, _why(campaign, send), _before(send, section)) if part)
 
 

@@ -33,7 +33,11 @@ REAL_NOBODY = (
     *("--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override", "--bounding-set=-all,+dac_override"),
 )
 # For data nobody needs after a power cut.
-FAST = ("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
+FAST = (
+    *("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"),
+    # Tests let fifty people in at once, in several processes.
+    *("-c", "max_connections=300"),
+)
 ALWAYS = (
     *("-c", "log_min_messages=warning", "-c", "jit=off"),
     # Containers give /dev/shm 64 MB only, which parallel queries outgrow.

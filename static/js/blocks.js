@@ -33,6 +33,11 @@ export class Blocks {
     return true;
   }
 
+  /** A new block of `type` with some of its values given, above the footer. */
+  add(type, values) {
+    this.list.add(type, values);
+  }
+
   focus() {
     this.list.list.querySelector("button")?.focus();
   }

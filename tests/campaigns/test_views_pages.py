@@ -314,7 +314,7 @@ def test_history_restores_a_version_as_draft(desk: Client, marketer: User) -> No
 
 def test_code_becomes_blocks_and_blocks_become_code(desk: Client, marketer: User) -> None:
     campaign = factories.campaign(marketer)
-    to = url("convert", campaign)
+    to = reverse("campaigns:convert")
     html = "<p>Hello {{ profile.first_name }}</p>"
     blocks = desk.post(to, {"kind": "html", "to": "blocks", "body": html}).json()["body"]
     assert json.loads(blocks) == [{"type": "html", "html": html}]

@@ -16,7 +16,7 @@ ROLES = ("Viewer", "Marketer", "Operator", "Admin")
 SEEN = ("home", "list")
 SEEN_OF_ONE = ("detail", "history", "sends")
 EDITING = ("draft-save", "draft-discard", "draft-undo", "presence", "publish", "modify", "test")
-EDITING += ("convert", "send-new", "archive", "unarchive", "duplicate", "delete")
+EDITING += ("send-new", "archive", "unarchive", "duplicate", "delete")
 STARTING = ("stop", "resume")
 
 

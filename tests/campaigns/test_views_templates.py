@@ -212,7 +212,7 @@ def test_a_preview_of_nonsense_is_no_error(desk: Client, fields: str) -> None:
 
 
 def test_code_becomes_blocks_without_a_stored_template(desk: Client) -> None:
-    to = reverse("campaigns:template-convert")
+    to = reverse("campaigns:convert")
     made = desk.post(to, {"kind": "html", "to": "blocks", "body": "<p>Hi</p>"}).json()["body"]
     assert json.loads(made) == [{"type": "html", "html": "<p>Hi</p>"}]
 
