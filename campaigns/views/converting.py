@@ -1,4 +1,4 @@
-"""From code to blocks and back, for editors of messages and templates. Nothing is stored: the editor takes the answer."""
+"""From code to blocks and back, for the editors of messages and templates. Nothing is stored: it goes to the editor."""
 
 import json
 
