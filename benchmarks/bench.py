@@ -8,14 +8,13 @@ recipients. Where Postfix's smtp-source is installed, it sends a constant messag
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from config.local import ports, postgres, valkey
+from benchmarks import servers
 
 N = int(os.environ.get("BENCH_N", "100000"))
 N_SMALL = 10_000
@@ -24,33 +23,12 @@ N_SESSIONS = 50
 
 
 def main() -> None:
-    folder = Path(tempfile.mkdtemp(prefix="chappe-bench-"))
-    cluster = postgres.Cluster(folder)
-    cache = valkey.Instance(folder, ports.free(), keeps_data=False)
-    postgres.make(cluster)
-    servers = [postgres.start(cluster), valkey.start(cache)]
-    try:
-        while not (postgres.is_ready(cluster) and valkey.is_ready(cache)):
-            time.sleep(0.05)
-        sink_port = ports.free()
-        os.environ |= {
-            "CHAPPE_ENV": "test",
-            "CHAPPE_HOME": str(folder / "home"),
-            "DATABASE_URL": cluster.url,
-            "REDIS_URL": cache.url(0),
-            "CELERY_BROKER_URL": cache.url(1),
-            "SMTP_URL": f"smtp://127.0.0.1:{sink_port}",
-            "DJANGO_SETTINGS_MODULE": "config.settings",
-        }
+    with servers.throwaway() as postgres_pid:
+        sink_port = urlsplit(os.environ["SMTP_URL"]).port or 0
         _run("benchmarks.send", "make", str(N))
-        small = _measure(N_SMALL, servers[0].pid, sink_port)
-        large = _measure(N, servers[0].pid, sink_port)
+        small = _measure(N_SMALL, postgres_pid, sink_port)
+        large = _measure(N, postgres_pid, sink_port)
         source = _smtp_source(sink_port, large["bytes_per_message"])
-    finally:
-        for server in reversed(servers):
-            server.send_signal(signal.SIGINT)
-            server.wait()
-        shutil.rmtree(folder, ignore_errors=True)
     result = {
         **large,
         "rss_mb_10k": small["rss_mb"],

@@ -12,16 +12,12 @@ import gzip
 import json
 import os
 import random
-import shutil
-import signal
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-from config.local import ports, postgres, valkey
+from benchmarks import servers
 
 N = int(os.environ.get("BENCH_CAMPAIGNS") or 10_000)
 ROUNDS = int(os.environ.get("BENCH_ROUNDS") or 25)
@@ -58,28 +54,8 @@ _ROW = (
 
 
 def main() -> None:
-    folder = Path(tempfile.mkdtemp(prefix="chappe-bench-"))
-    cluster = postgres.Cluster(folder)
-    cache = valkey.Instance(folder, ports.free(), keeps_data=False)
-    postgres.make(cluster)
-    servers = [postgres.start(cluster), valkey.start(cache)]
-    try:
-        while not (postgres.is_ready(cluster) and valkey.is_ready(cache)):
-            time.sleep(0.05)
-        os.environ |= {
-            "CHAPPE_ENV": "test",
-            "CHAPPE_HOME": str(folder / "home"),
-            "DATABASE_URL": cluster.url,
-            "REDIS_URL": cache.url(0),
-            "CELERY_BROKER_URL": cache.url(1),
-            "DJANGO_SETTINGS_MODULE": "config.settings",
-        }
+    with servers.throwaway():
         result = _run()
-    finally:
-        for server in reversed(servers):
-            server.send_signal(signal.SIGINT)
-            server.wait()
-        shutil.rmtree(folder, ignore_errors=True)
     _table(result)
     print(json.dumps({"campaigns": N, "rounds": ROUNDS, "pages": result}))
 

@@ -17,8 +17,11 @@ from config.local import ports, postgres, valkey
 
 
 @contextlib.contextmanager
-def throwaway() -> Iterator[Path]:
-    """Both servers with their durable settings, the environment that points to them, and their folder; then nothing."""
+def throwaway() -> Iterator[int]:
+    """Both servers with their durable settings and the environment that points to them; PostgreSQL's process id.
+
+    Mail is sent to a port where nobody listens until a benchmark opens it: that of SMTP_URL.
+    """
     folder = Path(tempfile.mkdtemp(prefix="chappe-bench-"))
     cluster = postgres.Cluster(folder)
     cache = valkey.Instance(folder, ports.free(), keeps_data=False)
@@ -36,7 +39,7 @@ def throwaway() -> Iterator[Path]:
             "SMTP_URL": f"smtp://127.0.0.1:{ports.free()}",
             "DJANGO_SETTINGS_MODULE": "config.settings",
         }
-        yield folder
+        yield running[0].pid
     finally:
         for server in reversed(running):
             server.send_signal(signal.SIGINT)
