@@ -38,7 +38,10 @@ from messaging import dialect
 GLOBALS = frozenset(
     {"profile", "campaign", "api_trigger_properties", "unsubscribe_url", "mirror_url", "postal_address"}
 )
+# Parsed templates that are kept: how many, and characters of source in all. A parsed template of 100 KB is thousands of
+# objects, through which the interpreter's garbage collection walks while everybody waits.
 _CACHE_SIZE = 256
+_CACHE_CHARS = 600_000
 # What a filter may raise on a value it was not made for, beside the library's own errors.
 VALUE_ERRORS = (LiquidError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RecursionError)
 
@@ -85,6 +88,7 @@ class Template:
 
     def __init__(self, source: str, *, html: bool) -> None:
         self.html = html
+        self.n_chars = len(source)
         self.environment = dialect.HTML if html else dialect.PLAIN
         self._rewritten = dialect.Rewritten(source)
         self.bound = self._parsed()
@@ -154,9 +158,13 @@ def parse(source: str, *, html: bool) -> Template:
     template = Template(source, html=html)
     with _cache_lock:
         _cache[key] = template
-        while len(_cache) > _CACHE_SIZE:
+        while len(_cache) > 1 and (len(_cache) > _CACHE_SIZE or _n_chars() > _CACHE_CHARS):
             _cache.popitem(last=False)
     return template
+
+
+def _n_chars() -> int:
+    return sum(template.n_chars for template in _cache.values())
 
 
 def context(

@@ -193,3 +193,16 @@ def test_the_place_of_a_field_is_found_in_large_sources_too() -> None:
     fields = personalization.parse("x\n{{ profile.first_name }}" * 20_000, html=True).fields()
     assert [field.line for field in fields] == list(range(2, 20_002))
     assert time.process_time() - began < 10
+
+
+def test_large_templates_leave_the_cache_before_small_ones_fill_it() -> None:
+    small = personalization.parse("Hello {{ profile.first_name }}", html=False)
+    for n in range(20):
+        large = personalization.parse("x" * 100_000 + f"{{{{ profile.city }}}} {n}", html=False)
+    assert personalization._n_chars() <= personalization._CACHE_CHARS
+    # The one in use is always kept, however large; what went is parsed again.
+    assert personalization.parse("x" * 100_000 + "{{ profile.city }} 19", html=False) is large
+    huge = personalization.parse("y" * 700_000, html=False)
+    assert personalization.parse("y" * 700_000, html=False) is huge
+    again = personalization.parse("Hello {{ profile.first_name }}", html=False)
+    assert again is not small and again.n_chars == small.n_chars
