@@ -33,9 +33,8 @@ from django_fsm import TransitionNotAllowed, transition
 
 from accounts import access, audit, roles
 from accounts.models import User
-from delivery import endings
+from delivery import endings, refusals
 from delivery.models import Delivery, DeliveryState, Shard, ShardState
-from lib.errors import DomainError
 
 # A list older than this is refused at confirmation: people unsubscribe, segments change.
 MAX_AGE = dt.timedelta(hours=24)
@@ -45,22 +44,9 @@ _STATE = Delivery._meta.get_field("state")
 _PAUSED_BY = {"person": "worker", "transport": "worker", "errors": "fuse"}
 
 
-class WrongState(DomainError):
-    """The delivery is not in a state from which this is possible; somebody else moved it, or the page is old."""
-
-    code = "wrong_state"
-
-
-class Stale(DomainError):
-    """What the person saw is not what would be sent any more."""
-
-    code = "stale"
-
-
-class AlreadyConfirmed(DomainError):
-    """Somebody confirmed this send before."""
-
-    code = "already_confirmed"
+WrongState = refusals.WrongState
+Stale = refusals.Stale
+AlreadyConfirmed = refusals.AlreadyConfirmed
 
 
 @dataclass(frozen=True)
