@@ -23,8 +23,18 @@ _MAX_WORD = 40
 # Parts of Compose that are no text of the message.
 _NO_TEXT = frozenset({"sender", "body_kind", "text_mode", "text_for"})
 # Comments, styles, scripts and Liquid: nobody reads them in the message.
-_UNSEEN = re.compile(r"<!--.*?-->|\{\{.*?\}\}|\{%.*?%\}|<(style|script)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
-_LINK = re.compile(r"""<[^>]*\bhref\s*=\s*["'](https?://[^"']*)["'][^>]*>""", re.IGNORECASE)
+_UNSEEN = re.compile(r"<!--|\{\{|\{%|<(style|script)\b", re.IGNORECASE)
+_UNSEEN_ENDS = {
+    opening: re.compile(closing, re.IGNORECASE)
+    for opening, closing in (
+        ("<!--", "-->"),
+        ("{{", r"\}\}"),
+        ("{%", r"%\}"),
+        ("style", r"</style\s*>"),
+        ("script", r"</script\s*>"),
+    )
+}
+_LINK = re.compile(r"""\bhref\s*=\s*["'](https?://[^"']*)["']""", re.IGNORECASE)
 _TAG = re.compile(r"<[^>]*>")
 # Accents that stand alone once letters are taken apart.
 _MARKS = re.compile(r"[\u0300-\u036f]+")
@@ -97,8 +107,34 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _visible(markup: str) -> str:
-    seen = _UNSEEN.sub(" ", markup)
-    return html.unescape(_TAG.sub(" ", _LINK.sub(r" \1 ", seen)))
+    seen = _without_unseen(markup)
+    # No tag begins after the last ">"; without this cut each "<" there would be followed to the end.
+    end = seen.rfind(">") + 1
+    return html.unescape(_TAG.sub(_tag_text, seen[:end]) + seen[end:])
+
+
+def _tag_text(tag: re.Match[str]) -> str:
+    """Where a link leads; nothing for any other tag."""
+    link = _LINK.search(tag[0])
+    return f" {link[1]} " if link else " "
+
+
+def _without_unseen(markup: str) -> str:
+    """`markup` without what is not read. Linear: an end that is missing once is not looked for again."""
+    kept: list[str] = []
+    endless: set[str] = set()
+    copied = position = 0
+    while opening := _UNSEEN.search(markup, position):
+        position = opening.end()
+        kind = (opening[1] or opening[0]).lower()
+        end = None if kind in endless else _UNSEEN_ENDS[kind].search(markup, position)
+        if end is None:
+            endless.add(kind)
+            continue
+        kept += (markup[copied : opening.start()], " ")
+        copied = position = end.end()
+    kept.append(markup[copied:])
+    return "".join(kept)
 
 
 def _value(document: Any, step: str, key: str) -> str:

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -62,6 +63,31 @@ def test_an_enormous_message_has_a_digest_too() -> None:
     digest = CampaignDigest.objects.get(campaign=made)
     assert "'word9'" in digest.words
     assert len(digest.words) < 100_000
+
+
+@pytest.mark.parametrize(
+    "piece", ["<", "<!--", "{{", "{%", "<style ", "<script", "</style ", "<a href=", "<a href='", "<a href='http://x"]
+)
+@pytest.mark.timeout(30)
+def test_hostile_text_costs_time_in_proportion_to_its_length(piece: str) -> None:
+    started = time.perf_counter()
+    digests._visible((piece * 500_000)[:500_000])
+    assert time.perf_counter() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("markup", "words"),
+    [
+        (
+            "<a class=x href='https://shop.test/sale'>Sale</a> 1 < 2",
+            ["https", "shop", "test", "sale", "sale", "1", "2"],
+        ),
+        ("<!-- not <p> seen -->Seen {{ profile.city }}{% if a > b %}now{% endif %}", ["seen", "now"]),
+        ("<STYLE>p { x }</style >Text<script>no()</SCRIPT> <!-- open", ["text", "open"]),
+    ],
+)
+def test_what_is_seen_and_where_links_lead_is_searched(markup: str, words: list[str]) -> None:
+    assert digests.words(digests._visible(markup)) == words
 
 
 @pytest.mark.django_db
