@@ -33,6 +33,8 @@ _KINDS = {
 # Values of a block that people read; everything else is its form.
 _READ = frozenset({"text", "html", "alt", "author", "href", "title", "label"})
 _MOST_WORDS = 4_000
+# With many equal blocks among others the time grows with the third power; what has more is compared by lines.
+_MOST_BLOCKS = 300
 
 
 def rows(old: Sequence[Block], new: Sequence[Block]) -> list[diffs.Row]:
@@ -72,7 +74,7 @@ def parse(body: str) -> list[dict[str, Any]] | None:
         found = json.loads(body or "[]")
     except (ValueError, RecursionError):
         return None
-    is_list = isinstance(found, list) and len(found) <= diffs.MOST_LINES and all(isinstance(one, dict) for one in found)
+    is_list = isinstance(found, list) and len(found) <= _MOST_BLOCKS and all(isinstance(one, dict) for one in found)
     return found if is_list else None
 
 

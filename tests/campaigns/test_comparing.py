@@ -260,3 +260,16 @@ def test_conditions_that_are_none_break_nothing(conditions: dict[str, object]) -
     after = documents.apply(documents.blank(), {"audience.conditions": conditions})
     comparing.sections(documents.blank(), after)
     comparing.sections(after, documents.blank())
+
+
+@pytest.mark.timeout(30)
+def test_very_many_blocks_are_compared_by_lines() -> None:
+    old, new = ([{"type": "spacer", "height": n * sign if n % 2 else 0} for n in range(1_500)] for sign in (1, -1))
+    started = time.perf_counter()
+    before, after = (documents.apply(documents.blank(), _blocks(body)) for body in (old, new))
+    assert comparing.count(before, after) >= 1
+    assert time.perf_counter() - started < 5
+
+
+def _blocks(body: list[dict[str, Any]]) -> dict[str, object]:
+    return {"compose.body_kind": "blocks", "compose.body": json.dumps(body)}
