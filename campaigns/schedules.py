@@ -43,7 +43,8 @@ def moment(delivery: Mapping[str, Any]) -> Moment | None:
         wall = dt.datetime.fromisoformat(f"{delivery['date']}T{delivery['time']}")
     except ValueError:
         return None
-    if zone not in zones() or wall.tzinfo is not None:
+    # In the first and the last years that dates have, another zone's date may be none.
+    if zone not in zones() or wall.tzinfo is not None or not 1970 <= wall.year <= 9000:
         return None
     return resolve(wall, zone)
 

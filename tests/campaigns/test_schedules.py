@@ -35,6 +35,9 @@ def test_moment(date: str, time: str, zone: str, at: str, quirk: str, shown: str
         ("2026-11-25", "09:00", "../../etc/passwd"),
         ("2026-11-25", "09:00+02:00", "Europe/Paris"),
         ("soon", "", ""),
+        # While a year is typed; in UTC these are no dates.
+        ("0001-01-01", "00:00", "Asia/Tokyo"),
+        ("9999-12-31", "23:59", "America/Los_Angeles"),
     ],
 )
 def test_unreadable_moments_are_none(date: str, time: str, zone: str) -> None:
