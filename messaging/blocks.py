@@ -132,11 +132,14 @@ def _inside_body(html: str) -> str:
     start = next((end for name, _start, end in markup.tags(html) if name == "body"), -1)
     if start < 0:
         return html
-    lowered, head = html.lower(), html[:start]
+    head = html[:start]
     styles = []
     for name, opening, _end in markup.tags(head):
-        closing = lowered.find("</style", opening) if name == "style" else -1
-        if 0 <= closing < start:
-            styles.append(html[opening : html.find(">", closing) + 1])
-    end = lowered.rfind("</body")
+        if name != "style":
+            continue
+        closing = markup.style_end(html, opening)
+        if not 0 <= closing < start:
+            break
+        styles.append(html[opening : html.find(">", closing) + 1])
+    end = markup.body_end(html)
     return "".join(styles) + html[start : end if end >= start else len(html)]

@@ -28,9 +28,4 @@ def response(html: str, *, allows_links: bool = False, shows_images: bool = True
 
 def _opening_links_outside(html: str) -> str:
     base = '<base target="_blank">'
-    lowered = html.lower()
-    place = lowered.find("<head")
-    if place >= 0:
-        end = html.find(">", place) + 1
-        return html[:end] + base + html[end:]
-    return markup.after_body_start(html, base)
+    return markup.after_head_start(html, base) or markup.after_body_start(html, base)

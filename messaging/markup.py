@@ -22,6 +22,10 @@ _PLACEHOLDER = re.compile(r"<!--lq(\d+)qx-->|lq(\d+)qx")
 _HREF = re.compile(r"""(?<![\w-])href\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
 _TAG = re.compile(r"<!--|<(a|area|img|body|style)(?=[\s/>])", re.IGNORECASE)
 _QUOTE_OR_END = re.compile(r"[\"'>]")
+# Looked for without lower(), which makes some texts longer ("İ") and every position after that wrong.
+_HEAD_START = re.compile(r"<head(?:\s[^<>]*)?>", re.IGNORECASE)
+_BODY_END = re.compile("</body", re.IGNORECASE)
+_STYLE_END = re.compile("</style", re.IGNORECASE)
 
 
 @dataclass
@@ -212,10 +216,27 @@ def after_body_start(html: str, addition: str) -> str:
     return html[:place] + addition + html[place:]
 
 
+def after_head_start(html: str, addition: str) -> str:
+    """`addition` as the first thing in the head; "" when there is no head."""
+    found = _HEAD_START.search(html)
+    return html[: found.end()] + addition + html[found.end() :] if found else ""
+
+
 def before_body_end(html: str, addition: str) -> str:
     """`addition` as the last thing in the body."""
-    place = html.lower().rfind("</body")
+    place = body_end(html)
     return html + addition if place < 0 else html[:place] + addition + html[place:]
+
+
+def body_end(html: str) -> int:
+    """Where the last closing tag of a body begins; -1 without one."""
+    return max((found.start() for found in _BODY_END.finditer(html)), default=-1)
+
+
+def style_end(html: str, position: int) -> int:
+    """Where the first closing tag of a style after `position` begins; -1 without one."""
+    found = _STYLE_END.search(html, position)
+    return found.start() if found else -1
 
 
 # Elements inside each other that the inliner is trusted with; it recurses, and a stack overflow ends the process.

@@ -21,6 +21,8 @@ _LOOKED_AT = frozenset(
 )
 # Quoted values may hold ">". Nothing passes a "<", so that looking for tags stays linear.
 _TAG = re.compile(r"""<!--|<(/?)([A-Za-z][A-Za-z0-9]*)\b((?:"[^"<]*"|'[^'<]*'|[^'"<>])*)>""")
+# Elements whose content is no markup. Looked for without lower(), which moves what follows some letters ("İ").
+_ENDS = {name: re.compile(f"</{name}", re.IGNORECASE) for name in ("style", "script", "title")}
 _MOST = 20
 
 
@@ -54,7 +56,7 @@ def _problems(body: str) -> Iterator[tuple[int, str]]:
 
 def _tags(html: str) -> Iterator[tuple[bool, str, int]]:
     """(is closing, name, position) of the tags looked at, outside of comments, styles and scripts."""
-    position, lowered = 0, html.lower()
+    position, endless = 0, set()
     while found := _TAG.search(html, position):
         position = found.end()
         if found[0] == "<!--":
@@ -67,6 +69,7 @@ def _tags(html: str) -> Iterator[tuple[bool, str, int]]:
         if name not in _LOOKED_AT or found[3].rstrip().endswith("/"):
             continue
         yield bool(found[1]), name, found.start()
-        if not found[1] and name in {"style", "script", "title"}:
-            end = lowered.find(f"</{name}", position)
-            position = end if end >= 0 else position
+        if not found[1] and name in _ENDS and name not in endless:
+            end = _ENDS[name].search(html, position)
+            position = end.start() if end else position
+            endless |= set() if end else {name}

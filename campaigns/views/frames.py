@@ -12,7 +12,8 @@ _PAGE = """<!doctype html>
 body {{ margin: 0; padding: 24px; font: {font}; white-space: {space}; overflow-wrap: anywhere;
   color: #16191f; background: #fff; }}
 </style></head><body>{body}</body></html>"""
-_DARK_QUERY = re.compile(r"@media[^{}]*\(\s*prefers-color-scheme\s*:\s*dark\s*\)", re.IGNORECASE)
+# No other "@" is passed, so that looking for it stays linear.
+_DARK_QUERY = re.compile(r"@media[^{}@]*\(\s*prefers-color-scheme\s*:\s*dark\s*\)", re.IGNORECASE)
 # Pictures are turned back, as Gmail leaves them alone.
 _FORCED = (
     "<style>html { background: #fff; filter: invert(1) hue-rotate(180deg); }"
@@ -41,11 +42,7 @@ def light(html: str) -> str:
 def dark(html: str) -> str:
     """The message with its own dark styles applied, as Apple Mail shows it; without any it stays as it is."""
     switched = _DARK_QUERY.sub("@media all", html)
-    place = switched.lower().find("<head")
-    if place < 0 or switched == html:
-        return switched
-    end = switched.find(">", place) + 1
-    return switched[:end] + _SCHEME + switched[end:]
+    return switched if switched == html else markup.after_head_start(switched, _SCHEME) or switched
 
 
 def forced_dark(html: str) -> str:

@@ -1,6 +1,7 @@
 """What the message editor asks while somebody writes, the preview with its options, and the facts beside the editor."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from django.utils import timezone
 from accounts.models import User
 from audiences import completeness
 from campaigns.models import Campaign, Draft
+from campaigns.views import frames
 from messaging import samples, unclosed
 from tests import factories
 
@@ -228,6 +230,17 @@ def test_dark_has_two_modes_and_images_can_be_off(desk: Client, campaign: Campai
 
 
 # --- beside the editor ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.timeout(30)
+def test_a_hostile_style_sheet_is_looked_through_in_linear_time() -> None:
+    started = time.perf_counter()
+    for piece in ("@media(", "@media screen and (  "):
+        frames.dark(piece * 100_000)
+    assert time.perf_counter() - started < 5
+    assert frames.dark("<head><style>@media screen and (prefers-color-scheme: dark) {}") == (
+        '<head><meta name="color-scheme" content="dark"><style>@media all {}'
+    )
 
 
 def test_checks_and_info_stand_beside_every_step(desk: Client, campaign: Campaign, marketer: User) -> None:

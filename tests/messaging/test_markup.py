@@ -1,13 +1,14 @@
 """Liquid inside HTML comes through every tool that knows nothing of it."""
 
 import contextlib
+import json
 import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from messaging import compilation, markup, mjml_source, personalization, plaintext, quoted
+from messaging import compilation, markup, mjml_source, personalization, plaintext, quoted, unclosed
 from tests import factories
 
 _PIECES = st.sampled_from(
@@ -220,6 +221,16 @@ def test_hostile_text_costs_time_in_proportion_to_its_length(source: str) -> Non
         with contextlib.suppress(personalization.TemplateProblem):
             compiled(source, body_kind=kind)
     assert time.perf_counter() - started < 15
+
+
+def test_letters_that_grow_in_lower_case_move_nothing() -> None:
+    page = "<html><head></head><body><p>İİİ İstanbul</p></body></html>"
+    assert markup.before_body_end(page, "<i>") == page.replace("</body>", "<i></body>")
+    assert markup.after_head_start("İİ<header><HEAD a=b>x", "<i>") == "İİ<header><HEAD a=b><i>x"
+    assert markup.after_head_start("İİ<header>x", "<i>") == ""
+    raw = json.dumps([{"type": "html", "html": "<style>İİİ</style><body>İ text</body> not seen"}])
+    assert ">İ text</" in compiled(raw, body_kind="blocks").html
+    assert unclosed.find(factories.content_spec(body="<title>İİİİİİİİ</title><b>")) == [(1, "<b> is not closed.")]
 
 
 def test_html_nested_too_deep_is_not_given_to_the_inliner() -> None:
