@@ -70,6 +70,6 @@ def _tags(html: str) -> Iterator[tuple[bool, str, int]]:
             continue
         yield bool(found[1]), name, found.start()
         if not found[1] and name in _ENDS and name not in endless:
-            end = _ENDS[name].search(html, position)
-            position = end.start() if end else position
-            endless |= set() if end else {name}
+            closing = _ENDS[name].search(html, position)
+            position = closing.start() if closing else position
+            endless |= set() if closing else {name}
