@@ -6,12 +6,15 @@ const COMMANDS = { bold: ["bold"], italic: ["italic"], list: ["insertUnorderedLi
 /** `html` with the allowed marks only; everything else becomes its text. Nothing of it ever runs. */
 export function clean(html) {
   /* Styles and handlers are dropped below anyway; the page's content policy complains about them even in a document nobody sees. */
-  const unstyled = (html ?? "").replace(/<style\b[\s\S]*?<\/style\s*>/gi, "").replace(/\s(?:style|on\w+)\s*=\s*("[^"]*"|'[^']*'|[^\s>]+)/gi, "");
+  const unstyled = (html ?? "").replace(/<style\b[\s\S]*?<\/style\s*>/gi, "").replace(/<[a-z](?:"[^"]*"|'[^']*'|[^"'>])*>/gi, bare);
   const source = new DOMParser().parseFromString(unstyled, "text/html").body;
   const target = document.createElement("div");
   copy(source, target);
   return target.innerHTML;
 }
+
+/* A tag without them; the same words in a text ("online = 5 €") stay. */
+const bare = (tag) => tag.replace(/\s(?:style|on\w+)\s*=\s*("[^"]*"|'[^']*'|[^\s>]+)/gi, "");
 
 function copy(from, to) {
   for (const node of from.childNodes) {

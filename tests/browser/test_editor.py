@@ -187,6 +187,29 @@ def test_the_same_person_in_two_tabs_is_told_so(desk: Page, campaign: Campaign) 
     expect(second.locator("#shout")).to_contain_text("You saved changes in another tab at", timeout=6_000)
 
 
+def test_a_tab_that_goes_on_saving_forgets_nothing_of_the_other(desk: Page, campaign: Campaign) -> None:
+    second = _open(desk.context.new_page(), campaign)
+    second.route("**/draft/save/", lambda route: route.abort("connectionreset"))
+    second.get_by_label("Preheader", exact=True).fill("Second tab, typed with care")
+    desk.get_by_label("Subject", exact=True).fill("First tab")
+    expect(_indicator(desk)).to_have_text(SAVED, timeout=4_000)
+    second.unroute("**/draft/save/")
+    banner = second.locator("#shout")
+    expect(banner).to_contain_text("You saved changes in another tab at", timeout=12_000)
+    saves = _count_saves(desk)
+    desk.get_by_label("Subject", exact=True).fill("First tab goes on")
+    desk.keyboard.press("Control+s")
+    expect(_indicator(desk)).to_have_text(SAVED, timeout=4_000)
+    assert len(saves.bodies) == 1
+
+    banner.get_by_role("button", name="Refresh").click()
+    expect(second.locator("#mine")).to_contain_text("Second tab, typed with care")
+    second.get_by_role("button", name="Use mine").click()
+    expect(_indicator(second)).to_have_text(SAVED, timeout=4_000)
+    compose = _draft(campaign).document["compose"]
+    assert (compose["subject"], compose["preheader"]) == ("First tab goes on", "Second tab, typed with care")
+
+
 def test_a_clean_tab_follows_silently(
     desk: Page, signed_in: Callable[..., BrowserContext], team: dict[str, User], campaign: Campaign
 ) -> None:
@@ -442,3 +465,20 @@ def test_rich_text_never_brings_a_script_along(desk: Page, campaign: Campaign) -
     expect(desk.locator("#message-editor")).to_be_hidden()
     stored = json.loads(_draft(campaign).document["compose"]["body"])
     assert stored == [{"type": "text", "html": "<p>Hi there</p>"}]
+
+
+def test_words_like_those_of_a_tag_stay_in_a_rich_text(desk: Page, campaign: Campaign) -> None:
+    body = json.dumps([{"type": "text", "html": "<p style='color:red' onclick=no()>Hi</p>"}])
+    draft = _draft(campaign)
+    draft.document["compose"] |= {"body_kind": "blocks", "body": body}
+    draft.save(update_fields=["document"])
+    _open(desk, campaign)
+    desk.get_by_role("button", name="Edit message").click()
+    desk.locator("[data-block-toggle]").click()
+    desk.locator("[data-rich-field]").click()
+    desk.keyboard.press("End")
+    desk.keyboard.type(", price online = 5, style = new")
+    desk.get_by_role("button", name="Done").click()
+    expect(desk.locator("#message-editor")).to_be_hidden()
+    stored = json.loads(_draft(campaign).document["compose"]["body"])
+    assert stored == [{"type": "text", "html": "<p>Hi, price online = 5, style = new</p>"}]
