@@ -18,12 +18,10 @@ from accounts.models import User
 from campaigns import occurrences, rhythms, schedules, summaries
 
 ERROR, WARNING = "error", "warning"
-# Bounds of what may be typed: one hour to two weeks of retrying, messages a minute, time until re-eligible, hours to
-# confirm (with the hours a list is prepared ahead, less than the day after which it is too old to be confirmed).
+# Bounds of what may be typed: one hour to two weeks of retrying, messages a minute, time until re-eligible.
 _VALIDITY_HOURS = (1, 336)
 _RATE = (1, 10_000_000)
 _REELIGIBLE = (1, 3650)
-_CONFIRM_WITHIN = (1, 18)
 # Thirty days at the most.
 _CONVERSION = {"hours": (1, 720), "days": (1, 30)}
 _HOUR_S, _DAY_S = 3_600, 86_400
@@ -87,7 +85,7 @@ def tracking(section: Mapping[str, Any]) -> Iterator[Alert]:
 def _repeat(section: Mapping[str, Any]) -> Iterator[Alert]:
     found = [*_calendar(section)]
     if section["asks_confirmation"]:
-        found += _whole(section, "delivery", "confirm_within_hours", _CONFIRM_WITHIN)
+        found += _whole(section, "delivery", "confirm_within_hours", schedules.CONFIRM_WITHIN_HOURS)
         if section["if_unconfirmed"] not in {"skip", "send"}:
             message = _("Choose what happens when nobody confirms.")
             found.append(Alert("unconfirmed_unknown", ERROR, message, "delivery", "delivery.if_unconfirmed"))

@@ -298,7 +298,8 @@ def _parsed(given: object) -> object:
         return None
     try:
         return json.loads(given)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
+        # Also a number of more digits than Python reads.
         return given
 
 

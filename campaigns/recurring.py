@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from accounts import audit
 from campaigns import document as documents
-from campaigns import drafts, lifecycle, occurrences, sends
+from campaigns import drafts, lifecycle, occurrences, schedules, sends
 from campaigns.models import Campaign, CampaignSend, CampaignState, CampaignVersion
 from delivery import clock
 from delivery import lifecycle as delivery_lifecycle
@@ -52,7 +52,7 @@ class _Turn:
         """From when on `send` is too late: its time to confirm is over, or one that asks nobody is an hour late."""
         if not self.asks(send):
             return send.occurrence_at + clock.MOST_LATENESS
-        return send.occurrence_at + dt.timedelta(hours=int(self.section["confirm_within_hours"]))
+        return send.occurrence_at + schedules.confirm_within(self.section)
 
 
 def run() -> None:

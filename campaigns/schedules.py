@@ -21,6 +21,10 @@ class Moment:
 
 # Kinds of delivery that send on their own while the campaign is active.
 STANDING = frozenset({"repeat", "api"})
+# Bounds of the hours to confirm (with the hours a list is prepared ahead, less than the day after which it is too old to
+# be confirmed), and what they are without a choice.
+CONFIRM_WITHIN_HOURS = (1, 18)
+_USUAL_HOURS = 4
 
 
 def sends_unasked(delivery: Mapping[str, Any]) -> bool:
@@ -28,6 +32,17 @@ def sends_unasked(delivery: Mapping[str, Any]) -> bool:
     if delivery["kind"] != "repeat":
         return False
     return not delivery["asks_confirmation"] or delivery["if_unconfirmed"] == "send"
+
+
+def confirm_within(delivery: Mapping[str, Any]) -> dt.timedelta:
+    """How long after its time a repeating send can be confirmed.
+
+    Who doesn't ask for confirmations may leave anything in that field; a send whose confirmation was cancelled then has
+    the usual time.
+    """
+    hours = delivery["confirm_within_hours"]
+    is_usable = isinstance(hours, int) and CONFIRM_WITHIN_HOURS[0] <= hours <= CONFIRM_WITHIN_HOURS[1]
+    return dt.timedelta(hours=hours if is_usable else _USUAL_HOURS)
 
 
 @lru_cache(maxsize=1)

@@ -137,7 +137,7 @@ def deadline(send: CampaignSend) -> dt.datetime | None:
     section = documents.normalise(send.version.document)["delivery"]
     if section["kind"] != "repeat":
         return None
-    return send.occurrence_at + dt.timedelta(hours=int(section["confirm_within_hours"]))
+    return send.occurrence_at + schedules.confirm_within(section)
 
 
 def waiting(campaign: Campaign) -> list[CampaignSend]:

@@ -61,6 +61,7 @@ def test_apply_stores_values_as_typed(field: str, given: object, stored: object)
         ("audience.segments", [1, 2]),
         ("audience.conditions", "[1]"),
         ("audience", "7"),
+        ("audience.segments", "9" * 5_000),
         ("compose.body", "x" * 5_100_000),
     ],
 )

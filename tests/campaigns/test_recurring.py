@@ -174,6 +174,19 @@ def test_a_cancelled_send_waits_for_a_person_and_is_never_confirmed_by_itself(
     assert turn(made)[1:] == [("04 09:00", "confirmed")]
 
 
+@pytest.mark.parametrize("hours", ["soon", None, 0, 10**30])
+def test_a_send_that_asked_nobody_can_be_cancelled_whatever_the_time_to_confirm(
+    at: time_machine.Traveller, operator: User, hours: object
+) -> None:
+    made = started(operator, **UNASKED, delivery__confirm_within_hours=hours)
+    at.move_to(NINE)
+    turn(made), turn(made)
+    sends.cancel(made.pk, last(made).pk, by=operator)
+    assert turn(made) == [("03 09:00", "prepared")]
+    at.move_to(NINE + 4 * HOUR)
+    assert turn(made) == [("03 09:00", "cancelled")]
+
+
 def test_unconfirmed_is_sent_anyway_where_that_was_chosen(at: time_machine.Traveller, operator: User) -> None:
     made = started(operator, **ANYWAY)
     at.move_to(NINE - HOUR)
