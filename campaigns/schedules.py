@@ -21,8 +21,8 @@ class Moment:
 
 # Kinds of delivery that send on their own while the campaign is active.
 STANDING = frozenset({"repeat", "api"})
-# Bounds of the hours to confirm (with the hours a list is prepared ahead, less than the day after which it is too old to
-# be confirmed), and what they are without a choice.
+# Bounds of the hours to confirm (with those a list is prepared ahead, less than the day after which it is too old), and
+# what they are without a choice.
 CONFIRM_WITHIN_HOURS = (1, 18)
 _USUAL_HOURS = 4
 

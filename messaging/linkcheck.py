@@ -6,6 +6,7 @@ ports are ever contacted; who runs the installation in a closed network can allo
 said about a server that doesn't answer, or that answers machines differently from people (401, 403, 429).
 """
 
+import contextlib
 import datetime as dt
 import hashlib
 import http.client
@@ -13,6 +14,7 @@ import ipaddress
 import re
 import socket
 import ssl
+import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -32,11 +34,15 @@ _MOST = 100
 _BATCH = 40
 _N_THREADS = 8
 _TIMEOUT_S = 5
+# Of one answer's head together: a server that sends a byte now and then keeps within the other limit for ever.
+_ANSWER_S = 10
 _MAX_REDIRECTS = 5
 # Statuses that say something about us, not about the page: sign-in, forbidden, method, too many, blocked by policy.
 _NOT_BROKEN = frozenset({401, 403, 405, 406, 407, 408, 425, 429, 451, 501, 503, 999})
 # Servers that refuse HEAD are asked with GET.
 _ASK_AGAIN = frozenset({400, 403, 404, 405, 406, 500, 501, 503})
+# Addresses that hold an IPv4 address, to which a gateway may pass them on (RFC 6052, RFC 8215, RFC 3056).
+_TRANSLATED = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")))
 _USER_AGENT = "Chappe link check"
 _KEPT_AS_WRITTEN = "%/:=&?~#+!$,;'@()*[]"
 
@@ -127,6 +133,8 @@ def _ask(parts: SplitResult, method: str) -> tuple[int, str]:
     port = parts.port or (443 if parts.scheme == "https" else 80)
     client = http.client.HTTPConnection(parts.hostname, port, timeout=_TIMEOUT_S)
     client.sock = _connected(parts.hostname, port, is_tls=parts.scheme == "https")
+    end = threading.Timer(_ANSWER_S, _hang_up, [client.sock])
+    end.start()
     try:
         path = quote(parts.path or "/", safe=_KEPT_AS_WRITTEN)
         query = f"?{quote(parts.query, safe=_KEPT_AS_WRITTEN)}" if parts.query else ""
@@ -134,7 +142,14 @@ def _ask(parts: SplitResult, method: str) -> tuple[int, str]:
         response = client.getresponse()
         return response.status, response.getheader("Location") or ""
     finally:
+        end.cancel()
         client.close()
+
+
+def _hang_up(connection: socket.socket) -> None:
+    """Whoever reads from it is told that nothing more comes."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _connected(host: str, port: int, *, is_tls: bool) -> socket.socket:
@@ -154,8 +169,11 @@ def _connected(host: str, port: int, *, is_tls: bool) -> socket.socket:
 
 def _is_public(address: str) -> bool:
     parsed = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    return (mapped or parsed).is_global
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if any(parsed in network for network in _TRANSLATED):
+            return False
+        parsed = parsed.ipv4_mapped or parsed
+    return parsed.is_global and not parsed.is_multicast
 
 
 def _waiting() -> QuerySet[LinkCheck]:

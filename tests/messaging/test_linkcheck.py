@@ -1,8 +1,10 @@
 """Checking links against a real web server on loopback: what is told, what is left alone, what is never contacted."""
 
+import contextlib
 import datetime as dt
 import http.server
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +28,8 @@ class _Site(http.server.BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         if path.startswith("/to/"):
             return self._send(302, path.removeprefix("/to"))
+        if path == "/drip":
+            return self._drip()
         if path == "/loop":
             return self._send(302, "/loop")
         if path == "/away":
@@ -42,6 +46,14 @@ class _Site(http.server.BaseHTTPRequestHandler):
             self.send_header("Location", location)
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+    def _drip(self) -> None:
+        """A head of which a byte comes every 50 ms, for a minute or until nobody listens."""
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+        with contextlib.suppress(OSError):
+            for _n in range(1_200):
+                self.wfile.write(b"x")
+                time.sleep(0.05)
 
     def log_message(self, *_args: object) -> None:
         pass
@@ -97,6 +109,39 @@ def test_addresses_that_are_not_public_are_never_contacted(site: str, settings: 
     settings.LINK_CHECK_PRIVATE = False
     assert linkcheck.status(f"http://{host}:{site.rpartition(':')[2]}/404") is None
     assert _Site.asked == []
+
+
+@pytest.mark.parametrize(
+    ("address", "is_public"),
+    [
+        ("93.184.216.34", True),
+        ("2606:2800:220:1::1", True),
+        ("::ffff:93.184.216.34", True),
+        ("10.0.0.1", False),
+        ("100.64.0.1", False),
+        ("169.254.169.254", False),
+        ("224.0.0.1", False),
+        ("::1", False),
+        ("fe80::1%eth0", False),
+        ("fd00::1", False),
+        ("::ffff:127.0.0.1", False),
+        # 127.0.0.1 and 10.0.0.1 for a gateway.
+        ("64:ff9b::7f00:1", False),
+        ("64:ff9b:1::a00:1", False),
+        ("2002:a00:1::", False),
+    ],
+)
+def test_which_addresses_are_public(address: str, is_public: bool) -> None:
+    assert linkcheck._is_public(address) is is_public
+
+
+@pytest.mark.timeout(30)
+def test_a_server_that_never_ends_its_answer_is_left(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linkcheck, "_ANSWER_S", 0.3)
+    started = time.perf_counter()
+    # The status came; the rest of the head says nothing that is needed.
+    assert linkcheck.status(f"{site}/drip") == 200
+    assert time.perf_counter() - started < 5
 
 
 def test_only_links_that_are_gone_are_told(site: str) -> None:
