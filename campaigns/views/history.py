@@ -206,7 +206,8 @@ def _moment(typed: str) -> dt.datetime | None:
         found = parse_datetime(typed)
     except ValueError:
         return None
-    return found if found and found.tzinfo else None
+    # In the first and the last year of the calendar another zone's date may be none.
+    return found if found and found.tzinfo and 1 < found.year < 9999 else None
 
 
 def _found(source: sources.Source | None) -> sources.Source:

@@ -38,7 +38,7 @@ def publish(request: HttpRequest, public_id: UUID) -> HttpResponse:
     try:
         version = versions.publish(
             draft.pk,
-            base_revision=int(revision) if revision.isdecimal() else 0,
+            base_revision=int(revision) if revision.isdecimal() and len(revision) < 10 else 0,
             note=texts.storable(request.POST.get("note", "")),
             by=header.user_of(request),
         )

@@ -120,7 +120,7 @@ def _save_form(request: HttpRequest, campaign: Campaign, draft: Draft) -> HttpRe
         drafts.save(
             draft.pk,
             session_id=uuid.uuid4(),
-            base_revision=int(revision) if revision.isdecimal() else 0,
+            base_revision=int(revision) if revision.isdecimal() and len(revision) < 10 else 0,
             save_id=uuid.uuid4(),
             fields=fields,
             by=header.user_of(request),

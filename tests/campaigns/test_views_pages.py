@@ -127,6 +127,14 @@ def test_publishing_prepares_the_send(desk: Client, marketer: User) -> None:
     )
 
 
+@pytest.mark.parametrize("revision", ["", "one", "-1", "9" * 5_000])
+def test_a_revision_that_is_none_publishes_nothing(desk: Client, marketer: User, revision: str) -> None:
+    campaign = factories.campaign(marketer)
+    for name in ("publish", "draft-save"):
+        assert desk.post(url(name, campaign), {"revision": revision}).status_code in {302, 409}
+    assert Campaign.objects.get(pk=campaign.pk).state == CampaignState.DRAFT
+
+
 def test_publishing_with_errors_leads_to_them(desk: Client, marketer: User) -> None:
     campaign = factories.campaign(marketer, compose__subject="")
     asked = desk.get(url("publish", campaign), HTTP_HX_REQUEST="true")
