@@ -148,8 +148,8 @@ def _reason(delivery: Delivery, audience: rules.CompiledAudience) -> rules.Fragm
 
 
 def _earlier(delivery: Delivery) -> rules.Fragment | None:
-    """Who had, or may have had, an earlier delivery of the same origin too recently, or is still waiting in one that is
-    confirmed or running; None when that can't be."""
+    """Who had, or may have had, an earlier delivery of the same origin too recently, is still waiting in one that is
+    confirmed or running, or was on the wire when one was stopped and has no outcome yet; None when that can't be."""
     if delivery.re_eligible_after_s == 0:
         return None
     others = list(
@@ -164,9 +164,11 @@ def _earlier(delivery: Delivery) -> rules.Fragment | None:
     open_ids = [pk for pk, _month, state in others if state in (DeliveryState.CONFIRMED, *RUNNING)]
     waiting = (
         "p.id IN (SELECT unnest(s.ids) FROM delivery_shard s WHERE s.delivery_id = ANY(%s::bigint[])"
-        f" AND s.state IN ('{ShardState.WAITING}', '{ShardState.LEASED}'))"
+        f" AND s.state IN ('{ShardState.WAITING}', '{ShardState.LEASED}')"
+        " UNION ALL SELECT unnest(s.ids[1:s.n_authorised]) FROM delivery_shard s"
+        f" WHERE s.delivery_id = ANY(%s::bigint[]) AND s.state = '{ShardState.LEASED}')"
     )
-    return rules.Fragment(f"({had} OR {waiting})", (*params, open_ids))
+    return rules.Fragment(f"({had} OR {waiting})", (*params, open_ids, [pk for pk, _month, _state in others]))
 
 
 def _had(delivery: Delivery, others: list[tuple[int, dt.date]]) -> tuple[str, list[object]]:

@@ -136,6 +136,21 @@ def test_who_waits_in_an_earlier_send_is_not_chosen_again(
     assert factories.prepared(origin=origin, re_eligible_after_s=re_eligible_after_s).n_to_send == 2
 
 
+@pytest.mark.parametrize(("re_eligible_after_s", "n_kept"), [(0, 3), (None, 1), (86400, 1)])
+def test_who_is_on_the_wire_when_a_send_is_stopped_is_not_chosen_again(
+    re_eligible_after_s: int | None, n_kept: int
+) -> None:
+    factories.people("a", "b", "c")
+    earlier = factories.sending()
+    # A window is open for the first two; their outcomes come later, or from recovery.
+    Shard.objects.filter(delivery=earlier).update(state=ShardState.LEASED, n_authorised=2)
+    lifecycle.stop(earlier.pk, by=earlier.opened_by)
+    origin = (earlier.origin_kind, earlier.origin_id)
+    later = factories.prepared(origin=origin, re_eligible_after_s=re_eligible_after_s)
+    assert later.n_to_send == n_kept
+    assert_adds_up(later)
+
+
 def test_preparing_again_replaces_everything() -> None:
     people = factories.people("a", "b", "c")
     delivery = factories.prepared()
