@@ -1,8 +1,9 @@
 """Turn an audience into a sealed list: everybody targeted is in a shard or has one exclusion, and the sum is exact.
 
 Steps of `run`: choose people in slices of profile ids into a temporary table, each with the first reason that leaves
-them out (order: delivery.reasons); apply what needs the whole list (limit, duplicate addresses); store shards and
-exclusions in one transaction; render samples; seal. Progress is committed after each slice, so pages see it move.
+them out (order: delivery.reasons); apply what needs the whole list (addresses that had it, limit, duplicate addresses);
+store shards and exclusions in one transaction; render samples; seal. Progress is committed after each slice, so pages
+see it move.
 
 Between the steps it looks whether it was aborted or begun anew. Killed at any line, it leaves state `preparing` and no
 lock: the tick starts it again, and what was stored is replaced. Called by delivery.tasks.prepare only.
@@ -89,6 +90,7 @@ def _run(delivery_id: int, cursor: CursorWrapper) -> None:
 def _prepare(delivery: Delivery, cursor: CursorWrapper) -> lifecycle.Prepared:
     audience = rules.compile_audience(delivery.audience)
     _choose(delivery, audience, cursor)
+    _drop_served_addresses(delivery, cursor)
     _apply_limit(delivery, cursor)
     _drop_duplicates(cursor)
     counts, shards = _store(delivery, cursor)
@@ -182,6 +184,20 @@ def _had(delivery: Delivery, others: list[tuple[int, dt.date]]) -> tuple[str, li
         return sql + ")", params
     since = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=delivery.re_eligible_after_s)
     return sql + " AND l.at > %s)", [*params, since]
+
+
+def _drop_served_addresses(delivery: Delivery, cursor: CursorWrapper) -> None:
+    """Who had it had it at an address: another profile of that address, left out as a duplicate then, has not to get it
+    now in its place."""
+    earlier = _earlier(delivery)
+    if earlier is None:
+        return
+    cursor.execute(
+        "UPDATE chosen SET reason = %s WHERE reason IS NULL AND email_key IN"
+        f" (SELECT p.email_key FROM audiences_profile p WHERE {earlier.sql})",
+        [reasons.NOT_ELIGIBLE_AGAIN, *earlier.params],
+    )
+    _look(delivery)
 
 
 def _apply_limit(delivery: Delivery, cursor: CursorWrapper) -> None:

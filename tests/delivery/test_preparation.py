@@ -73,6 +73,28 @@ def test_of_two_with_one_address_the_kept_one_may_get_it() -> None:
     assert excluded(delivery) == {first.pk: "unsubscribed"}
 
 
+@pytest.mark.parametrize(
+    ("re_eligible_after_s", "reason"),
+    [(None, "not_eligible_again"), (86400, "not_eligible_again"), (0, "duplicate_address")],
+)
+def test_an_address_that_had_it_does_not_get_it_again_by_another_profile(
+    re_eligible_after_s: int | None, reason: str
+) -> None:
+    first, second = (factories.profile(email="same@example.test") for _n in range(2))
+    earlier = factories.sending()
+    assert to_send(earlier) == {first.pk}
+    Shard.objects.filter(delivery=earlier).update(state=ShardState.DONE)
+    SendLog.objects.create(
+        opened_month=earlier.opened_month, delivery_id=earlier.pk, profile_id=first.pk, outcome="sent",
+        at=timezone.now(), address=first.email, n_attempts=1, code="", detail="",
+    )  # fmt: skip
+    origin = (earlier.origin_kind, earlier.origin_id)
+    later = factories.prepared(origin=origin, re_eligible_after_s=re_eligible_after_s)
+    assert excluded(later)[second.pk] == reason
+    assert later.n_to_send == (1 if re_eligible_after_s == 0 else 0)
+    assert_adds_up(later)
+
+
 def test_limit_and_control_group_are_exact_and_repeatable() -> None:
     factories.people(*(f"p{i}" for i in range(400)))
     delivery = factories.prepared(audience={**factories.EVERYBODY, "control_percent": 25, "limit": 100})
