@@ -192,10 +192,11 @@ def _drop_served_addresses(delivery: Delivery, cursor: CursorWrapper) -> None:
     earlier = _earlier(delivery)
     if earlier is None:
         return
+    params: list[Any] = [reasons.NOT_ELIGIBLE_AGAIN, *earlier.params]
     cursor.execute(
         "UPDATE chosen SET reason = %s WHERE reason IS NULL AND email_key IN"
         f" (SELECT p.email_key FROM audiences_profile p WHERE {earlier.sql})",
-        [reasons.NOT_ELIGIBLE_AGAIN, *earlier.params],
+        params,
     )
     _look(delivery)
 

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from html import escape
 from urllib.parse import parse_qsl, quote
 
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+
 from messaging import blocks, markup, mjml_source, personalization, plaintext
 
 # Link numbers are small integers in the log; what comes after is sent as written.
@@ -75,6 +78,10 @@ def compile_spec(spec: ContentSpec) -> Compiled:
 def _compile(spec: ContentSpec) -> Compiled:
     masked = markup.mask(as_html(spec.body_kind, spec.body))
     html = masked.html
+    if markup.is_too_deep(html):
+        most = number_format(markup.MOST_OPEN, force_grouping=True)
+        sentence = _("Too many elements inside each other. Use at most {n}.").format(n=most)
+        raise personalization.TemplateProblem(sentence, line=0, column=0)
     if spec.body_kind == "html" or "<mj-style" in spec.body or spec.body_kind == "blocks":
         html = markup.inline_styles(masked, html)
     urls = [link.url for link in markup.links(html)]

@@ -7,6 +7,7 @@ a word inside attributes, comments and <style>. `Masked.restore` puts the Liquid
 import html as entities
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -252,6 +253,50 @@ def depth(html: str) -> int:
         deepest = max(deepest, level)
         stack.extend((child, level + 1) for child in node.iter())
     return deepest
+
+
+# The parser's time grows with the square of the elements that are open at once: 2 MB of them would be minutes.
+MOST_OPEN = 10_000
+_ANY_TAG = re.compile(r"<!--|<(/?)([A-Za-z][^\s/>]*)")
+_VOID = frozenset(
+    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"}
+)
+# Closed by what follows them; messages may have any number that are never closed.
+_END_OPTIONAL = frozenset({"p", "li", "dt", "dd", "td", "th", "tr", "tbody", "thead", "tfoot", "option"})
+_TEXT_ONLY = {
+    name: re.compile(f"</{name}", re.IGNORECASE)
+    for name in ("style", "script", "title", "textarea", "xmp", "iframe", "noembed", "noframes", "noscript")
+}
+
+
+def is_too_deep(html: str) -> bool:
+    """Whether more than MOST_OPEN elements may be open at once, counted without a parser."""
+    if html.count("<") <= MOST_OPEN:
+        return False
+    counts: Counter[str] = Counter()
+    n_open = position = 0
+    while found := _ANY_TAG.search(html, position):
+        if found[0] == "<!--":
+            position = html.find("-->", found.end()) + 3
+            if position < 3:
+                return False
+            continue
+        position = _tag_end(html, found.end())
+        if position < 0:
+            return False
+        name = found[2].lower()
+        if name in _TEXT_ONLY and not found[1]:
+            end = _TEXT_ONLY[name].search(html, position)
+            if end is None:
+                return False
+            position = end.start()
+        elif name not in _VOID and name not in _END_OPTIONAL:
+            step = 1 if not found[1] else -1 if counts[name] else 0
+            counts[name] += step
+            n_open += step
+            if n_open > MOST_OPEN:
+                return True
+    return False
 
 
 _INLINER = css_inline.CSSInliner(keep_style_tags=True, load_remote_stylesheets=False)

@@ -234,8 +234,27 @@ def test_letters_that_grow_in_lower_case_move_nothing() -> None:
 
 
 def test_html_nested_too_deep_is_not_given_to_the_inliner() -> None:
-    html = compiled("<style>b{color:red}</style>" + "<b>" * 100_000 + "x").html
-    assert html.count("<b>") == 100_000
+    html = compiled("<style>b{color:red}</style>" + "<b>" * 9_000 + "x").html
+    assert html.count("<b>") == 9_000
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["<div>" * 300_000, "<div><!--</div>-->" * 100_000, "<ul title='</ul>'>" * 100_000, "<td><i>" * 200_000,
+     "<div><style></div></style>" * 50_000, "<b>" * 100_000],
+    ids=lambda body: body[:18],
+)  # fmt: skip
+@pytest.mark.timeout(30)
+def test_html_that_would_take_a_parser_minutes_is_refused(body: str) -> None:
+    with pytest.raises(personalization.TemplateProblem, match=r"inside each other\. Use at most 10,000"):
+        compiled(body)
+
+
+@pytest.mark.parametrize(
+    "body", ["<div><b>x</b></div>" * 20_000, "<p>x<br>" * 50_000, "<p>a < b" * 20_000, "<li><img src=x>" * 20_000]
+)
+def test_long_html_is_not_deep(body: str) -> None:
+    assert compiled(body).html
 
 
 def test_mjml_nested_too_deep_is_refused_with_its_line() -> None:
