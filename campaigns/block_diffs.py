@@ -24,14 +24,18 @@ _KINDS = {
     "button": gettext_lazy("Button"),
     "image": gettext_lazy("Image"),
     "columns": gettext_lazy("Two columns"),
+    "product": gettext_lazy("Product"),
+    "social": gettext_lazy("Social links"),
+    "group": gettext_lazy("Show only if…"),
     "quote": gettext_lazy("Quote"),
     "divider": gettext_lazy("Divider"),
     "spacer": gettext_lazy("Spacer"),
     "html": gettext_lazy("Raw HTML"),
     "footer": gettext_lazy("Footer"),
 }
-# Values of a block that people read; everything else is its form.
-_READ = frozenset({"text", "html", "alt", "author", "href", "title", "label"})
+# Values of a block that people read, or that decide who reads it; everything else is its form.
+_READ = frozenset({"text", "html", "alt", "author", "href", "title", "label", "price", "network", "url"})
+_READ |= {"field", "operator", "value"}
 _MOST_WORDS = 4_000
 # With many equal blocks among others the time grows with the third power; what has more is compared by lines.
 _MOST_BLOCKS = 300

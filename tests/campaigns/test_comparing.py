@@ -156,6 +156,33 @@ def test_blocks_are_compared_by_their_place(new: list[dict[str, Any]], expected:
     assert {row.label: shown(row.lines) + ([row.note] if row.note else []) for row in found} == expected
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            {"type": "product", "title": "Lamp", "price": "49 €"},
+            {"type": "product", "title": "Lamp", "price": "94 €"},
+            {"Block 1, Product": ["− [49] € Lamp", "+ [94] € Lamp"]},
+        ),
+        (
+            {"type": "group", "field": "profile.plan", "operator": "is", "value": "free", "blocks": BLOCKS[:1]},
+            {"type": "group", "field": "profile.plan", "operator": "is_not", "value": "free", "blocks": BLOCKS[:1]},
+            {"Block 1, Show only if…": ["− Shop profile.plan [is] free", "+ Shop profile.plan [is_not] free"]},
+        ),
+        (
+            {"type": "social", "links": [{"network": "Mastodon", "url": "https://a.test"}]},
+            {"type": "social", "links": [{"network": "Bluesky", "url": "https://a.test"}]},
+            {"Block 1, Social links": ["− [Mastodon] https://a.test", "+ [Bluesky] https://a.test"]},
+        ),
+    ],
+)
+def test_prices_links_and_who_sees_a_block_are_compared(
+    old: dict[str, Any], new: dict[str, Any], expected: dict[str, list[str]]
+) -> None:
+    found = block_diffs.rows([old], [new])
+    assert {row.label: shown(row.lines) + ([row.note] if row.note else []) for row in found} == expected
+
+
 def test_a_block_with_an_id_is_followed_wherever_it_goes() -> None:
     old = [{"id": "a", "type": "text", "html": "One"}, {"id": "b", "type": "text", "html": "Two"}, *BLOCKS]
     new = [*BLOCKS, {"id": "b", "type": "text", "html": "Two"}, {"id": "a", "type": "text", "html": "One more"}]
