@@ -62,7 +62,8 @@ export function bindFullscreen({ form, saver, config, onDone }) {
     for (const [name, value] of edits) saver.edit(name, value);
     const isSaved = await saver.flush();
     if (isSaved) {
-      onDevice.forget();
+      /* What was found on this device and not decided on stays there. */
+      onDevice.keep(unsaved(), saver.revision);
       state.textContent = state.dataset.saved;
       text.saved();
     } else if (saver.isHeld) dialog.close();

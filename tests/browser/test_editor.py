@@ -329,6 +329,28 @@ def test_what_was_typed_in_the_message_editor_survives_a_reload(desk: Page, camp
     assert "Not lost" in _draft(campaign).document["compose"]["body"]
 
 
+def test_a_message_found_on_the_device_is_offered_until_somebody_decides(desk: Page, campaign: Campaign) -> None:
+    def write(text: str) -> None:
+        desk.get_by_role("button", name="Edit message").click()
+        desk.locator(".cm-content").click()
+        desk.keyboard.press("Control+Home")
+        desk.keyboard.type(text)
+        expect(desk.locator("[data-buffer-state]")).to_have_text("Not in the draft yet")
+
+    write("Found later ")
+    desk.reload()
+    _ready(desk)
+    expect(desk.locator("#banners")).to_contain_text("We found changes to the message from")
+    write("Something else ")
+    desk.get_by_role("button", name="Done").click()
+    expect(desk.locator("#message-editor")).to_be_hidden()
+    desk.reload()
+    _ready(desk)
+    desk.locator("#banners").get_by_role("button", name="Review").click()
+    expect(desk.locator(".cm-content")).to_contain_text("Found later")
+    assert "Something else" in _draft(campaign).document["compose"]["body"]
+
+
 def test_a_personal_field_is_inserted_with_its_fallback(desk: Page) -> None:
     subject = desk.get_by_label("Subject", exact=True)
     subject.fill("Hello ")
