@@ -115,8 +115,9 @@ def _look_after(turn: _Turn, send: CampaignSend) -> None:
         _decide(turn, send)
     elif state != DeliveryState.PREPARING and turn.now >= turn.limit(send):
         _drop(turn, send, "missed" if state == DeliveryState.MISSED else "unconfirmed")
-    elif state == DeliveryState.NEW and send.delivery.opened_at < since:
-        # Its preparation ended when the campaign was stopped.
+    elif state == DeliveryState.NEW and (send.delivery.opened_at < since or not turn.asks(send)):
+        # Its preparation ended when the campaign was stopped, or somebody stopped it: one that asks nobody is skipped
+        # by those who may skip it, not by taking its list away.
         delivery_lifecycle.prepare(send.delivery_id, by=None)
 
 

@@ -23,8 +23,10 @@ _STORE = """
 INSERT INTO campaigns_campaigndigest (campaign_id, subject, kind, title, words) VALUES (%s, %s, %s, %s, %s::tsvector)
 ON CONFLICT DO NOTHING
 """
+# Of bounded length, or text that opens again and again and never closes would take hours.
 _UNSEEN = re.compile(
-    r"<!--.*?-->|\{\{.*?\}\}|\{%.*?%\}|<(style|script)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL
+    r"<!--.{0,5000}?-->|\{\{.{0,500}?\}\}|\{%.{0,500}?%\}|<(style|script)\b.{0,50000}?</\1\s*>|<[^>]{0,2000}>",
+    re.IGNORECASE | re.DOTALL,
 )
 
 

@@ -13,6 +13,7 @@ from campaigns import document as documents
 from campaigns import lifecycle, recurring, sends
 from campaigns.models import Campaign, CampaignSend, CampaignState
 from delivery import clock, preparation
+from delivery import lifecycle as delivery_lifecycle
 from delivery.models import Delivery, DeliveryState
 from lib.errors import DomainError, NotAllowed
 from tests import factories
@@ -306,6 +307,17 @@ def test_a_preparation_ended_by_a_stop_goes_on_after_a_quick_resume(at: time_mac
     at.shift(60)
     lifecycle.resume(made.pk, by=operator)
     assert turn(made) == [("03 09:00", "prepared")]
+
+
+def test_a_send_that_asks_nobody_is_not_skipped_by_stopping_its_preparation(
+    at: time_machine.Traveller, operator: User
+) -> None:
+    made = started(operator, **UNASKED)
+    at.move_to(NINE)
+    recurring.run()
+    delivery_lifecycle.abort(last(made).pk, by=factories.user("Marketer"))
+    assert turn(made) == [("03 09:00", "prepared")]
+    assert turn(made) == [("03 09:00", "confirmed")]
 
 
 def test_a_skipped_send_does_not_come_back(at: time_machine.Traveller, operator: User) -> None:
