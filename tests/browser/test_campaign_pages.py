@@ -1,16 +1,14 @@
 """The pages around the editor in a real browser: accessible, no sideways scroll, and their dialogs and toasts work."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from accounts.models import User
 from campaigns.models import Campaign, CampaignState, Draft
@@ -38,37 +36,6 @@ def live(team: dict[str, User]) -> Campaign:
     )  # fmt: skip
     factories.draft_of(campaign, compose__subject="Changed in the draft")
     return campaign
-
-
-@pytest.fixture
-def browse(browser: Browser, live_server: Any) -> Iterator[Callable[..., Page]]:
-    """A page of somebody signed in; a script error or a broken content policy fails the test."""
-    contexts: list[BrowserContext] = []
-    errors: list[str] = []
-
-    def open_page(user: User, *, width: int = 1280, theme: str = "light", has_script: bool = True) -> Page:
-        context = browser.new_context(
-            base_url=live_server.url,
-            viewport={"width": width, "height": 800},
-            color_scheme=theme,
-            reduced_motion="reduce",
-            java_script_enabled=has_script,
-        )
-        contexts.append(context)
-        client = Client()
-        client.force_login(user)
-        value = client.cookies["sessionid"].value
-        context.add_cookies([{"name": "sessionid", "value": value, "url": live_server.url}])
-        page = context.new_page()
-        page.set_default_timeout(10_000)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda message: errors.append(message.text) if "Content Security" in message.text else None)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert errors == []
 
 
 def url(name: str, campaign: Campaign, **more: object) -> str:

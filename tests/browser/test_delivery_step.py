@@ -1,15 +1,14 @@
 """The Delivery and Tracking steps, and a campaign that sends on its own, in a real browser."""
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.test import Client
 from django.urls import reverse
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from accounts.models import User
 from campaigns import document as documents
@@ -42,36 +41,6 @@ def team(transactional_db: None) -> dict[str, User]:
     }
 
 
-@pytest.fixture
-def signed_in(browser: Browser, live_server: Any) -> Iterator[Callable[..., Page]]:
-    """A page of somebody; a script error or a broken content policy fails the test."""
-    contexts: list[BrowserContext] = []
-    errors: list[str] = []
-
-    def make(user: User, *, width: int = 1280, theme: Any = "light") -> Page:
-        context = browser.new_context(
-            base_url=live_server.url,
-            viewport={"width": width, "height": 800},
-            color_scheme=theme,
-            reduced_motion="reduce",
-        )
-        client = Client()
-        client.force_login(user)
-        cookie = client.cookies["sessionid"].value
-        context.add_cookies([{"name": "sessionid", "value": cookie, "url": live_server.url}])
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(10_000)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda message: errors.append(message.text) if "Content Security" in message.text else None)
-        return page
-
-    yield make
-    for context in contexts:
-        context.close()
-    assert errors == []
-
-
 def _open(page: Page, campaign: Campaign, step: str = "delivery") -> Page:
     page.goto(reverse("campaigns:edit", kwargs={"public_id": campaign.public_id, "step": step}))
     page.wait_for_selector("html[data-editor=ready]")
@@ -89,9 +58,9 @@ def _look(page: Page, *, width: int) -> None:
     assert [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]] == []
 
 
-def test_each_kind_is_kept_and_shows_its_own_fields(team: dict[str, User], signed_in: Callable[..., Page]) -> None:
+def test_each_kind_is_kept_and_shows_its_own_fields(team: dict[str, User], browse: Callable[..., Page]) -> None:
     campaign = factories.campaign(team["marketer"], delivery__zone="Europe/Paris")
-    page = _open(signed_in(team["marketer"]), campaign)
+    page = _open(browse(team["marketer"]), campaign)
     for kind in ("at", "repeat", "api", "once"):
         page.get_by_role("radio", name=KINDS[kind]).check()
         page.keyboard.press("Control+s")
@@ -106,10 +75,10 @@ def test_each_kind_is_kept_and_shows_its_own_fields(team: dict[str, User], signe
 
 
 def test_the_next_sends_appear_after_a_choice_and_follow_it(
-    team: dict[str, User], signed_in: Callable[..., Page], screenshot: Callable[[Page, str], Path]
+    team: dict[str, User], browse: Callable[..., Page], screenshot: Callable[[Page, str], Path]
 ) -> None:
     campaign = factories.campaign(team["marketer"], delivery__zone="Europe/Paris")
-    page = _open(signed_in(team["marketer"]), campaign)
+    page = _open(browse(team["marketer"]), campaign)
     page.get_by_role("radio", name=KINDS["repeat"]).check()
     upcoming = page.locator("#delivery-next")
     expect(upcoming).to_contain_text("09:00 (03:00 your time) ·")
@@ -134,9 +103,9 @@ def test_the_next_sends_appear_after_a_choice_and_follow_it(
     screenshot(page, "delivery-repeat")
 
 
-def test_turning_confirmation_off_needs_the_right(team: dict[str, User], signed_in: Callable[..., Page]) -> None:
+def test_turning_confirmation_off_needs_the_right(team: dict[str, User], browse: Callable[..., Page]) -> None:
     campaign = factories.campaign(team["marketer"], delivery__kind="repeat", delivery__zone="UTC")
-    page = _open(signed_in(team["marketer"]), campaign)
+    page = _open(browse(team["marketer"]), campaign)
     asks = page.get_by_label("Ask for confirmation before each send")
     asks.focus()
     page.keyboard.press("Space")
@@ -149,7 +118,7 @@ def test_turning_confirmation_off_needs_the_right(team: dict[str, User], signed_
     page.get_by_role("radio", name="skip that send").focus()
     page.keyboard.press("ArrowDown")
     expect(page.get_by_role("radio", name="skip that send")).to_be_checked()
-    page = _open(signed_in(team["operator"]), campaign)
+    page = _open(browse(team["operator"]), campaign)
     page.get_by_label("Ask for confirmation before each send").uncheck()
     page.keyboard.press("Control+s")
     expect(page.locator("#say")).to_have_text("Draft saved")
@@ -157,9 +126,9 @@ def test_turning_confirmation_off_needs_the_right(team: dict[str, User], signed_
     expect(page.get_by_label("If nobody confirms within")).to_be_hidden()
 
 
-def test_a_conversion_is_kept_and_checked(team: dict[str, User], signed_in: Callable[..., Page]) -> None:
+def test_a_conversion_is_kept_and_checked(team: dict[str, User], browse: Callable[..., Page]) -> None:
     campaign = factories.campaign(team["marketer"])
-    page = _open(signed_in(team["marketer"]), campaign, "tracking")
+    page = _open(browse(team["marketer"]), campaign, "tracking")
     page.get_by_label("Event", exact=True).fill("placed order")
     wrong = page.locator("[data-alerts-for='tracking.conversion_event']")
     expect(wrong).to_contain_text("Use letters, digits, _ . and - only")
@@ -175,9 +144,9 @@ def test_a_conversion_is_kept_and_checked(team: dict[str, User], signed_in: Call
     assert (section["conversion_event"], section["conversion2_event"]) == ("placed_order", "signed_up")
 
 
-def test_an_operator_starts_a_repeating_campaign(team: dict[str, User], signed_in: Callable[..., Page]) -> None:
+def test_an_operator_starts_a_repeating_campaign(team: dict[str, User], browse: Callable[..., Page]) -> None:
     campaign = _repeating(team["marketer"])
-    page = signed_in(team["operator"])
+    page = browse(team["operator"])
     page.goto(reverse("campaigns:detail", kwargs={"public_id": campaign.public_id}))
     page.get_by_role("link", name="Start…").click()
     dialog = page.get_by_role("dialog", name="Start Autumn sale?")
@@ -190,17 +159,17 @@ def test_an_operator_starts_a_repeating_campaign(team: dict[str, User], signed_i
 
 @pytest.mark.parametrize(("width", "theme"), LOOKS)
 def test_the_pages_are_accessible_in_every_look(
-    team: dict[str, User], signed_in: Callable[..., Page], width: int, theme: str
+    team: dict[str, User], browse: Callable[..., Page], width: int, theme: str
 ) -> None:
     fields = {"tracking__conversion_event": "placed order", "tracking__conversion2_event": "signed_up"}
     draft = factories.campaign(team["marketer"], delivery__kind="repeat", delivery__repeat_every="often", **fields)
-    marketer = signed_in(team["marketer"], width=width, theme=theme)
+    marketer = browse(team["marketer"], width=width, theme=theme)
     for step in ("delivery", "tracking"):
         _look(_open(marketer, draft, step), width=width)
     waiting = _repeating(team["marketer"])
     ready = factories.published(team["marketer"], name="Order shipped", delivery__kind="api")
     for user in (team["marketer"], team["operator"]):
-        page = signed_in(user, width=width, theme=theme)
+        page = browse(user, width=width, theme=theme)
         for campaign in (waiting, ready):
             page.goto(reverse("campaigns:detail", kwargs={"public_id": campaign.public_id}))
             _look(page, width=width)

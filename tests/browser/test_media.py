@@ -2,13 +2,12 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.test import Client, override_settings
-from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from accounts import roles
 from accounts.models import User
@@ -44,34 +43,9 @@ def marketer(transactional_db: None) -> User:
     return factories.user("Marketer")
 
 
-@pytest.fixture
-def signed_in(browser: Browser, live_server: Any) -> Iterator[Callable[..., Page]]:
-    """Pages of somebody; a script error or a broken content policy fails the test. Images lie on the live server."""
-    contexts: list[BrowserContext] = []
-    errors: list[str] = []
-
-    def make(user: User, *, width: int = 1280, theme: str = "light") -> Page:
-        context = browser.new_context(
-            base_url=live_server.url,
-            viewport={"width": width, "height": 800},
-            color_scheme=theme,
-            reduced_motion="reduce",
-        )
-        client = Client()
-        client.force_login(user)
-        context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}])
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(15_000)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda said: errors.append(said.text) if "Content Security" in said.text else None)
-        return page
-
-    with override_settings(PUBLIC_URL=live_server.url):
-        yield make
-        for context in contexts:
-            context.close()
-    assert errors == []
+@pytest.fixture(autouse=True)
+def _images_on_the_live_server(live_server: Any, settings: Any) -> None:
+    settings.PUBLIC_URL = live_server.url
 
 
 def payload(name: str, data: bytes = b"") -> FilePayload:
@@ -82,8 +56,8 @@ def give(page: Page, kind: str, *files: tuple[str, bytes]) -> None:
     page.evaluate(TRANSFER, [kind, [(name, base64.b64encode(data).decode()) for name, data in files]])
 
 
-def test_several_images_by_button_each_asked_for_its_text(signed_in: Callable[..., Page], marketer: User) -> None:
-    page = signed_in(marketer)
+def test_several_images_by_button_each_asked_for_its_text(browse: Callable[..., Page], marketer: User) -> None:
+    page = browse(marketer)
     page.goto("/media/")
     expect(page.get_by_text("No images yet")).to_be_visible()
     with page.expect_file_chooser() as chooser:
@@ -108,8 +82,8 @@ def test_several_images_by_button_each_asked_for_its_text(signed_in: Callable[..
 
 
 @pytest.mark.parametrize("kind", ["drop", "paste"])
-def test_images_come_by_drop_and_by_paste(signed_in: Callable[..., Page], marketer: User, kind: str) -> None:
-    page = signed_in(marketer)
+def test_images_come_by_drop_and_by_paste(browse: Callable[..., Page], marketer: User, kind: str) -> None:
+    page = browse(marketer)
     page.goto("/media/")
     if kind == "drop":
         give(page, "dragover", ("boots.png", factories.picture()))
@@ -120,10 +94,10 @@ def test_images_come_by_drop_and_by_paste(signed_in: Callable[..., Page], market
     expect(page.locator(".dropzone.is-over")).to_have_count(0)
 
 
-def test_search_follows_typing_and_delete_can_be_undone(signed_in: Callable[..., Page], marketer: User) -> None:
+def test_search_follows_typing_and_delete_can_be_undone(browse: Callable[..., Page], marketer: User) -> None:
     factories.media(marketer, name="Boots")
     factories.media(marketer, name="Bag")
-    page = signed_in(marketer)
+    page = browse(marketer)
     page.goto("/media/")
     page.get_by_label("Search images").fill("boo")
     expect(page.locator(".media-card")).to_have_count(1)
@@ -135,10 +109,10 @@ def test_search_follows_typing_and_delete_can_be_undone(signed_in: Callable[...,
     expect(page.locator(".media-card")).to_have_count(2)
 
 
-def test_deleting_an_image_of_a_draft_asks_and_names_it(signed_in: Callable[..., Page], marketer: User) -> None:
+def test_deleting_an_image_of_a_draft_asks_and_names_it(browse: Callable[..., Page], marketer: User) -> None:
     file = factories.media(marketer, name="Boots")
     factories.campaign(marketer, name="Spring sale", compose__body=showing(file))
-    page = signed_in(marketer)
+    page = browse(marketer)
     page.goto(f"/media/{file.public_id}/")
     page.get_by_text("Delete…").click()
     dialog = page.get_by_role("dialog", name="Delete Boots?")
@@ -161,10 +135,10 @@ def draft_body(campaign: Campaign) -> str:
     return str(Draft.objects.get(campaign=campaign).document["compose"]["body"])
 
 
-def test_an_image_goes_into_a_block_and_the_focus_comes_back(signed_in: Callable[..., Page], marketer: User) -> None:
+def test_an_image_goes_into_a_block_and_the_focus_comes_back(browse: Callable[..., Page], marketer: User) -> None:
     file = factories.media(marketer, name="Boots", alt="Red boots", data=factories.picture(200, 100))
     campaign = factories.campaign(marketer, compose__body_kind="blocks", compose__body='[{"type": "footer"}]')
-    page = editor(signed_in(marketer), campaign)
+    page = editor(browse(marketer), campaign)
     page.get_by_label("Add a block").select_option("image")
     page.get_by_role("button", name="Choose image…").click()
     picker = page.get_by_role("dialog", name="Choose an image")
@@ -183,11 +157,11 @@ def test_an_image_goes_into_a_block_and_the_focus_comes_back(signed_in: Callable
     assert (block["src"], block["alt"], block["width"]) == (media.url(file), "Red boots", 200)
 
 
-def test_columns_and_logo_take_images_of_their_own(signed_in: Callable[..., Page], marketer: User) -> None:
+def test_columns_and_logo_take_images_of_their_own(browse: Callable[..., Page], marketer: User) -> None:
     file = factories.media(marketer, name="Boots", alt="Red boots")
     body = '[{"type": "header", "text": "Shop", "alt": "My words"}, {"type": "columns", "columns": [{}, {}]}]'
     campaign = factories.campaign(marketer, compose__body_kind="blocks", compose__body=body)
-    page = editor(signed_in(marketer), campaign)
+    page = editor(browse(marketer), campaign)
     choose = page.get_by_role("button", name="Choose image…")
     pick = page.locator("[data-media-pick]")
     page.locator("[data-block-toggle]", has_text="Header").click()
@@ -204,10 +178,10 @@ def test_columns_and_logo_take_images_of_their_own(signed_in: Callable[..., Page
 
 
 def test_an_image_is_uploaded_while_writing_and_the_editor_keeps_its_text(
-    signed_in: Callable[..., Page], marketer: User
+    browse: Callable[..., Page], marketer: User
 ) -> None:
     campaign = factories.campaign(marketer, compose__body_kind="blocks", compose__body='[{"type": "footer"}]')
-    page = editor(signed_in(marketer), campaign)
+    page = editor(browse(marketer), campaign)
     page.get_by_label("Add a block").select_option("image")
     page.get_by_role("button", name="Choose image…").click()
     picker = page.get_by_role("dialog", name="Choose an image")
@@ -227,11 +201,11 @@ def test_an_image_is_uploaded_while_writing_and_the_editor_keeps_its_text(
 
 
 def test_a_large_upload_offers_a_smaller_copy_to_use_instead(
-    signed_in: Callable[..., Page], marketer: User, monkeypatch: pytest.MonkeyPatch
+    browse: Callable[..., Page], marketer: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(media, "LARGE_BYTES", 1000)
     campaign = factories.campaign(marketer, compose__body_kind="blocks", compose__body='[{"type": "footer"}]')
-    page = editor(signed_in(marketer), campaign)
+    page = editor(browse(marketer), campaign)
     page.get_by_label("Add a block").select_option("image")
     page.get_by_role("button", name="Choose image…").click()
     page.locator("#media-picker [data-media-file]").set_input_files(
@@ -249,12 +223,10 @@ def test_a_large_upload_offers_a_smaller_copy_to_use_instead(
     ("kind", "tag"), [("html", '<img src="{url}" alt="Red &quot;boots&quot;" width="600" height="300">'),
                       ("mjml", '<mj-image src="{url}" alt="Red &quot;boots&quot;" width="600px" />')]
 )  # fmt: skip
-def test_an_image_goes_into_code_at_the_caret(
-    signed_in: Callable[..., Page], marketer: User, kind: str, tag: str
-) -> None:
+def test_an_image_goes_into_code_at_the_caret(browse: Callable[..., Page], marketer: User, kind: str, tag: str) -> None:
     file = factories.media(marketer, name="Boots", alt='Red "boots"', data=factories.picture(1200, 600))
     campaign = factories.campaign(marketer, compose__body_kind=kind, compose__body="")
-    page = editor(signed_in(marketer), campaign)
+    page = editor(browse(marketer), campaign)
     page.locator(".cm-content").click()
     page.get_by_role("button", name="Image", exact=True).click()
     page.locator("[data-media-pick]").click()
@@ -267,11 +239,11 @@ def test_an_image_goes_into_code_at_the_caret(
 @pytest.mark.parametrize("kind", ["blocks", "html"])
 @pytest.mark.parametrize("way", ["paste", "drop"])
 def test_an_image_file_pasted_or_dropped_into_the_editor_is_uploaded_and_placed(
-    signed_in: Callable[..., Page], marketer: User, kind: str, way: str
+    browse: Callable[..., Page], marketer: User, kind: str, way: str
 ) -> None:
     body = '[{"type": "footer"}]' if kind == "blocks" else ""
     campaign = factories.campaign(marketer, compose__body_kind=kind, compose__body=body)
-    page = editor(signed_in(marketer), campaign)
+    page = editor(browse(marketer), campaign)
     expect(page.locator("[data-block-list]:visible" if kind == "blocks" else ".cm-content")).to_be_visible()
     give(page, way, ("boots.png", factories.picture(120, 60)))
     page.locator("#media-picker").get_by_label("Alternative text").fill("Red boots")
@@ -288,9 +260,9 @@ def test_an_image_file_pasted_or_dropped_into_the_editor_is_uploaded_and_placed(
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_library_is_accessible_and_fits(
-    signed_in: Callable[..., Page], marketer: User, theme: str, width: int
+    browse: Callable[..., Page], marketer: User, theme: str, width: int
 ) -> None:
-    page = signed_in(marketer, width=width, theme=theme)
+    page = browse(marketer, width=width, theme=theme)
     page.goto("/media/")
     check(page, "empty")
     used = factories.media(marketer, name="Boots", alt="Red boots", data=factories.picture(1400, 700))

@@ -1,13 +1,11 @@
 """Autosave as acceptance scenarios, in a real browser; 1 to 5 are in tests/flows/test_scenarios_drafts.py."""
 
 import re
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from django.core.management import call_command
-from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from accounts.models import User
 from campaigns import lifecycle
@@ -27,26 +25,6 @@ def team(transactional_db: None) -> dict[str, User]:
     return {role: factories.user(role, name=f"{role} One") for role in ("Marketer", "Operator")}
 
 
-@pytest.fixture
-def tab(browser: Browser, live_server: Any) -> Iterator[Callable[[User], Page]]:
-    """A tab of a browser of one's own, signed in as somebody."""
-    contexts: list[BrowserContext] = []
-
-    def make(user: User) -> Page:
-        context = browser.new_context(base_url=live_server.url, viewport={"width": 1280, "height": 800})
-        contexts.append(context)
-        client = Client()
-        client.force_login(user)
-        context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}])
-        page = context.new_page()
-        page.set_default_timeout(10_000)
-        return page
-
-    yield make
-    for context in contexts:
-        context.close()
-
-
 def open_step(page: Page, campaign: Campaign, step: str = "compose") -> Page:
     page.goto(f"/campaigns/{campaign.public_id}/edit/{step}/")
     expect(page.locator("html")).to_have_attribute("data-editor", "ready")
@@ -58,10 +36,10 @@ def subject_of(campaign: Campaign) -> str:
 
 
 def test_scenario_12_changing_the_step_of_a_draft_saves_without_save(
-    tab: Callable[[User], Page], team: dict[str, User]
+    browse: Callable[[User], Page], team: dict[str, User]
 ) -> None:
     campaign = factories.campaign(team["Marketer"])
-    page = open_step(tab(team["Marketer"]), campaign)
+    page = open_step(browse(team["Marketer"]), campaign)
     page.get_by_label("Subject", exact=True).fill("Winter sale")
     page.get_by_role("link", name="Delivery").first.click()
     page.wait_for_url("**/edit/delivery/")
@@ -69,12 +47,12 @@ def test_scenario_12_changing_the_step_of_a_draft_saves_without_save(
 
 
 def test_scenario_13_one_period_after_an_edit_of_an_active_campaign_the_draft_has_it_and_live_has_not(
-    tab: Callable[[User], Page], team: dict[str, User]
+    browse: Callable[[User], Page], team: dict[str, User]
 ) -> None:
     campaign = factories.published(team["Marketer"])
     lifecycle.activate(campaign.pk, by=team["Operator"])
     before = CampaignVersion.objects.get(campaign=campaign).sha256
-    page = tab(team["Marketer"])
+    page = browse(team["Marketer"])
     page.goto(f"/campaigns/{campaign.public_id}/")
     page.get_by_role("button", name="Modify").or_(page.get_by_role("link", name="Modify")).first.click()
     page.get_by_role("dialog").get_by_role("button", name=re.compile("draft", re.IGNORECASE)).click()
@@ -89,12 +67,12 @@ def test_scenario_13_one_period_after_an_edit_of_an_active_campaign_the_draft_ha
 
 
 def test_scenario_14_edits_of_a_stopped_campaign_are_stored_and_it_stays_stopped(
-    tab: Callable[[User], Page], team: dict[str, User]
+    browse: Callable[[User], Page], team: dict[str, User]
 ) -> None:
     campaign = factories.published(team["Marketer"])
     factories.draft_of(campaign)
     lifecycle.stop(campaign.pk, by=team["Operator"])
-    page = open_step(tab(team["Marketer"]), campaign)
+    page = open_step(browse(team["Marketer"]), campaign)
     expect(page.get_by_text("Changes are saved. The campaign stays stopped.")).to_be_visible()
     page.get_by_label("Subject", exact=True).fill("Winter sale")
     expect(page.locator("[data-save]")).to_contain_text(SAVED, timeout=PERIOD_MS)
@@ -104,10 +82,10 @@ def test_scenario_14_edits_of_a_stopped_campaign_are_stored_and_it_stays_stopped
 
 
 def test_scenario_15_of_two_browsers_the_first_save_is_kept_and_the_second_is_asked_to_refresh(
-    tab: Callable[[User], Page], team: dict[str, User]
+    browse: Callable[[User], Page], team: dict[str, User]
 ) -> None:
     campaign = factories.campaign(team["Marketer"])
-    first, second = (open_step(tab(user), campaign) for user in (team["Marketer"], team["Operator"]))
+    first, second = (open_step(browse(user), campaign) for user in (team["Marketer"], team["Operator"]))
     first.get_by_label("Subject", exact=True).fill("From the first")
     with first.expect_response("**/draft/save/") as saved:
         first.keyboard.press("Control+s")
@@ -125,10 +103,10 @@ def test_scenario_15_of_two_browsers_the_first_save_is_kept_and_the_second_is_as
 
 
 def test_scenario_16_the_full_screen_editor_stores_nothing_until_done(
-    tab: Callable[[User], Page], team: dict[str, User]
+    browse: Callable[[User], Page], team: dict[str, User]
 ) -> None:
     campaign = factories.campaign(team["Marketer"])
-    page = open_step(tab(team["Marketer"]), campaign)
+    page = open_step(browse(team["Marketer"]), campaign)
     page.get_by_role("button", name="Edit message").click()
     page.locator(".cm-content").click()
     page.keyboard.press("Control+Home")

@@ -11,10 +11,10 @@ from campaigns import starting
 from campaigns.models import Campaign, Draft
 from messaging.models import Template
 from tests import factories
-from tests.browser.test_campaign_pages import browse, team
+from tests.browser.test_campaign_pages import team
 from tests.browser.test_editor import AXE, RULES
 
-__all__ = ["browse", "team"]
+__all__ = ["team"]
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 GRID = reverse("campaigns:templates")
 BLOCKS = (

@@ -11,7 +11,7 @@ from accounts.models import User
 from campaigns import drafts, sources
 from campaigns.models import Campaign, CampaignVersion, Draft, DraftSnapshot
 from tests import factories
-from tests.browser.test_campaign_pages import browse, team, url  # noqa: F401
+from tests.browser.test_campaign_pages import team, url  # noqa: F401
 from tests.browser.test_editor import AXE, RULES
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -40,7 +40,7 @@ def shipped(team: dict[str, User]) -> Campaign:  # noqa: F811
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_history_versions_and_comparisons_are_accessible_and_never_scroll_sideways(
-    browse: Callable[..., Page],  # noqa: F811
+    browse: Callable[..., Page],
     team: dict[str, User],  # noqa: F811
     shipped: Campaign,
     screenshot: Callable[[Page, str], Path],
@@ -136,7 +136,7 @@ def test_the_diff_shows_exactly_what_changed(browse: Callable[..., Page], team: 
 
 
 def test_the_body_is_shown_side_by_side_or_as_what_changed(
-    browse: Callable[..., Page],  # noqa: F811
+    browse: Callable[..., Page],
     team: dict[str, User],  # noqa: F811
     shipped: Campaign,
 ) -> None:
@@ -155,7 +155,7 @@ def test_the_body_is_shown_side_by_side_or_as_what_changed(
 
 @pytest.mark.parametrize("has_script", [True, False])
 def test_restoring_over_a_draft_asks_and_keeps_what_it_replaces(
-    browse: Callable[..., Page],  # noqa: F811
+    browse: Callable[..., Page],
     team: dict[str, User],  # noqa: F811
     shipped: Campaign,
     has_script: bool,
@@ -181,7 +181,7 @@ def test_restoring_over_a_draft_asks_and_keeps_what_it_replaces(
 
 
 def test_publishing_says_so_with_the_focus_on_the_name(
-    browse: Callable[..., Page],  # noqa: F811
+    browse: Callable[..., Page],
     team: dict[str, User],  # noqa: F811
     shipped: Campaign,
 ) -> None:
@@ -203,7 +203,7 @@ def test_publishing_says_so_with_the_focus_on_the_name(
 
 
 def test_a_version_is_seen_as_somebody_and_its_texts_are_copied(
-    browse: Callable[..., Page],  # noqa: F811
+    browse: Callable[..., Page],
     team: dict[str, User],  # noqa: F811
     shipped: Campaign,
 ) -> None:
@@ -221,7 +221,7 @@ def test_a_version_is_seen_as_somebody_and_its_texts_are_copied(
 
 
 def test_two_versions_are_chosen_from_lists(
-    browse: Callable[..., Page],  # noqa: F811
+    browse: Callable[..., Page],
     team: dict[str, User],  # noqa: F811
     shipped: Campaign,
 ) -> None:
