@@ -39,6 +39,9 @@ def _button_tag(block: Block, *, label: str, colour: str = _ACCENT) -> str:
 
 
 def _image(block: Block) -> str:
+    """Nothing as long as it has no address: a broken picture helps nobody."""
+    if not block.get("src"):
+        return ""
     return parts.section(parts.image_tag(block, width=600), padding="8px 0")
 
 

@@ -89,6 +89,9 @@ def _says_something(found: list[Block]) -> bool:
         if block["type"] == "group":
             if _says_something(block["blocks"]):
                 return True
+        elif block["type"] == "image":
+            if block.get("src"):
+                return True
         elif block["type"] not in {"header", "footer", "divider", "spacer"}:
             return True
     return False

@@ -71,8 +71,8 @@ class BlockList {
     this.#changed(at, "added", true);
   }
 
-  #template(type, kind = "block") {
-    return this.box.querySelector(`template[data-${kind}="${CSS.escape(type)}"]`);
+  #template(type) {
+    return this.box.querySelector(`template[data-block="${CSS.escape(type)}"]`);
   }
 
   #changed(open, said, isFocused) {
@@ -96,8 +96,6 @@ class BlockList {
     this.#tools(line, block, n);
     if (n === this.open && template) {
       body.append(template.content.cloneNode(true));
-      const more = this.#template(block.type, "block-more");
-      if (more) body.append(more.content.cloneNode(true));
       bindBlockFields(body, block, () => { summarise(); this.onChange(); });
       this.#inner(body.querySelector("[data-inner]"), block, summarise);
     } else body.remove();
@@ -136,10 +134,11 @@ class BlockList {
     if (block.type === "social") return (Array.isArray(block.links) ? block.links : []).map((link) => link?.network || link?.url || "").filter(Boolean).join(" · ");
     const columns = Array.isArray(block.columns) ? block.columns.map((column) => column?.html).join(" ") : "";
     const text = block.text || textOf(block.html || columns) || block.title || block.alt || block.src || "";
-    return block.type === "image" && !block.alt ? `${this.box.dataset.noAlt} ${block.src ?? ""}` : String(block.type === "product" ? block.title || text : text).slice(0, 120);
+    return block.type === "image" && !block.alt ? (block.src ? `${this.box.dataset.noAlt} ${block.src}` : "") : String(block.type === "product" ? block.title || text : text).slice(0, 120);
   }
 
   #condition(block, template) {
+    if (!block.field) return "";
     const option = [...template.content.querySelectorAll("[data-key='operator'] option")].find((one) => one.value === block.operator);
     const value = block.operator === "set" ? "" : block.value;
     return [block.field, option?.textContent, value].filter(Boolean).join(" ").slice(0, 120);

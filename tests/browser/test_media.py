@@ -175,6 +175,10 @@ def test_columns_and_logo_take_images_of_their_own(browse: Callable[..., Page], 
     expect(page.get_by_label("Address of the image, right")).to_have_value(media.url(file))
     expect(page.get_by_label("Alternative text, right")).to_have_value("Red boots")
     expect(page.get_by_label("Address of the image, left")).to_have_value("")
+    keys = page.locator("[data-block-body] [data-key]").evaluate_all("fields => fields.map((f) => f.dataset.key)")
+    assert len(keys) == len(set(keys)) == 4
+    # The list of blocks scrolls, never the editor around it: its buttons stay in sight.
+    assert page.locator("#message-editor").evaluate("(one) => one.scrollHeight === one.clientHeight")
 
 
 def test_an_image_is_uploaded_while_writing_and_the_editor_keeps_its_text(

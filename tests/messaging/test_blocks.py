@@ -140,6 +140,13 @@ def test_social_links_are_words_and_fetch_nothing() -> None:
     assert "<img" not in rendered([{"type": "social", "links": []}, FOOTER]).html
 
 
+def test_an_image_without_an_address_is_not_there() -> None:
+    unfinished = [{"type": "image", "src": "", "alt": ""}, FOOTER]
+    assert "<img" not in rendered(unfinished).html and blocks.is_empty(json.dumps(unfinished))
+    finished = [{"type": "image", "src": "https://a.test/1.png", "alt": ""}, FOOTER]
+    assert "<img" in rendered(finished).html and not blocks.is_empty(json.dumps(finished))
+
+
 def test_two_columns_have_pictures_and_text() -> None:
     columns = [{"src": "https://a.test/1.png", "alt": "One", "html": "<p>Left</p>"}, {"html": "<p>Right</p>"}]
     message = rendered([{"type": "columns", "columns": columns}, FOOTER])
