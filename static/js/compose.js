@@ -67,5 +67,7 @@ follow();
 document.querySelector("#test-popover form").addEventListener("htmx:configRequest", (event) => {
   event.detail.parameters.trigger = JSON.stringify(preview.trigger.values);
 });
-if (!subject.value && !document.activeElement?.matches("input, textarea") && form.dataset.locked === undefined) subject.focus({ preventScroll: true });
+/* Writing starts at the subject, in a draft that nobody has saved yet also over the subject of its template. */
+const isFresh = !subject.value || config.revision === 1;
+if (isFresh && !location.hash && !document.activeElement?.matches("input, textarea") && form.dataset.locked === undefined) subject.focus({ preventScroll: true });
 preview.render();
