@@ -59,6 +59,12 @@ export function refresh() {
   location.reload();
 }
 
+/** A reload keeps how far the page was scrolled; what was found on this device is above that. */
+export function toTop() {
+  history.scrollRestoration = "manual";
+  scrollTo(0, 0);
+}
+
 /** After a refresh open the panel at once; otherwise say in one line what was found. */
 export function offerBack({ form, saver, copyOnDevice, config }) {
   const found = copyOnDevice.differing(saver.server);
@@ -73,6 +79,7 @@ export function offerBack({ form, saver, copyOnDevice, config }) {
   line.querySelector("[data-recovery-review]").addEventListener("click", () => { line.remove(); panel({ form, saver, copyOnDevice, config, found }); });
   line.querySelector("[data-recovery-discard]").addEventListener("click", () => { line.remove(); copyOnDevice.aside.clear(); copyOnDevice.keep(saver.unsaved, saver.revision); });
   document.getElementById("banners").replaceChildren(line);
+  toTop();
   say(text.textContent);
 }
 
@@ -101,5 +108,6 @@ function panel({ form, saver, copyOnDevice, config, found }) {
   row.remove();
   box.querySelector("[data-mine-dismiss]").addEventListener("click", close);
   document.getElementById("mine").replaceChildren(box);
+  toTop();
   box.querySelector("h2").focus();
 }

@@ -4,6 +4,7 @@
 import { alertRegion, fromTemplate, say } from "./attach.js";
 import { Body } from "./body.js";
 import { goToLine } from "./code.js";
+import { toTop } from "./conflict.js";
 import { same, valueOf } from "./fields.js";
 import { LocalCopy, timeOf } from "./localcopy.js";
 import { PlainText } from "./plain-text.js";
@@ -140,4 +141,5 @@ function offerBack({ onDevice, saver, unsaved, review }) {
   line.querySelector("[data-recovery-review]").addEventListener("click", () => { line.remove(); onDevice.aside.clear(); review(found.fields); });
   line.querySelector("[data-recovery-discard]").addEventListener("click", () => { line.remove(); onDevice.aside.clear(); onDevice.keep(unsaved(), saver.revision); });
   document.getElementById("banners").append(line);
+  toTop();
 }

@@ -394,3 +394,20 @@ def test_open_layers_are_accessible_and_never_scroll_sideways(
     assert page.evaluate("document.getElementById('message-editor').scrollWidth <= innerWidth")
     page.locator("[data-code-picker]").click()
     assert _violations(page) == []
+
+
+def test_a_conflict_and_what_was_typed_are_in_sight_on_a_scrolled_page(
+    open_as: Callable[..., Page], campaign: Campaign
+) -> None:
+    desk, other = (_open(open_as(), campaign) for _ in range(2))
+    desk.set_viewport_size({"width": 1280, "height": 420})
+    other.get_by_label("Subject", exact=True).fill("Theirs")
+    expect(_indicator(other)).to_have_text(SAVED)
+    desk.evaluate("scrollTo(0, 200)")
+    desk.get_by_label("Preheader", exact=True).fill("Mine")
+    refresh = desk.get_by_role("button", name="Refresh")
+    expect(refresh).to_be_in_viewport(ratio=1)
+    assert desk.evaluate("scrollY") > 0
+    refresh.click()
+    expect(desk.get_by_role("heading", name="Your unsaved changes")).to_be_in_viewport(ratio=1)
+    assert desk.evaluate("scrollY") == 0
