@@ -72,6 +72,9 @@ def test_each_kind_is_kept_and_shows_its_own_fields(team: dict[str, User], brows
         expect(page.get_by_label("Time", exact=True)).to_be_visible(visible=kind in {"at", "repeat"})
         expect(page.get_by_label("Date", exact=True)).to_be_visible(visible=kind == "at")
         expect(page.locator("#delivery-next")).to_be_visible(visible=kind == "repeat")
+        # One card is marked, whatever is ticked inside the others.
+        looks = page.locator(".choice-card").evaluate_all("cards => cards.map((c) => getComputedStyle(c).borderColor)")
+        assert sorted(looks.count(look) for look in set(looks)) == [1, 3]
 
 
 def test_the_next_sends_appear_after_a_choice_and_follow_it(
@@ -124,6 +127,14 @@ def test_turning_confirmation_off_needs_the_right(team: dict[str, User], browse:
     expect(page.locator("#say")).to_have_text("Draft saved")
     assert _section(campaign)["asks_confirmation"] is False
     expect(page.get_by_label("If nobody confirms within")).to_be_hidden()
+
+
+def test_utm_tags_can_be_read_while_written(team: dict[str, User], browse: Callable[..., Page]) -> None:
+    page = _open(browse(team["marketer"]), factories.campaign(team["marketer"]), "tracking")
+    page.get_by_label("Tag links with UTM").check()
+    for name in ("Source", "Medium", "Campaign"):
+        box = page.get_by_label(name, exact=True).bounding_box()
+        assert box is not None and box["width"] > 120 and box["height"] >= 30
 
 
 def test_a_conversion_is_kept_and_checked(team: dict[str, User], browse: Callable[..., Page]) -> None:
