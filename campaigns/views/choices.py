@@ -161,14 +161,19 @@ class Link:
 
 def links(document: documents.Document) -> list[Link] | None:
     """The links found in the message; None when it can't be read yet."""
+    spec = documents.content_spec(document)
     try:
-        compiled = compilation.compile_spec(documents.content_spec(document))
+        compiled = compilation.compile_spec(spec)
     except personalization.TemplateProblem:
         return None
     numbers = {url: n for n, url in enumerate(compiled.tracked_links)}
-    found = dict.fromkeys([*compiled.links, *compiled.tracked_links])
-    gone = {one.url: one.status for one in linkcheck.broken(found)}
-    return [Link(url, numbers.get(url), url.lower().startswith("http://"), gone.get(url)) for url in found]
+    # Each as it is written; people get it with the UTM tags, and by that it is counted.
+    sent = {url: compilation.with_utm(url, spec.utm) or url for url in compiled.links}
+    gone = {one.url: one.status for one in linkcheck.broken([*sent, *sent.values()])}
+    return [
+        Link(url, numbers.get(target), url.lower().startswith("http://"), gone.get(url) or gone.get(target))
+        for url, target in sent.items()
+    ]
 
 
 def check_links(document: documents.Document) -> None:

@@ -277,3 +277,18 @@ def test_staying_signed_in_gives_the_session_its_whole_age(desk: Client, campaig
     assert answer.json() == {"signed_out_in_s": settings.SESSION_COOKIE_AGE}
     assert Session.objects.get().expire_date > soon + timezone.timedelta(days=1)
     assert desk.get(reverse("accounts:stay")).status_code == 405
+
+
+def test_each_link_is_listed_once_as_it_is_written_also_with_utm_tags(desk: Client, marketer: User) -> None:
+    links = (
+        "https://shop.test/sale?x=1#top",
+        "https://shop.test/{{ profile.city }}",
+        "https://{{ profile.city }}.test/",
+    )
+    body = "".join(f'<a href="{link}">x</a>' for link in links) + FOOTER
+    for has_utm in (False, True):
+        campaign = factories.campaign(marketer, compose__body=body, compose__body_kind="html", tracking__utm=has_utm)
+        found = desk.get(url("edit", campaign, step="tracking")).context["links"]
+        assert [(link.url, link.number is not None) for link in found] == list(
+            zip(links, (True, True, False), strict=True)
+        )
