@@ -11,7 +11,8 @@ from django.utils.translation import gettext as _
 
 from accounts import roles
 from accounts.models import User
-from campaigns import badges, listing, search, sends
+from campaigns import badges, listing, schedules, search, sends
+from campaigns import document as documents
 from campaigns.models import Campaign, CampaignState, Draft
 from delivery.models import Delivery
 
@@ -122,8 +123,22 @@ def _may_unarchive(campaign: Campaign, user: User) -> bool:
 
 
 def _news(request: HttpRequest, campaign: Campaign) -> str:
-    number = campaign.live_version.number if campaign.live_version else 0
-    return _("Version %(n)d is live.") % {"n": number} if request.GET.get("published") == str(number) else ""
+    version = campaign.live_version
+    if version is None or request.GET.get("published") != str(version.number):
+        return ""
+    live = _("Version %(n)d is live.") % {"n": version.number}
+    kind = documents.normalise(version.document)["delivery"]["kind"]
+    words = _standing(campaign, kind, by=user_of(request)) if kind in schedules.STANDING else ""
+    return f"{live} {words}".rstrip()
+
+
+def _standing(campaign: Campaign, kind: str, *, by: User) -> str:
+    """What publishing means for a campaign that sends on its own."""
+    if campaign.state == CampaignState.ACTIVE:
+        return _("It is ready to be triggered.") if kind == "api" else _("The next send uses it.")
+    if campaign.state != CampaignState.PUBLISHED:
+        return ""
+    return _("Nothing is sent until you start it.") if by.has_perm(roles.START) else _("An operator must start it.")
 
 
 def tag_links(campaign: Campaign) -> list[dict[str, str]]:

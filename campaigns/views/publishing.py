@@ -55,10 +55,6 @@ def _prepare(request: HttpRequest, campaign: Campaign, version: CampaignVersion)
     at = {"public_id": campaign.public_id}
     published = f"?published={version.number}"
     overview = redirect(reverse("campaigns:detail", kwargs=at) + published)
-    kind = documents.normalise(version.document)["delivery"]["kind"]
-    words = _standing(header.find(campaign.public_id), kind) if kind in schedules.STANDING else ""
-    if words:
-        messages.info(request, words)
     if not _prepares(campaign, documents.normalise(version.document)):
         return overview
     try:
@@ -72,13 +68,6 @@ def _prepare(request: HttpRequest, campaign: Campaign, version: CampaignVersion)
 def _prepares(campaign: Campaign, document: documents.Document) -> bool:
     """Whether publishing goes on to a send: not for what sends on its own, nor while it is stopped."""
     return document["delivery"]["kind"] not in schedules.STANDING and campaign.state != CampaignState.STOPPED
-
-
-def _standing(campaign: Campaign, kind: str) -> str:
-    """What publishing means for a campaign that sends on its own."""
-    if campaign.state == CampaignState.ACTIVE:
-        return _("It is ready to be triggered.") if kind == "api" else _("The next send uses it.")
-    return _("An operator must start it.") if campaign.state == CampaignState.PUBLISHED else ""
 
 
 def _ask(request: HttpRequest, campaign: Campaign, draft: Draft, *, is_unchecked: bool = False) -> HttpResponse:

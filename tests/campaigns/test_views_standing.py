@@ -87,6 +87,12 @@ def test_publishing_a_repeating_campaign_prepares_nothing_and_an_operator_starts
     assert Campaign.objects.get().state == CampaignState.ACTIVE
 
 
+def test_who_may_start_it_is_not_told_to_find_an_operator(people: dict[str, User]) -> None:
+    html = publish(client_of(people["Operator"]), factories.campaign(people["Operator"], **REPEAT))
+    assert "Version 1 is live. Nothing is sent until you start it." in html
+    assert "An operator must start it." not in html
+
+
 def test_publishing_a_triggered_campaign_makes_it_ready_and_shows_its_id(people: dict[str, User]) -> None:
     made = factories.campaign(people["Marketer"], delivery__kind="api")
     html = publish(client_of(people["Marketer"]), made)
