@@ -217,7 +217,9 @@ def test_a_message_keeps_its_width_in_a_narrow_pane(desk: Page) -> None:
       return frame.clientWidth === 640 && Math.abs(shown - Math.min(640, room)) < 2;
     }""")
     desk.locator("#preview [data-preview-view][value='mobile']").check(force=True)
-    assert 370 <= frame.evaluate("frame => frame.offsetWidth") <= 377
+    # The frame may be replaced by its next rendering at any moment.
+    width = "document.querySelector('#preview iframe:not(.is-coming)')?.offsetWidth"
+    desk.wait_for_function(f"() => {width} >= 370 && {width} <= 377")
 
 
 def test_the_plain_text_follows_and_ones_own_is_kept(desk: Page, campaign: Campaign) -> None:
