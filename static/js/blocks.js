@@ -134,7 +134,7 @@ class BlockList {
     if (block.type === "social") return (Array.isArray(block.links) ? block.links : []).map((link) => link?.network || link?.url || "").filter(Boolean).join(" · ");
     const columns = Array.isArray(block.columns) ? block.columns.map((column) => column?.html).join(" ") : "";
     const text = block.text || textOf(block.html || columns) || block.title || block.alt || block.src || "";
-    return block.type === "image" && !block.alt ? (block.src ? `${this.box.dataset.noAlt} ${block.src}` : "") : String(block.type === "product" ? block.title || text : text).slice(0, 120);
+    return block.type === "image" && block.alt === undefined ? (block.src ? `${this.box.dataset.noAlt} ${block.src}` : "") : String(block.type === "product" ? block.title || text : text).slice(0, 120);
   }
 
   #condition(block, template) {

@@ -129,8 +129,8 @@ document.addEventListener("click", (event) => {
 const escape = (text) => text.replace(/&/g, "&amp;").replace(/"/g, "&quot;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 
 /** A chosen image as the fields of an image block. */
-export function imageBlock({ url, alt, width }) {
-  return { src: url, alt, ...(width < MESSAGE_WIDTH ? { width } : {}) };
+export function imageBlock({ url, alt, isDecorative, width }) {
+  return { src: url, ...(alt || isDecorative ? { alt } : {}), ...(width < MESSAGE_WIDTH ? { width } : {}) };
 }
 
 /** The tag of a chosen image, at most as wide as a message. Without a text it has no `alt`, so that the alerts ask for one. */

@@ -173,7 +173,9 @@ def test_the_pages_are_accessible_in_every_look(
     team: dict[str, User], browse: Callable[..., Page], width: int, theme: str
 ) -> None:
     fields = {"tracking__conversion_event": "placed order", "tracking__conversion2_event": "signed_up"}
-    draft = factories.campaign(team["marketer"], delivery__kind="repeat", delivery__repeat_every="often", **fields)
+    link = f'<a href="https://shop.test/{"parcels-" * 20}{{{{ profile.city }}}}">Where is it</a>'
+    fields |= {"delivery__kind": "repeat", "delivery__repeat_every": "often", "compose__body": link}
+    draft = factories.campaign(team["marketer"], **fields)
     marketer = browse(team["marketer"], width=width, theme=theme)
     for step in ("delivery", "tracking"):
         _look(_open(marketer, draft, step), width=width)
