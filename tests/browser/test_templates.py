@@ -103,8 +103,9 @@ def test_leaving_with_unsaved_text_asks_also_after_a_conflict(
     for page, text in ((theirs, "From Ona"), (mine, "From Milo")):
         page.goto(url(template))
         page.get_by_label("Subject", exact=True).fill(text)
-    for page in (theirs, mine):
-        page.get_by_role("button", name="Save template").click()
+    theirs.get_by_role("button", name="Save template").click()
+    expect(theirs.locator(".toast__text")).to_be_visible()
+    mine.get_by_role("button", name="Save template").click()
     expect(mine.get_by_text("Ona Operator saved this template at")).to_be_visible()
     expect(mine.get_by_label("Subject", exact=True)).to_have_value("From Milo")
     mine.get_by_role("link", name="Cancel").click()

@@ -1,6 +1,7 @@
 """The pages of templates over HTTP: the grid, the editor, conflicts, starting a campaign, saving one as a template."""
 
 import json
+import re
 
 import pytest
 from django.db import connection
@@ -169,6 +170,16 @@ def test_who_saves_second_is_told_and_chooses(desk: Client, marketer: User) -> N
     }
     desk.post(url("template", template), form(template, compose__subject="From Milo", over="2"))
     assert Template.objects.get(pk=template.pk).subject == "From Milo"
+
+
+def test_a_template_that_was_saved_a_thousand_times_is_saved_again(desk: Client, marketer: User) -> None:
+    template = factories.template(marketer)
+    Template.objects.filter(pk=template.pk).update(revision=1234)
+    page = desk.get(url("template", template)).content.decode()
+    (shown,) = re.findall(r'name="revision" value="([^"]*)"', page)
+    answer = desk.post(url("template", template), form(template, name="Changed") | {"revision": shown})
+    assert answer.status_code == 302
+    assert (Template.objects.get().name, Template.objects.get().revision) == ("Changed", 1235)
 
 
 @pytest.mark.parametrize("revision", ["", "x", "-1", "9" * 30])
