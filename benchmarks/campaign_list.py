@@ -229,7 +229,6 @@ def _send(versions: list[Any], chance: random.Random) -> None:
     from django.utils import timezone
 
     from campaigns.models import CampaignSend
-    from delivery import partitions
     from delivery.models import Delivery, DeliveryStat, Shard
     from messaging import transports
 
@@ -241,21 +240,7 @@ def _send(versions: list[Any], chance: random.Random) -> None:
             state = chance.choice(states)
             started = now - dt.timedelta(hours=chance.randrange(1, 5000))
             has_started = state not in ("prepared", "confirmed", "cancelled")
-            made = Delivery(
-                origin_kind="campaign",
-                origin_id=str(version.campaign.public_id),
-                label=f"{version.campaign.name}, version 1",
-                owner=version.campaign.owner,
-                state=state,
-                message=version.message,
-                transport=transport,
-                audience=version.document["audience"],
-                opened_month=partitions.month_of(now),
-                n_to_send=1000,
-                started_at=started if has_started else None,
-                start_at=now,
-                ended_at=started if state == "finished" else None,
-            )
+            made = _delivery(version, transport, state, started if has_started else None)
             deliveries.append(made)
             links.append(
                 CampaignSend(
@@ -275,6 +260,29 @@ def _send(versions: list[Any], chance: random.Random) -> None:
     DeliveryStat.objects.bulk_create(
         DeliveryStat(delivery=one, computed_at=now, n_sent=990, n_delivered=980, n_opened=chance.randrange(100, 900))
         for one in begun
+    )
+
+
+def _delivery(version: Any, transport: Any, state: str, started: dt.datetime | None) -> Any:
+    from django.utils import timezone
+
+    from delivery import partitions
+    from delivery.models import Delivery
+
+    return Delivery(
+        origin_kind="campaign",
+        origin_id=str(version.campaign.public_id),
+        label=f"{version.campaign.name}, version 1",
+        owner=version.campaign.owner,
+        state=state,
+        message=version.message,
+        transport=transport,
+        audience=version.document["audience"],
+        opened_month=partitions.month_of(timezone.now()),
+        n_to_send=1000,
+        started_at=started,
+        start_at=timezone.now(),
+        ended_at=started if state == "finished" else None,
     )
 
 

@@ -73,13 +73,6 @@ def next_number(campaign: Campaign) -> int:
     return (last or 0) + 1
 
 
-def changes(draft: Draft) -> list[str]:
-    """Names of the fields in which the draft differs from the live version; all filled ones before the first."""
-    live = draft.campaign.live_version
-    before = documents.normalise(live.document) if live else documents.blank()
-    return documents.differences(before, documents.normalise(draft.document))
-
-
 def _read(draft_id: int, base_revision: int, by: User) -> Draft:
     """The draft as it is now, if that still is `base_revision`."""
     draft = Draft.objects.select_related("campaign", "campaign__live_version", "saved_by").filter(pk=draft_id).first()

@@ -145,6 +145,13 @@ def violations(page: Page) -> list[str]:
     return [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]]
 
 
+def misfits(page: Page, english: set[str]) -> list[str]:
+    """Whether the page is too wide, and which of the texts of `english` stand on it."""
+    is_wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    found = [f"in English: {text}" for text in page.evaluate(READ) if text in english] if english else []
+    return ["scrolls sideways", *found] if is_wide else found
+
+
 def untranslated() -> set[str]:
     """English texts that must not stand on a French page: those whose French is another."""
     entries = test_french._read(test_french.CATALOGUE)
@@ -163,22 +170,18 @@ def test_every_page_is_accessible_still_and_in_one_language(
     width: int,
 ) -> None:
     page = browse(marketer, width=width, theme=theme, language=language)
-    english = untranslated()
+    english = untranslated() if language == "fr" else set()
     wrong: list[str] = []
     for name, address in addresses(live).items():
         page.goto(address)
         page.wait_for_timeout(500)
         screenshot(page, f"craft-{name}-{width}-{theme}-{language}".replace(" ", "-"))
-        wrong += [f"{name}: {one}" for one in violations(page)]
-        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-            wrong.append(f"{name}: scrolls sideways")
+        wrong += [f"{name}: {one}" for one in [*violations(page), *misfits(page, english)]]
         shifted = page.evaluate("window.shifted")
         if shifted > 0.02:
             wrong.append(f"{name}: moved by {shifted:.3f}")
         if page.evaluate("document.documentElement.lang") != language:
             wrong.append(f"{name}: says another language")
-        if language == "fr":
-            wrong += [f"{name}: in English: {text}" for text in page.evaluate(READ) if text in english]
     assert wrong == []
 
 
@@ -215,17 +218,15 @@ def test_every_layer_of_the_editor_is_accessible(
 ) -> None:
     """What opens over the editor: panel, message editor in its parts, popovers and the questions."""
     page = browse(marketer, width=width, theme=theme, language=language)
-    english, wrong = untranslated(), []
+    english: set[str] = untranslated() if language == "fr" else set()
+    wrong: list[str] = []
 
     def look(name: str) -> None:
         page.wait_for_timeout(500)
         screenshot(page, f"craft-layer-{name}-{width}-{theme}-{language}")
         # What a layer or the sticky head half covers is no small target; sizes are judged on the pages without layers.
-        wrong.extend(f"{name}: {one}" for one in violations(page) if not one.startswith("target-size"))
-        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-            wrong.append(f"{name}: scrolls sideways")
-        if language == "fr":
-            wrong.extend(f"{name}: in English: {text}" for text in page.evaluate(READ) if text in english)
+        found = [one for one in violations(page) if not one.startswith("target-size")]
+        wrong.extend(f"{name}: {one}" for one in [*found, *misfits(page, english)])
 
     def opened(selector: str, name: str, *, step: str = "compose") -> None:
         page.goto(url("edit", live, step=step))

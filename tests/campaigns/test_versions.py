@@ -127,13 +127,3 @@ def test_a_version_is_immutable_by_every_route() -> None:
         with pytest.raises(DatabaseError), transaction.atomic():
             route()
     assert CampaignVersion.objects.get().note == ""
-
-
-def test_changes_are_named_against_the_live_version() -> None:
-    made = factories.published()
-    draft = drafts.modify(made.pk, by=made.owner)
-    assert versions.changes(draft) == []
-    Draft.objects.filter(pk=draft.pk).update(
-        document=documents.apply(draft.document, {"compose.subject": "X", "tracking.opens": False})
-    )
-    assert versions.changes(Draft.objects.get(pk=draft.pk)) == ["compose.subject", "tracking.opens"]
