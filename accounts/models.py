@@ -85,3 +85,18 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.subject_kind} {self.subject_id}"
+
+
+class InstallationSetting(models.Model):
+    """One value that somebody changed in Settings; without a row the default counts. See accounts.installation."""
+
+    name = models.CharField(max_length=60, primary_key=True)
+    value = models.JSONField(null=True)
+    changed_at = models.DateTimeField(auto_now=True)
+    changed_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return self.name

@@ -6,6 +6,7 @@ class DeliveryConfig(AppConfig):
 
     def ready(self) -> None:
         # Models can't be imported before the registry is ready.
-        from delivery import audience_rules  # noqa: PLC0415
+        from delivery import audience_rules, options  # noqa: PLC0415
 
         audience_rules.register()
+        options.register()

@@ -4,17 +4,18 @@ import re
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
+from accounts import installation
+from delivery import options
 from delivery.models import Delivery
 from lib.errors import DomainError
 
 
 def asks_number(n_to_send: int | None) -> bool:
     """Whether the number must be typed to confirm."""
-    return (n_to_send or 0) >= settings.CONFIRM_TYPED_FROM
+    return (n_to_send or 0) >= installation.number(options.TYPED_FROM)
 
 
 class ConfirmForm(forms.Form):

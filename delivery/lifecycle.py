@@ -25,15 +25,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 from django_fsm import TransitionNotAllowed, transition
 
-from accounts import access, audit, roles
+from accounts import access, audit, installation, roles
 from accounts.models import User
-from delivery import endings, refusals
+from delivery import endings, options, refusals
 from delivery.models import Delivery, DeliveryState, Shard, ShardState
 
 # A list older than this is refused at confirmation: people unsubscribe, segments change.
@@ -192,7 +191,7 @@ def _confirm(delivery: Delivery, by: User | None, person: User) -> Delivery:
     now = timezone.now()
     delivery.confirmed_at = now
     delivery.confirmed_by = person
-    soonest = now + dt.timedelta(seconds=settings.GRACE_S)
+    soonest = now + dt.timedelta(seconds=installation.number(options.GRACE_S))
     delivery.start_at = max(delivery.scheduled_at, soonest) if delivery.scheduled_at else soonest
     detail: dict[str, object] = {
         "n_to_send": delivery.n_to_send,

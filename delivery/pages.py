@@ -10,16 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings
 from django.urls import reverse
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
 
-from accounts import roles
+from accounts import installation, roles
 from accounts.models import User
 from audiences import rules
-from delivery import breakdowns, forms, headlines, kpi, lifecycle, reasons, rollups
+from delivery import breakdowns, forms, headlines, kpi, lifecycle, options, reasons, rollups
 from delivery.models import ENDED, RUNNING, Delivery, DeliveryState
 from messaging.models import Feedback
 
@@ -265,7 +264,7 @@ def _confirm(delivery: Delivery) -> dict[str, Any]:
         "audience": rules.describe(delivery.audience),
         "when": _when(delivery.scheduled_at, delivery.scheduled_zone),
         "validity": headlines.duration(delivery.validity_s),
-        "grace": settings.GRACE_S,
+        "grace": installation.number(options.GRACE_S),
     }
 
 

@@ -8,21 +8,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts import access, roles
+from accounts import access, roles, setting_tabs
 from accounts.models import User
 from messaging import domains, forms, senders
 from messaging.models import Sender
-
-
-def tabs(current: str) -> list[dict[str, object]]:
-    """The pages of Settings."""
-    pages = (("settings-senders", _("Senders")), ("settings-sending", pgettext("settings", "Sending")))
-    return [
-        {"label": label, "url": reverse(f"messaging:{name}"), "is_current": name == current} for name, label in pages
-    ]
 
 
 def _person(request: HttpRequest) -> User:
@@ -45,7 +36,7 @@ def index(request: HttpRequest) -> HttpResponse:
         for sender in senders.active()
     ]
     context = {
-        "tabs": tabs("settings-senders"),
+        "tabs": setting_tabs.tabs("messaging:settings-senders"),
         "rows": rows,
         "archived": senders.archived(),
         "domains": [(domain, _problem(domain)) for domain in domains.every()],

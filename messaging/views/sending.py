@@ -9,11 +9,10 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts import access, roles
+from accounts import access, roles, setting_tabs
 from accounts.models import User
 from messaging import content, forms, senders, testsend, transports
 from messaging.models import Transport
-from messaging.views import senders as sender_views
 
 
 @access.requires(roles.MANAGE_TRANSPORTS)
@@ -101,7 +100,7 @@ def _page(
     request: HttpRequest, transport: Transport, form: forms.TransportForm, problem: str, status: int = 200, **more: Any
 ) -> HttpResponse:
     context = {
-        "tabs": sender_views.tabs("settings-sending"),
+        "tabs": setting_tabs.tabs("messaging:settings-sending"),
         "transport": transport,
         "form": form,
         "problem": problem,
