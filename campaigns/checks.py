@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from accounts import roles
 from accounts.models import User
 from campaigns import occurrences, rhythms, schedules, summaries
+from lib import walltimes
 
 ERROR, WARNING = "error", "warning"
 # Bounds of what may be typed: one hour to two weeks of retrying, messages a minute, time until re-eligible.
@@ -117,7 +118,7 @@ def _calendar(section: Mapping[str, Any]) -> Iterator[Alert]:
         yield Alert("repeat_from_missing", ERROR, message, "delivery", "delivery.repeat_from")
     if occurrences.time_of(section["time"]) is None:
         yield Alert("schedule_missing", ERROR, _("Choose a time."), "delivery", "delivery.time")
-    if section["zone"] not in schedules.zones():
+    if section["zone"] not in walltimes.zones():
         yield Alert("zone_unknown", ERROR, _("Choose a time zone."), "delivery", "delivery.zone")
     if section["repeat_ends"] not in occurrences.ENDS:
         yield Alert("ends_unknown", ERROR, _("Choose when it ends."), "delivery", "delivery.repeat_ends")
@@ -132,7 +133,7 @@ def _moved_times(plan: occurrences.Calendar, now: dt.datetime) -> Iterator[Alert
     coming = occurrences.between(plan, now, now + dt.timedelta(days=366))
     moved = next((one for one in coming if one.quirk), None)
     if moved is not None:
-        moment = schedules.Moment(moved.at, plan.zone, moved.quirk, moved.shown)
+        moment = walltimes.Moment(moved.at, plan.zone, moved.quirk, moved.shown)
         message = _quirk(f"{plan.time:%H:%M}", moved.shown.date(), moment)
         yield Alert(f"schedule_{moved.quirk}", WARNING, message, "delivery", "delivery.time")
 
@@ -172,7 +173,7 @@ def _schedule(section: Mapping[str, Any]) -> Iterator[Alert]:
     if not section["date"] or not section["time"]:
         yield Alert("schedule_missing", ERROR, _("Choose a date and a time."), "delivery", "delivery.date")
         return
-    if section["zone"] not in schedules.zones():
+    if section["zone"] not in walltimes.zones():
         yield Alert("zone_unknown", ERROR, _("Choose a time zone."), "delivery", "delivery.zone")
         return
     moment = schedules.moment(section)
@@ -199,7 +200,7 @@ def _schedule(section: Mapping[str, Any]) -> Iterator[Alert]:
         )
 
 
-def _quirk(time: str, date: dt.date, moment: schedules.Moment) -> str:
+def _quirk(time: str, date: dt.date, moment: walltimes.Moment) -> str:
     parts = {"time": time, "day": date_format(date, _("j F")), "used": f"{moment.shown:%H:%M}"}
     if moment.quirk == "skipped":
         return _("%(time)s doesn't exist on %(day)s. It will send at %(used)s.") % parts

@@ -18,6 +18,7 @@ from accounts import access, roles, session_ages
 from campaigns import alerts, forms, occurrences, rhythms, schedules, sessions, summaries
 from campaigns import document as documents
 from campaigns.views import choices, header, info, parts
+from lib import walltimes
 from messaging import samples
 
 
@@ -127,7 +128,7 @@ def _delivery(request: HttpRequest, now: parts.State) -> dict[str, Any]:
         "may_start": may_start,
         "deputies": [] if may_start else [str(person) for person in roles.holders(roles.START)],
         "activates_triggered": settings.ACTIVATE_TRIGGERED,
-        "zones": sorted(schedules.zones() | {chosen}),
+        "zones": sorted(walltimes.zones() | {chosen}),
         "zone": chosen,
         "validities": choices.validities(section["validity_hours"]),
         "sentence": summaries.sentence(now.document, reader_zone=reader),
