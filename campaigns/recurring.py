@@ -24,8 +24,8 @@ from accounts import audit
 from campaigns import document as documents
 from campaigns import drafts, lifecycle, occurrences, schedules, sends
 from campaigns.models import Campaign, CampaignSend, CampaignState, CampaignVersion
-from delivery import clock
 from delivery import lifecycle as delivery_lifecycle
+from delivery import options
 from delivery.models import DeliveryState
 from lib.errors import DomainError, NotAllowed
 
@@ -51,7 +51,7 @@ class _Turn:
     def limit(self, send: CampaignSend) -> dt.datetime:
         """From when on `send` is too late: its time to confirm is over, or one that asks nobody is an hour late."""
         if not self.asks(send):
-            return send.occurrence_at + clock.MOST_LATENESS
+            return send.occurrence_at + options.most_lateness()
         return send.occurrence_at + schedules.confirm_within(self.section)
 
 
@@ -149,7 +149,7 @@ def _decide(turn: _Turn, send: CampaignSend) -> None:
     if not is_late:
         return
     is_sent_anyway = turn.section["if_unconfirmed"] == "send" and not send.asks_because
-    if is_sent_anyway and turn.now <= turn.limit(send) + clock.MOST_LATENESS and _confirm(turn, send):
+    if is_sent_anyway and turn.now <= turn.limit(send) + options.most_lateness() and _confirm(turn, send):
         return
     _drop(turn, send, "unconfirmed")
 
@@ -176,7 +176,7 @@ def _open_due(turn: _Turn) -> None:
     due = occurrences.between(turn.plan, low, turn.now + lead)
     if not due:
         return
-    missed = [one for one in due if turn.now - one.at > clock.MOST_LATENESS]
+    missed = [one for one in due if turn.now - one.at > options.most_lateness()]
     if missed:
         _record(turn, "campaign.occurrences_missed", n=len(missed), at=missed[-1].at.isoformat())
     # Two planned times are a day apart or nearly so, the hours looked at here are fewer: there is one at the most.

@@ -13,14 +13,12 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from delivery import endings, lifecycle, preparation, recovery, sending, tracking
+from delivery import endings, lifecycle, options, preparation, quiet, recovery, sending, tracking
 from delivery.models import Delivery, DeliveryState, Shard, ShardState
 from lib.errors import DomainError
 from messaging import smtp, transports
 
 logger = logging.getLogger(__name__)
-# A start that is later than this needs a person: what was right then may be wrong now.
-MOST_LATENESS = dt.timedelta(hours=1)
 # Seconds between two looks whether a mail server answers again.
 _PROBE_S = 10
 _PROBE_TIMEOUTS = smtp.Timeouts(connect=3, greeting=3, command=3, body=3, dot=3)
@@ -47,6 +45,7 @@ def tick() -> Hints:
                 _start_due,
                 recovery.recover_all,
                 _end_expired,
+                quiet.hold_all,
                 _cancel_left,
                 _finish,
                 _resume,
@@ -72,10 +71,10 @@ def _do(step: Callable[[], object]) -> None:
 
 
 def _start_due() -> None:
-    now = timezone.now()
+    now, most_lateness = timezone.now(), options.most_lateness()
     due = Delivery.objects.filter(state=DeliveryState.CONFIRMED, start_at__lte=now).order_by("start_at")
     for delivery_id, start_at in due.values_list("pk", "start_at"):
-        is_late = start_at is not None and now - start_at > MOST_LATENESS
+        is_late = start_at is not None and now - start_at > most_lateness
         _try(lifecycle.miss if is_late else lifecycle.start, delivery_id)
 
 

@@ -25,8 +25,10 @@ class Headline:
     icon: str = ""
 
 
-def headline(delivery: Delivery, panel: Panel, now: dt.datetime) -> Headline:
-    """The line for a delivery that has started."""
+def headline(delivery: Delivery, panel: Panel, now: dt.datetime, *, next_due: dt.datetime | None = None) -> Headline:
+    """The line for a delivery that has started. `next_due`: when its next people are due, if nobody is now."""
+    if delivery.state == DeliveryState.SENDING and next_due is not None and panel.waiting:
+        return _waiting(panel, next_due)
     lines = {
         DeliveryState.SENDING: _sending,
         DeliveryState.PAUSED: _paused,
@@ -93,6 +95,13 @@ def _sending(delivery: Delivery, panel: Panel, now: dt.datetime) -> Headline:
     if panel.eta_s and panel.eta_s >= 5:
         parts.append(_("about %(time)s left") % {"time": duration(panel.eta_s)})
     return Headline(_("Sending"), " · ".join(parts))
+
+
+def _waiting(panel: Panel, next_due: dt.datetime) -> Headline:
+    """Between two waves or zones, or in quiet hours."""
+    figures = {"n": count(panel.sent), "all": count(panel.to_send or 0), "time": time(next_due)}
+    text = _("%(n)s of %(all)s handed to the mail server · the next people are due at %(time)s")
+    return Headline(_("Waiting"), text % figures, "", "clock")
 
 
 def _paused(delivery: Delivery, panel: Panel, now: dt.datetime) -> Headline:

@@ -22,17 +22,17 @@ waits; workers notice the new state within seconds.
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 from django.db import transaction
-from django.utils import formats, timezone
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_fsm import TransitionNotAllowed, transition
 
 from accounts import access, audit, installation, roles
 from accounts.models import User
-from delivery import endings, options, refusals
+from delivery import endings, options, refusals, timetables
 from delivery.models import Delivery, DeliveryState, Shard, ShardState
 
 # A list older than this is refused at confirmation: people unsubscribe, segments change.
@@ -46,6 +46,8 @@ _PAUSED_BY = {"person": "worker", "transport": "worker", "errors": "fuse"}
 WrongState = refusals.WrongState
 Stale = refusals.Stale
 AlreadyConfirmed = refusals.AlreadyConfirmed
+_wrong = refusals.wrong_state
+_already_confirmed = refusals.already_confirmed
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class Prepared:
     excluded_by_reason: dict[str, int]
     samples: list[dict[str, object]]
     seal: str
+    timetable: list[dict[str, Any]] = field(default_factory=list)
+    quiet_hours: dict[str, str] = field(default_factory=dict)
 
 
 def _transition(source: list[str], target: str) -> Callable[[Delivery], None]:
@@ -128,9 +132,11 @@ def seal(delivery_id: int, *, result: Prepared, preparing_since: dt.datetime, by
     delivery.excluded_by_reason = result.excluded_by_reason
     delivery.samples = result.samples
     delivery.seal = result.seal
+    delivery.timetable = result.timetable
+    delivery.quiet_hours = result.quiet_hours
     delivery.prepared_at = timezone.now()
     numbers = ["n_targeted", "n_to_send", "n_excluded", "n_prepared", "excluded_by_reason"]
-    fields = [*numbers, "samples", "seal", "prepared_at"]
+    fields = [*numbers, "samples", "seal", "timetable", "quiet_hours", "prepared_at"]
     return _save(delivery, "delivery.prepared", by, fields, detail={"n_to_send": result.n_to_send, "seal": result.seal})
 
 
@@ -191,8 +197,9 @@ def _confirm(delivery: Delivery, by: User | None, person: User) -> Delivery:
     now = timezone.now()
     delivery.confirmed_at = now
     delivery.confirmed_by = person
-    soonest = now + dt.timedelta(seconds=installation.number(options.GRACE_S))
-    delivery.start_at = max(delivery.scheduled_at, soonest) if delivery.scheduled_at else soonest
+    soonest = now + _grace()
+    first = timetables.first_due(delivery)
+    delivery.start_at = max(first, soonest) if first else soonest
     detail: dict[str, object] = {
         "n_to_send": delivery.n_to_send,
         "seal": delivery.seal,
@@ -220,9 +227,12 @@ def cancel(delivery_id: int, *, by: User) -> Delivery:
 
 @transaction.atomic
 def start_now(delivery_id: int, *, by: User) -> Delivery:
-    """Skip the rest of the grace period or of the wait for the schedule."""
+    """Skip the rest of the grace period or of the wait for the schedule. Not for people who each have a time of their
+    own: reschedule those."""
     delivery = _lock(delivery_id)
     _require(by, roles.START)
+    if delivery.local_time and delivery.start_at and delivery.start_at > timezone.now() + _grace():
+        raise WrongState(_("Each person has a time of their own. Reschedule it instead."), code="local_time")
     return _start(delivery, by)
 
 
@@ -241,7 +251,8 @@ def _start(delivery: Delivery, by: User | None) -> Delivery:
     _move(_to_sending, delivery)
     now = timezone.now()
     delivery.started_at = now
-    delivery.valid_until = now + dt.timedelta(seconds=delivery.validity_s)
+    # Of people with a time of their own the last one has as long as the others.
+    delivery.valid_until = timetables.begin(delivery, now) + dt.timedelta(seconds=delivery.validity_s)
     return _save(delivery, "delivery.started", by, ["started_at", "valid_until"], machine="scheduler")
 
 
@@ -338,6 +349,10 @@ def discard(delivery_id: int, *, by: User | None) -> Delivery:
     return _save(delivery, "delivery.discarded", by, ["ended_at", "ended_by"], machine="scheduler")
 
 
+def _grace() -> dt.timedelta:
+    return dt.timedelta(seconds=installation.number(options.GRACE_S))
+
+
 def _lock(delivery_id: int) -> Delivery:
     return Delivery.objects.select_for_update(no_key=True).get(pk=delivery_id)
 
@@ -377,16 +392,3 @@ def _save(
     subject = ("delivery", str(delivery.public_id))
     audit.record(action, subject=subject, by=by, label="" if by else machine, detail=dict(detail or {}))
     return delivery
-
-
-def _wrong(delivery: Delivery) -> WrongState:
-    sentence = _("This send is in state “{state}”, so that isn't possible. Reload the page to see what happened.")
-    return WrongState(sentence.format(state=delivery.get_state_display()))
-
-
-def _already_confirmed(delivery: Delivery) -> AlreadyConfirmed:
-    assert delivery.confirmed_at is not None
-    at = formats.time_format(timezone.localtime(delivery.confirmed_at), "H:i")
-    return AlreadyConfirmed(
-        _("{name} already confirmed this send at {time}.").format(name=delivery.confirmed_by, time=at)
-    )

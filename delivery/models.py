@@ -55,6 +55,11 @@ class Delivery(models.Model):
     re_eligible_after_s = models.BigIntegerField(null=True, blank=True)
     validity_s = models.BigIntegerField(default=72 * 3600)
     rate_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    # The wall time at which each person gets it in their own zone ("2026-11-25T09:00"); "" = everybody by one clock.
+    local_time = models.CharField(max_length=16, blank=True)
+    # {"size": 30, "unit": "percent" | "people", "every_s": 3600}; {} = not in waves.
+    waves = models.JSONField(default=dict, blank=True)
+    ignores_quiet_hours = models.BooleanField(default=False)
     # First day of the month it was opened in: the partition of its log rows.
     opened_month = models.DateField()
     opened_at = models.DateTimeField(auto_now_add=True)
@@ -70,6 +75,10 @@ class Delivery(models.Model):
     # {"<reason>": count}, in the order of delivery.preparation
     excluded_by_reason = models.JSONField(default=dict)
     samples = models.JSONField(default=list)
+    # Quiet hours as they were set when it was prepared, see delivery.quiet; {} = none.
+    quiet_hours = models.JSONField(default=dict, blank=True)
+    # How many are due when, see delivery.timetables; [] = everybody at the start.
+    timetable = models.JSONField(default=list, blank=True)
     seal = models.CharField(max_length=64, blank=True)
     prepared_at = models.DateTimeField(null=True, blank=True)
     prepared_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
@@ -81,6 +90,12 @@ class Delivery(models.Model):
     scheduled_zone = models.CharField(max_length=60, blank=True)
     confirmed_at = models.DateTimeField(null=True, blank=True)
     confirmed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    # Last time somebody gave it another time than its campaign has.
+    rescheduled_at = models.DateTimeField(null=True, blank=True)
+    # Prepare again at the start, and stop when it grew by more per cent; null = send to the list as it was fixed.
+    refresh_guard_percent = models.PositiveSmallIntegerField(null=True, blank=True)
+    # While it is prepared again at its start: how many it had, and who had confirmed that stays in `confirmed_by`.
+    refreshing_from = models.BigIntegerField(null=True, blank=True)
     # When the clock starts it: the schedule, or confirmation + grace.
     start_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
@@ -145,6 +160,10 @@ class Shard(models.Model):
     # 1 for the first attempt, then 2, 3, …; retries are new shards with a due time.
     attempt = models.SmallIntegerField(default=1)
     request_no = models.BigIntegerField(default=0)
+    # Its wave, from 0; the zone of its people where zones matter; the domain whose limit its people are under.
+    wave = models.SmallIntegerField(default=0, db_default=0)
+    zone = models.CharField(max_length=60, default="", db_default="", blank=True)
+    domain = models.CharField(max_length=255, default="", db_default="", blank=True)
     ids = ArrayField(models.BigIntegerField())
     n_ids = models.IntegerField()
     state = models.CharField(max_length=10, choices=ShardState.choices, default=ShardState.WAITING)

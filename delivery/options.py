@@ -1,14 +1,36 @@
-"""What people set about sends in Settings, General. Defaults come from the environment."""
+"""What people set about sends in Settings: General, and Sending limits. Some defaults come from the environment."""
+
+import datetime as dt
 
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from accounts import installation
+from delivery import domain_limits
 
 GRACE_S = "delivery.grace_s"
 TYPED_FROM = "delivery.confirm_typed_from"
+QUIET_ON = "delivery.quiet_on"
+QUIET_FROM = "delivery.quiet_from"
+QUIET_TO = "delivery.quiet_to"
+QUIET_ACTION = "delivery.quiet_action"
+LATE_AFTER_MIN = "delivery.late_after_min"
 
 GENERAL = installation.Page("general", _("General"), 10)
+
+
+LIMITS = installation.Page(
+    "limits",
+    _("Sending limits"),
+    45,
+    _("When and how fast people are written to. These count for all sends of this installation."),
+)
+_HALF_HOURS = tuple((text, text) for text in (f"{n // 2:02d}:{n % 2 * 30:02d}" for n in range(48)))
+
+
+def most_lateness() -> dt.timedelta:
+    """A start that is later than this needs a person: what was right then may be wrong now."""
+    return dt.timedelta(minutes=installation.number(LATE_AFTER_MIN))
 
 
 def register() -> None:
@@ -36,3 +58,64 @@ def register() -> None:
             ),
         ],
     )
+    installation.register(LIMITS, [*_quiet(), *_limits()])
+
+
+def _quiet() -> list[installation.Setting]:
+    return [
+        installation.Setting(
+            QUIET_ON,
+            "flag",
+            _("Quiet hours"),
+            False,
+            _(
+                "Nobody gets a message in them, by the clock of their own time zone. A campaign with messages that "
+                "people wait for can ignore them. A change counts for sends prepared after it."
+            ),
+        ),
+        installation.Setting(QUIET_FROM, "choice", _("Quiet from"), "21:00", choices=_HALF_HOURS),
+        installation.Setting(
+            QUIET_TO,
+            "choice",
+            _("Quiet until"),
+            "08:00",
+            _("Earlier than the start: on the next day. The same as the start: no quiet hours."),
+            choices=_HALF_HOURS,
+        ),
+        installation.Setting(
+            QUIET_ACTION,
+            "choice",
+            _("People whose turn comes in quiet hours"),
+            "delay",
+            choices=(("delay", _("Get it when they end")), ("skip", _("Don't get it"))),
+        ),
+    ]
+
+
+def _limits() -> list[installation.Setting]:
+    return [
+        installation.Setting(
+            domain_limits.SETTING,
+            "text",
+            _("Limits by domain"),
+            "",
+            _(
+                "One limit in each line: domains that share it, then messages per minute, such as “gmail.com, "
+                "googlemail.com 600”. A new domain counts for sends prepared after it, a new number at once."
+            ),
+            most=10_000,
+            is_optional=True,
+            n_lines=4,
+            check=domain_limits.problem,
+        ),
+        installation.Setting(
+            LATE_AFTER_MIN,
+            "number",
+            _("Too late after"),
+            60,
+            _("When nothing ran at its time, a scheduled send still starts by itself for so long. Later it is missed."),
+            _("minutes"),
+            least=1,
+            most=1440,
+        ),
+    ]

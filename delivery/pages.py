@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
 from accounts import installation, roles
 from accounts.models import User
 from audiences import rules
-from delivery import breakdowns, forms, headlines, kpi, lifecycle, options, reasons, rollups
+from delivery import breakdowns, forms, headlines, kpi, lifecycle, options, reasons, rollups, timetables
 from delivery.models import ENDED, RUNNING, Delivery, DeliveryState
 from messaging.models import Feedback
 
@@ -121,7 +121,7 @@ def live(delivery: Delivery, now: dt.datetime) -> dict[str, Any]:
         "state": delivery.state,
         "stage": stage(delivery),
         "panel": panel,
-        "headline": headlines.headline(delivery, panel, now) if panel else None,
+        "headline": _headline(delivery, panel, now) if panel else None,
         "bar": _bar(delivery, panel) if panel else None,
         "failed_note": _failed_note(panel) if panel else "",
         "failed_tone": "err" if panel and (panel.failed_rate or 0) >= _HIGH_ERR else "warn",
@@ -135,6 +135,12 @@ def live(delivery: Delivery, now: dt.datetime) -> dict[str, Any]:
         "is_real_time": delivery.feedback == Feedback.REAL_TIME,
         "rest": panel.waiting + panel.retrying if panel else 0,
     }
+
+
+def _headline(delivery: Delivery, panel: kpi.Panel, now: dt.datetime) -> headlines.Headline:
+    is_sending = delivery.state == DeliveryState.SENDING
+    next_due = timetables.next_due(delivery, now) if is_sending else None
+    return headlines.headline(delivery, panel, now, next_due=next_due)
 
 
 def stage(delivery: Delivery) -> str:

@@ -21,13 +21,12 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from audiences import mailable, profiles, rules
-from delivery import lifecycle, origins, reasons
+from delivery import lifecycle, origins, placing, reasons
 from delivery.models import RUNNING, Delivery, DeliveryState, ShardState
 from lib.errors import DomainError
 from messaging import channels, preview
 
 logger = logging.getLogger(__name__)
-SHARD_SIZE = 4000
 N_SAMPLES = 20
 # Profile ids looked at between two looks at the state.
 _SLICE = 100_000
@@ -93,15 +92,17 @@ def _prepare(delivery: Delivery, cursor: CursorWrapper) -> lifecycle.Prepared:
     _drop_served_addresses(delivery, cursor)
     _apply_limit(delivery, cursor)
     _drop_duplicates(cursor)
-    counts, shards = _store(delivery, cursor)
+    counts, placed = _store(delivery, cursor)
     samples = _samples(delivery, cursor)
     n_to_send = counts.pop("", 0)
     by_reason = {reason: counts[reason] for reason in reasons.EXCLUSIONS if counts.get(reason)}
     n_targeted = n_to_send + sum(by_reason.values())
     assert sum(by_reason.values()) == sum(counts.values()), f"unknown exclusion reasons: {counts}"
-    seal = _seal(delivery, by_reason, n_to_send, shards)
+    seal = _seal(delivery, by_reason, n_to_send, placed)
     _look(delivery)
-    return lifecycle.Prepared(n_targeted, n_to_send, by_reason, samples, seal)
+    return lifecycle.Prepared(
+        n_targeted, n_to_send, by_reason, samples, seal, timetable=placed.timetable, quiet_hours=placed.quiet_hours
+    )
 
 
 def _choose(delivery: Delivery, audience: rules.CompiledAudience, cursor: CursorWrapper) -> None:
@@ -222,8 +223,8 @@ def _drop_duplicates(cursor: CursorWrapper) -> None:
     )
 
 
-def _store(delivery: Delivery, cursor: CursorWrapper) -> tuple[dict[str, int], list[str]]:
-    """Replace shards and exclusions; counts by reason ("" = to send) and the hash of each shard, in order."""
+def _store(delivery: Delivery, cursor: CursorWrapper) -> tuple[dict[str, int], placing.Placed]:
+    """Replace shards and exclusions; counts by reason ("" = to send) and how the shards were made."""
     with transaction.atomic():
         locked = Delivery.objects.select_for_update(no_key=True).get(pk=delivery.pk)
         _still_ours(locked, delivery)
@@ -234,19 +235,10 @@ def _store(delivery: Delivery, cursor: CursorWrapper) -> tuple[dict[str, int], l
             " SELECT %s, id, reason, '' FROM chosen WHERE reason IS NOT NULL ORDER BY id",
             [delivery.pk],
         )
-        cursor.execute(
-            "INSERT INTO delivery_shard (delivery_id, number, attempt, request_no, ids, n_ids, state, due_at, fence,"
-            " n_authorised, n_sent, n_failed, n_not_sent, n_unknown, n_cancelled, n_retried, lease_owner)"
-            " SELECT %s, (n - 1) / %s + 1, 1, 0, array_agg(id ORDER BY id), count(*), 'waiting', now(),"
-            " 0, 0, 0, 0, 0, 0, 0, 0, '' FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM chosen"
-            " WHERE reason IS NULL) AS kept GROUP BY 2 ORDER BY 2"
-            " RETURNING encode(sha256(convert_to(array_to_string(ids, ','), 'UTF8')), 'hex')",
-            [delivery.pk, SHARD_SIZE],
-        )
-        hashes = [row[0] for row in cursor.fetchall()]
+        placed = placing.place(delivery, cursor)
         cursor.execute("SELECT COALESCE(reason, ''), count(*) FROM chosen GROUP BY 1")
         counts = {str(reason): int(n) for reason, n in cursor.fetchall()}
-    return counts, hashes
+    return counts, placed
 
 
 def _samples(delivery: Delivery, cursor: CursorWrapper) -> list[dict[str, object]]:
@@ -292,7 +284,7 @@ def _samples(delivery: Delivery, cursor: CursorWrapper) -> list[dict[str, object
     return samples
 
 
-def _seal(delivery: Delivery, by_reason: dict[str, int], n_to_send: int, shards: list[str]) -> str:
+def _seal(delivery: Delivery, by_reason: dict[str, int], n_to_send: int, placed: placing.Placed) -> str:
     """The hash of everything a confirmation releases: content, audience, terms, counts and each person."""
     sealed = {
         "message": delivery.message.sha256,
@@ -301,9 +293,13 @@ def _seal(delivery: Delivery, by_reason: dict[str, int], n_to_send: int, shards:
         "re_eligible_after_s": delivery.re_eligible_after_s,
         "rate_per_minute": delivery.rate_per_minute,
         "scheduled_at": delivery.scheduled_at.isoformat() if delivery.scheduled_at else "",
+        "local_time": delivery.local_time,
+        "waves": delivery.waves,
+        "timetable": placed.timetable,
+        "quiet_hours": placed.quiet_hours,
         "excluded": by_reason,
         "n_to_send": n_to_send,
-        "shards": shards,
+        "shards": placed.hashes,
     }
     return hashlib.sha256(json.dumps(sealed, sort_keys=True).encode()).hexdigest()
 

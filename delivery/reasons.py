@@ -32,6 +32,7 @@ EXCLUSIONS: dict[str, str | Promise] = {
 
 GONE = "gone"
 EXPIRED = "expired"
+QUIET_HOURS = "quiet_hours"
 STOPPED = "stopped"
 ABORTED = "aborted"
 RENDER_ERROR = "render_error"
@@ -45,6 +46,7 @@ NOT_SENT: dict[str, str | Promise] = {
     QUARANTINED: _("Put in quarantine after preparation."),
     GONE: _("The profile was deleted after preparation."),
     EXPIRED: _("The validity period ended first."),
+    QUIET_HOURS: _("It was their turn in their quiet hours."),
     STOPPED: _("The send was stopped first."),
     ABORTED: _("The message aborted itself for this person."),
     RENDER_ERROR: _("The message couldn't be written for this person."),

@@ -8,6 +8,7 @@ statement checked the delivery's state and validity and the person's consent and
 
 import datetime as dt
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -53,6 +54,9 @@ class Lease:
     n_authorised: int
     fence: int
     journal: journal.Journal
+    # Where quiet hours and limits by domain apply to its people; "" where none do.
+    zone: str = ""
+    domain: str = ""
     rows: logrows.Writer = field(init=False)
     # Outcomes stored so far, outcomes still to store, and positions that were authorised and not handed over.
     n_settled: int = field(init=False)
@@ -64,6 +68,11 @@ class Lease:
     def is_exhausted(self) -> bool:
         """Nobody is left to authorise."""
         return self.n_authorised >= self.n_ids and not self.untried
+
+    @property
+    def is_idle(self) -> bool:
+        """Nobody of it is in a window or on the way."""
+        return self.n_authorised == self.n_settled + len(self.settled) + len(self.untried)
 
     @property
     def is_complete(self) -> bool:
@@ -93,9 +102,11 @@ UPDATE delivery_shard s SET state = 'leased', fence = s.fence + 1, lease_owner =
 FROM delivery_delivery d
 WHERE d.id = %(delivery)s AND d.state = 'sending' AND s.id = (
     SELECT id FROM delivery_shard WHERE delivery_id = %(delivery)s AND state = 'waiting' AND due_at <= now()
+        AND zone <> ALL(%(quiet)s::text[]) AND domain <> ALL(%(busy)s::text[])
     ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
 )
-RETURNING s.id, s.attempt, s.request_no, s.ids, s.n_ids, s.n_authorised, s.fence, d.opened_month
+RETURNING s.id, s.attempt, s.request_no, s.ids, s.n_ids, s.n_authorised, s.fence, d.opened_month,
+    s.zone, s.domain
 """
 _RECORD = """
 UPDATE delivery_shard s SET
@@ -141,21 +152,28 @@ UPDATE delivery_delivery SET progressed_at = now() WHERE id = (
 """
 
 
-def lease(connection: Connection, delivery_id: int) -> Lease | None:
-    """The next shard that is due, journal ready; None when there is none or the delivery does not send."""
+def lease(
+    connection: Connection, delivery_id: int, *, quiet: Sequence[str] = (), busy: Sequence[str] = ()
+) -> Lease | None:
+    """The next shard that is due, journal ready; None when there is none or the delivery does not send.
+
+    None of the zones in `quiet` or of the domains in `busy`.
+    """
     notes = journal.create()
     try:
-        values = {"delivery": delivery_id, "owner": notes.owner, "lease_s": LEASE_S}
+        values: dict[str, object] = {"delivery": delivery_id, "owner": notes.owner, "lease_s": LEASE_S}
+        values |= {"quiet": list(quiet), "busy": list(busy)}
         row = connection.execute(_LEASE, values, prepare=True).fetchone()
         if row is None:
             notes.remove()
             return None
-        shard_id, attempt, request_no, ids, n_ids, n_authorised, fence, month = row
+        shard_id, attempt, request_no, ids, n_ids, n_authorised, fence, month, zone, domain = row
         notes.resize(n_ids)  # type: ignore[arg-type]
     except BaseException:
         notes.abandon()
         raise
-    return Lease(shard_id, delivery_id, month, attempt, request_no, ids, n_ids, n_authorised, fence, notes)  # type: ignore[arg-type]
+    held = (shard_id, delivery_id, month, attempt, request_no, ids, n_ids, n_authorised, fence, notes, zone, domain)
+    return Lease(*held)  # type: ignore[arg-type]
 
 
 def advance(
@@ -270,6 +288,7 @@ def _store(connection: Connection, held: Lease, batch: _Batch) -> None:
             attempt=held.attempt + 1,
             ids=batch.again,
             due_at=batch.due_at,
+            place=(held.zone, held.domain),
         )
 
 

@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group
 from django.utils import timezone
 from PIL import Image
 
-from accounts import roles
+from accounts import installation, roles
 from accounts.models import User
 from audiences import addresses
 from audiences.models import AttributeDefinition, Profile, Segment, SegmentKind, SegmentMember
@@ -48,6 +48,11 @@ def user(role: str = "", **fields: object) -> User:
             roles.sync()
         roles.give(made, role)
     return made
+
+
+def configure(**values: object) -> None:
+    """Settings of the installation, as an admin saves them; `delivery__quiet_on` for "delivery.quiet_on"."""
+    installation.save({name.replace("__", "."): value for name, value in values.items()}, by=user("Admin"))
 
 
 # --- audiences ----------------------------------------------------------------------------------------------

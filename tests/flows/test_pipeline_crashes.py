@@ -86,7 +86,7 @@ def test_kill_9_in_the_middle_again_and_again(mail_server: smtp_server.Server) -
 
 
 def test_two_drains_at_once_share_the_work(mail_server: smtp_server.Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("delivery.preparation.SHARD_SIZE", 100)
+    monkeypatch.setattr("delivery.placing.SHARD_SIZE", 100)
     factories.people(*(f"p{i}" for i in range(600)))
     delivery = factories.sending()
     processes = [start_drain(delivery) for _number in range(3)]
