@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from accounts import roles
 from accounts.models import User
-from campaigns import occurrences, rhythms, schedules, summaries
+from campaigns import occurrences, rhythms, schedules, spreads, summaries
 from lib import walltimes
 
 ERROR, WARNING = "error", "warning"
@@ -50,6 +50,8 @@ def delivery(section: Mapping[str, Any], *, by: User | None = None) -> Iterator[
         yield from _unasked(section, by)
     elif section["kind"] not in {"once", "api"}:
         yield Alert("kind_unknown", ERROR, _("Choose when it is sent."), "delivery", "delivery.kind")
+    if section["kind"] != "api":
+        yield from _spread(section)
     yield from _whole(section, "delivery", "validity_hours", _VALIDITY_HOURS)
     yield from _whole(section, "delivery", "rate_per_minute", _RATE, is_needed=False)
     if section["reeligibility"] == "after":
@@ -153,6 +155,41 @@ def _eligibility_gap(section: Mapping[str, Any], plan: occurrences.Calendar, now
     most = summaries.span(most_s // _DAY_S, "days") if most_s >= _DAY_S else summaries.span(most_s // _HOUR_S, "hours")
     advice = _("Use %(time)s or less.") % {"time": most}
     yield Alert("eligibility_gap", WARNING, f"{sentence} {advice}", "delivery", "delivery.reeligible_after")
+
+
+def _spread(section: Mapping[str, Any]) -> Iterator[Alert]:
+    if section["spread"] not in spreads.SPREADS:
+        yield Alert("spread_unknown", ERROR, _("Choose who gets it when."), "delivery", "delivery.spread")
+    elif section["spread"] == "waves":
+        yield from _waves(section)
+    elif section["spread"] == "local" and section["kind"] != "at":
+        message = _("Local times need a date and a time. Choose “At a date and time”, or everyone at once.")
+        yield Alert("local_needs_at", ERROR, message, "delivery", "delivery.spread")
+    elif section["spread"] == "local":
+        first = walltimes.read(f"{section['date']}T{section['time']}", spreads.FIRST_ZONE)
+        if first is not None and first.at <= timezone.now():
+            message = _("In some time zones this time is over already. People there get it at once.")
+            yield Alert("local_past", WARNING, message, "delivery", "delivery.spread")
+
+
+def _waves(section: Mapping[str, Any]) -> Iterator[Alert]:
+    """Bounds, and that the last wave starts in time; of waves by people, preparation finds out how many there are."""
+    for key, bounds in (("size", spreads.SIZES), ("every", spreads.EVERY)):
+        unit = section[f"wave_{key}_unit"]
+        if unit in bounds:
+            yield from _whole(section, "delivery", f"wave_{key}", bounds[unit])
+        else:
+            yield Alert("unit_unknown", ERROR, _("Choose a unit."), "delivery", f"delivery.wave_{key}")
+    chosen, hours = spreads.waves(section), section["validity_hours"]
+    if chosen is None or chosen.unit != "percent" or not occurrences.is_within(hours, _VALIDITY_HOURS):
+        return
+    n = chosen.n_waves(0)
+    after_s = (n - 1) * chosen.every_s
+    if after_s >= hours * _HOUR_S:
+        parts = {"n": n, "after": spreads.every(after_s), "time": summaries.hours(hours)}
+        sentence = _("The last of %(n)d waves would start after %(after)s, but it is sent for %(time)s only.") % parts
+        advice = _("Use larger waves, less time between them, or keep retrying for longer.")
+        yield Alert("waves_too_long", ERROR, f"{sentence} {advice}", "delivery", "delivery.wave_every")
 
 
 def _unasked(section: Mapping[str, Any], by: User | None) -> Iterator[Alert]:

@@ -16,11 +16,12 @@ from accounts import access, audit, roles
 from accounts.models import User
 from audiences import estimates
 from campaigns import document as documents
-from campaigns import drafts, lifecycle, schedules
+from campaigns import drafts, lifecycle, schedules, spreads
 from campaigns.models import Campaign, CampaignSend, CampaignState, CampaignVersion
 from delivery import lifecycle as delivery_lifecycle
-from delivery import opening
+from delivery import opening, rescheduling
 from delivery.models import Delivery, DeliveryState
+from lib import walltimes
 from lib.errors import DomainError
 
 # A send that was only prepared gives way to one of a newer version.
@@ -109,6 +110,17 @@ def cancel(campaign_id: int, delivery_id: int, *, by: User) -> Delivery:
         if campaign.state == CampaignState.ACTIVE and not others and not lifecycle.is_standing(campaign):
             lifecycle.deactivate(campaign_id, by=by)
     return delivery
+
+
+def reschedule(campaign_id: int, delivery_id: int, *, at: walltimes.Moment, by: User) -> Delivery:
+    """Give one send another time; the campaign and its version keep theirs. Not for one of a repeating campaign, whose
+    time names it. Raises what delivery.rescheduling raises."""
+    with transaction.atomic():
+        campaign = drafts.lock_campaign(campaign_id)
+        send = _send(campaign, delivery_id)
+        if deadline(send) is not None:
+            raise DomainError(_("A send of a repeating campaign has its time. Skip it instead."), code="standing")
+        return rescheduling.reschedule(delivery_id, at=at, by=by)
 
 
 def skip(campaign_id: int, delivery_id: int, *, by: User) -> Delivery:
@@ -226,6 +238,7 @@ def _open(
         rate_per_minute=int(rate) if rate else None,
         scheduled_at=occurrence_at or (chosen.at if chosen else None),
         scheduled_zone=section["zone"] if occurrence_at else chosen.zone if chosen else "",
+        spread=spreads.of(section),
         owner=campaign.owner,
         by=by,
         n_estimated=estimated,

@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 
 from audiences import wording
 from campaigns import document as documents
-from campaigns import rhythms, schedules
+from campaigns import rhythms, schedules, spreads
 
 # Hours offered for "Keep retrying for", in the order of the list.
 VALIDITY_HOURS = (1, 4, 12, 24, 48, 72, 120, 168, 336)
@@ -55,6 +55,8 @@ def when(document: documents.Document, *, reader_zone: str = "") -> str:
     moment = schedules.moment(section)
     if moment is None:
         return _("At a date and time, not chosen yet")
+    if spreads.is_local(section):
+        return _("%(time)s in each person's time zone") % {"time": date_format(moment.shown, _("D j M, H:i"))}
     text = _("%(time)s %(zone)s") % {"time": date_format(moment.shown, _("D j M, H:i")), "zone": place(moment.zone)}
     if not reader_zone or reader_zone == moment.zone:
         return text
@@ -105,7 +107,11 @@ def hours(n: object) -> str:
 def sentence(document: documents.Document, *, reader_zone: str = "") -> str:
     """The Delivery step in one sentence, whatever the kind."""
     section = document["delivery"]
-    return _("%(start)s, %(people)s.") % {"start": _start(document, reader_zone), "people": _people(section)}
+    parts = {"start": _start(document, reader_zone), "people": _people(section)}
+    if spreads.waves(section) is not None:
+        words = spreads.words(section)
+        return _("%(start)s, %(waves)s, %(people)s.") % (parts | {"waves": words[:1].lower() + words[1:]})
+    return _("%(start)s, %(people)s.") % parts
 
 
 def _start(document: documents.Document, reader_zone: str) -> str:
@@ -193,6 +199,14 @@ def _delivery(document: documents.Document) -> Card:
         (_("Keep retrying for"), hours(section["validity_hours"])),
         (_("Speed"), speed),
     ]
+    if spreads.is_local(section):
+        rows.append(
+            (_("People without a time zone"), _("By the clock in %(place)s") % {"place": place(section["zone"])})
+        )
+    elif spreads.words(section):
+        rows.append((_("Who gets it when"), spreads.words(section)))
+    if section["ignores_quiet_hours"]:
+        rows.append((_("Quiet hours"), _("Sent in them too")))
     return Card("delivery", _("Delivery"), tuple(rows))
 
 

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from accounts import installation
 from delivery import options
 from delivery.models import Delivery
+from lib import walltimes
 from lib.errors import DomainError
 
 
@@ -43,3 +44,26 @@ class ConfirmForm(forms.Form):
         fields = {name: str(errors[0]) for name, errors in self.errors.items()}
         sentence = fields.get("typed") or _("This page is incomplete. Reload it and confirm again.")
         return DomainError(sentence, code="not_confirmed", status=422, fields=fields)
+
+
+class RescheduleForm(forms.Form):
+    """Another date and time for a send, in a zone. Whether it may have them is decided by `rescheduling`."""
+
+    date = forms.CharField(max_length=20)
+    time = forms.CharField(max_length=20)
+    zone = forms.CharField(max_length=60)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        text = f"{cleaned.get('date', '')}T{cleaned.get('time', '')}"
+        found = walltimes.read(text, cleaned.get("zone", ""))
+        if found is None and not self.errors:
+            self.add_error("date", _("This date or time doesn't exist. Choose another."))
+        if found is not None:
+            self.moment = found
+        return cleaned
+
+    def problem(self) -> DomainError:
+        """The refusal of an invalid form."""
+        sentence = _("This date or time doesn't exist. Choose another.")
+        return DomainError(sentence, code="schedule_unreadable", status=422, fields={"date": sentence})

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
 from accounts import installation, roles
 from accounts.models import User
 from audiences import rules
-from delivery import breakdowns, forms, headlines, kpi, lifecycle, options, reasons, rollups, timetables
+from delivery import breakdowns, forms, headlines, kpi, lifecycle, options, reasons, rollups, timetables, timing
 from delivery.models import ENDED, RUNNING, Delivery, DeliveryState
 from messaging.models import Feedback
 
@@ -128,6 +128,7 @@ def live(delivery: Delivery, now: dt.datetime) -> dict[str, Any]:
         "valid_until": headlines.stamp(delivery.valid_until),
         "preparing": _preparing(delivery, now) if delivery.state == DeliveryState.PREPARING else None,
         "start": _start(delivery, now) if delivery.state == DeliveryState.CONFIRMED else None,
+        "timing": timing.shown(delivery, now),
         "tabs": tabs(delivery, panel),
         "urls": _urls(delivery),
         "poll_ms": poll_ms(delivery, now),
@@ -268,7 +269,8 @@ def _confirm(delivery: Delivery) -> dict[str, Any]:
         if message.sender_name
         else message.sender_address,
         "audience": rules.describe(delivery.audience),
-        "when": _when(delivery.scheduled_at, delivery.scheduled_zone),
+        "when": timing.when(delivery, _when(delivery.scheduled_at, delivery.scheduled_zone)),
+        "past": (timing.shown(delivery, timezone.now()) or {}).get("past", ""),
         "validity": headlines.duration(delivery.validity_s),
         "grace": installation.number(options.GRACE_S),
     }
@@ -295,7 +297,8 @@ def _start(delivery: Delivery, now: dt.datetime) -> dict[str, Any]:
         "seconds": round(seconds),
         "text": f"{int(seconds) // 60}:{int(seconds) % 60:02d}" if seconds < 600 else headlines.duration(seconds),
         "is_scheduled": is_scheduled,
-        "when": _when(delivery.start_at, delivery.scheduled_zone) if is_scheduled else "",
+        "when": timing.when(delivery, _when(delivery.start_at, delivery.scheduled_zone)) if is_scheduled else "",
+        "can_start_now": not (delivery.local_time and is_scheduled),
     }
 
 

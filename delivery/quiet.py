@@ -8,12 +8,13 @@ People who are tried again always wait. A send may ignore quiet hours, for messa
 
 import datetime as dt
 import zoneinfo
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import psycopg
 from django.db import connection, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts import installation
 from delivery import endings, options
@@ -63,13 +64,26 @@ class Hours:
         return [zone for zone in zones if zone and self.is_quiet(zone, at)]
 
 
-def pin(delivery: Delivery) -> dict[str, str]:
-    """What `delivery.quiet_hours` is to hold from now on: the settings of this moment, {} for none."""
+def configured() -> dict[str, str]:
+    """The quiet hours that are set now, as `delivery.quiet_hours` holds them; {} for none."""
     names = (options.QUIET_ON, options.QUIET_FROM, options.QUIET_TO, options.QUIET_ACTION)
     is_on, start, end, action = installation.values(names).values()
-    if not is_on or delivery.ignores_quiet_hours or start == end:
-        return {}
-    return {"from": start, "to": end, "action": action}
+    return {"from": start, "to": end, "action": action} if is_on and start != end else {}
+
+
+def pin(delivery: Delivery) -> dict[str, str]:
+    """What `delivery.quiet_hours` is to hold from this preparation on."""
+    return {} if delivery.ignores_quiet_hours else configured()
+
+
+def words(pinned: Mapping[str, str]) -> str:
+    """Quiet hours in a sentence for people."""
+    if not pinned:
+        return _("No quiet hours are set.")
+    sentence = _("Quiet hours are from %(from)s to %(to)s in each person's time zone.") % pinned
+    if pinned["action"] == SKIP:
+        return f"{sentence} {_('People whose turn comes in them get nothing.')}"
+    return f"{sentence} {_('People whose turn comes in them get it when they end.')}"
 
 
 def of(delivery: Delivery) -> Hours | None:

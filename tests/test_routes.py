@@ -71,6 +71,7 @@ TABLE: dict[str, tuple[str | None, str | None]] = {
     "campaigns:send": (VIEW, None),
     "campaigns:confirm": (VIEW, START),
     "campaigns:cancel-send": (None, START),
+    "campaigns:reschedule": (EDIT, START),
     "campaigns:skip-send": (None, START),
     "campaigns:start": (START, START),
     "campaigns:stop": (START, START),

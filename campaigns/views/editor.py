@@ -18,6 +18,7 @@ from accounts import access, roles, session_ages
 from campaigns import alerts, forms, occurrences, rhythms, schedules, sessions, summaries
 from campaigns import document as documents
 from campaigns.views import choices, header, info, parts
+from delivery import quiet
 from lib import walltimes
 from messaging import samples
 
@@ -131,6 +132,7 @@ def _delivery(request: HttpRequest, now: parts.State) -> dict[str, Any]:
         "zones": sorted(walltimes.zones() | {chosen}),
         "zone": chosen,
         "validities": choices.validities(section["validity_hours"]),
+        "quiet_words": quiet.words(quiet.configured()),
         "sentence": summaries.sentence(now.document, reader_zone=reader),
     }
 

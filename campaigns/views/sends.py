@@ -16,7 +16,7 @@ from campaigns import sends, summaries
 from campaigns.models import Campaign, CampaignSend
 from campaigns.views import header, standing
 from delivery import forms as delivery_forms
-from delivery import kpi, pages
+from delivery import kpi, pages, timing
 from delivery.models import Delivery, DeliveryState
 from lib.errors import DomainError
 
@@ -55,7 +55,7 @@ def new(request: HttpRequest, public_id: UUID) -> HttpResponse:
 @access.requires(roles.VIEW)
 def detail(request: HttpRequest, public_id: UUID, delivery_id: UUID) -> HttpResponse:
     """One send: preparation, confirmation, countdown or panel, whatever it is at."""
-    campaign, send = _find(public_id, delivery_id)
+    campaign, send = find(public_id, delivery_id)
     context = {
         "head": header.build(request, campaign, view="send"),
         "campaign": campaign,
@@ -69,7 +69,7 @@ def detail(request: HttpRequest, public_id: UUID, delivery_id: UUID) -> HttpResp
 @access.requires(roles.VIEW)
 def confirm(request: HttpRequest, public_id: UUID, delivery_id: UUID) -> HttpResponse:
     """GET asks, as a page or a dialog; POST releases the send. Who may is decided where it happens."""
-    campaign, send = _find(public_id, delivery_id)
+    campaign, send = find(public_id, delivery_id)
     if request.method == "GET":
         return _confirm_page(request, campaign, send)
     access.check(header.user_of(request), roles.START)
@@ -85,7 +85,7 @@ def confirm(request: HttpRequest, public_id: UUID, delivery_id: UUID) -> HttpRes
         if refusal.status == 403 or request.headers.get("HX-Request"):
             raise
         messages.error(request, refusal.message)
-    return _to_send(request, campaign, send)
+    return to_send(request, campaign, send)
 
 
 def _confirm_page(request: HttpRequest, campaign: Campaign, send: CampaignSend, form: Any = None) -> HttpResponse:
@@ -102,10 +102,10 @@ def _confirm_page(request: HttpRequest, campaign: Campaign, send: CampaignSend, 
 @access.requires(roles.EDIT)
 def cancel(request: HttpRequest, public_id: UUID, delivery_id: UUID) -> HttpResponse:
     """Take the confirmation back before the first message."""
-    campaign, send = _find(public_id, delivery_id)
+    campaign, send = find(public_id, delivery_id)
     sends.cancel(campaign.pk, send.delivery_id, by=header.user_of(request))
     messages.success(request, _("The send was cancelled. Nothing was sent."))
-    return _to_send(request, campaign, send)
+    return to_send(request, campaign, send)
 
 
 def delivery_context(request: HttpRequest, campaign: Campaign, delivery: Delivery) -> dict[str, Any]:
@@ -123,7 +123,9 @@ def delivery_context(request: HttpRequest, campaign: Campaign, delivery: Deliver
         stale=[stale.message] if stale.code else [],
     )
     document = documents.normalise(send.version.document)
+    context["urls"]["reschedule"] = reverse("campaigns:reschedule", kwargs=at)
     return context | {
+        "reschedule": timing.new_time(delivery) if sends.deadline(send) is None and context["may"].cancel else None,
         "occurrence": standing.occurrence(campaign, send, header.user_of(request)),
         "is_confirmed_alone": _is_confirmed_alone(delivery),
         "is_repeating": document["delivery"]["kind"] == "repeat",
@@ -139,7 +141,7 @@ def _is_confirmed_alone(delivery: Delivery) -> bool:
     return last is not None and last.actor_id is None
 
 
-def _to_send(request: HttpRequest, campaign: Campaign, send: CampaignSend) -> HttpResponse:
+def to_send(request: HttpRequest, campaign: Campaign, send: CampaignSend) -> HttpResponse:
     """On to the page of the send, whole, also for htmx."""
     at = {"public_id": campaign.public_id, "delivery_id": send.delivery.public_id}
     url = reverse("campaigns:send", kwargs=at)
@@ -148,7 +150,7 @@ def _to_send(request: HttpRequest, campaign: Campaign, send: CampaignSend) -> Ht
     return redirect(url)
 
 
-def _find(public_id: UUID, delivery_id: UUID) -> tuple[Campaign, CampaignSend]:
+def find(public_id: UUID, delivery_id: UUID) -> tuple[Campaign, CampaignSend]:
     campaign = header.find(public_id)
     send = (
         CampaignSend.objects.select_related(
