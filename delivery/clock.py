@@ -13,7 +13,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from delivery import endings, lifecycle, options, preparation, quiet, recovery, sending, tracking
+from delivery import endings, lifecycle, options, preparation, quiet, recovery, refreshing, sending, tracking
 from delivery.models import Delivery, DeliveryState, Shard, ShardState
 from lib.errors import DomainError
 from messaging import smtp, transports
@@ -42,6 +42,7 @@ def tick() -> Hints:
             return hints
         try:
             for step in (
+                refreshing.settle_all,
                 _start_due,
                 recovery.recover_all,
                 _end_expired,
@@ -73,9 +74,10 @@ def _do(step: Callable[[], object]) -> None:
 def _start_due() -> None:
     now, most_lateness = timezone.now(), options.most_lateness()
     due = Delivery.objects.filter(state=DeliveryState.CONFIRMED, start_at__lte=now).order_by("start_at")
-    for delivery_id, start_at in due.values_list("pk", "start_at"):
+    for delivery_id, start_at, guard in due.values_list("pk", "start_at", "refresh_guard_percent"):
         is_late = start_at is not None and now - start_at > most_lateness
-        _try(lifecycle.miss if is_late else lifecycle.start, delivery_id)
+        on_time = lifecycle.start if guard is None else lifecycle.refresh
+        _try(lifecycle.miss if is_late else on_time, delivery_id)
 
 
 def _end_expired() -> None:

@@ -6,6 +6,7 @@ Each move: lock the row, check who asks, move, save what changed, leave an audit
 |---|---|---|
 | prepare | new, prepared, missed → preparing | edit campaigns |
 | abort | preparing → new | edit campaigns |
+| refresh | confirmed → preparing | clock, when somebody chose so; see delivery.refreshing |
 | seal, fail | preparing → prepared, failed | worker |
 | confirm | prepared → confirmed | start deliveries; machine, in the name of a person who may |
 | cancel | confirmed → prepared | start deliveries, or the owner |
@@ -22,8 +23,7 @@ waits; workers notice the new state within seconds.
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import cast
 
 from django.db import transaction
 from django.utils import timezone
@@ -32,7 +32,7 @@ from django_fsm import TransitionNotAllowed, transition
 
 from accounts import access, audit, installation, roles
 from accounts.models import User
-from delivery import endings, options, refusals, timetables
+from delivery import endings, options, refusals, results, timetables
 from delivery.models import Delivery, DeliveryState, Shard, ShardState
 
 # A list older than this is refused at confirmation: people unsubscribe, segments change.
@@ -46,21 +46,9 @@ _PAUSED_BY = {"person": "worker", "transport": "worker", "errors": "fuse"}
 WrongState = refusals.WrongState
 Stale = refusals.Stale
 AlreadyConfirmed = refusals.AlreadyConfirmed
+Prepared = results.Prepared
 _wrong = refusals.wrong_state
 _already_confirmed = refusals.already_confirmed
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What a preparation found: the numbers (`n_targeted` = excluded + `n_to_send`) and the hash over all of it."""
-
-    n_targeted: int
-    n_to_send: int
-    excluded_by_reason: dict[str, int]
-    samples: list[dict[str, object]]
-    seal: str
-    timetable: list[dict[str, Any]] = field(default_factory=list)
-    quiet_hours: dict[str, str] = field(default_factory=dict)
 
 
 def _transition(source: list[str], target: str) -> Callable[[Delivery], None]:
@@ -73,6 +61,7 @@ def _transition(source: list[str], target: str) -> Callable[[Delivery], None]:
 
 
 _to_preparing = _transition([S.NEW, S.PREPARED, S.MISSED], S.PREPARING)
+_to_refreshing = _transition([S.CONFIRMED], S.PREPARING)
 _to_new = _transition([S.PREPARING], S.NEW)
 _to_prepared = _transition([S.PREPARING], S.PREPARED)
 _back_to_prepared = _transition([S.CONFIRMED], S.PREPARED)
@@ -93,18 +82,26 @@ def prepare(delivery_id: int, *, by: User | None) -> Delivery:
     delivery = _lock(delivery_id)
     _require_editor(by)
     _move(_to_preparing, delivery)
+    delivery.refreshing_from = None
+    return _begin(delivery, "delivery.preparing", by)
+
+
+@transaction.atomic
+def refresh(delivery_id: int, *, by: User | None = None) -> Delivery:
+    """Prepare a confirmed send anew at its start; `delivery.refreshing` decides what becomes of it then."""
+    delivery = _lock(delivery_id)
+    _move(_to_refreshing, delivery)
+    delivery.refreshing_from = delivery.n_to_send
+    return _begin(delivery, "delivery.refreshing", by)
+
+
+def _begin(delivery: Delivery, action: str, by: User | None) -> Delivery:
     delivery.preparing_since = timezone.now()
     delivery.n_prepared = 0
-    delivery.seal = ""
-    delivery.failure = ""
+    delivery.seal = delivery.failure = ""
     delivery.prepared_by = by
-    return _save(
-        delivery,
-        "delivery.preparing",
-        by,
-        ["preparing_since", "n_prepared", "seal", "failure", "prepared_by"],
-        machine="scheduler",
-    )
+    fields = ["preparing_since", "n_prepared", "seal", "failure", "prepared_by", "refreshing_from"]
+    return _save(delivery, action, by, fields, machine="scheduler")
 
 
 @transaction.atomic
@@ -115,7 +112,9 @@ def abort(delivery_id: int, *, by: User | None) -> Delivery:
     _move(_to_new, delivery)
     delivery.preparing_since = None
     delivery.n_prepared = 0
-    return _save(delivery, "delivery.preparation_aborted", by, ["preparing_since", "n_prepared"], machine="scheduler")
+    delivery.refreshing_from = None
+    fields = ["preparing_since", "n_prepared", "refreshing_from"]
+    return _save(delivery, "delivery.preparation_aborted", by, fields, machine="scheduler")
 
 
 @transaction.atomic
@@ -198,6 +197,8 @@ def _confirm(delivery: Delivery, by: User | None, person: User) -> Delivery:
     delivery.confirmed_at = now
     delivery.confirmed_by = person
     soonest = now + _grace()
+    if delivery.refreshing_from is not None:
+        delivery.refreshing_from = delivery.refresh_guard_percent = None
     first = timetables.first_due(delivery)
     delivery.start_at = max(first, soonest) if first else soonest
     detail: dict[str, object] = {
@@ -207,7 +208,7 @@ def _confirm(delivery: Delivery, by: User | None, person: User) -> Delivery:
     }
     if by is None:
         detail["on_behalf_of"] = str(person)
-    fields = ["confirmed_at", "confirmed_by", "start_at"]
+    fields = ["confirmed_at", "confirmed_by", "start_at", "refreshing_from", "refresh_guard_percent"]
     return _save(delivery, "delivery.confirmed", by, fields, detail=detail, machine="scheduler")
 
 

@@ -5,20 +5,30 @@
 """
 
 import datetime as dt
-import zoneinfo
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.urls import reverse
-from django.utils import formats, timezone
+from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from accounts import installation, roles
 from accounts.models import User
 from audiences import rules
-from delivery import breakdowns, forms, headlines, kpi, lifecycle, options, reasons, rollups, timetables, timing
+from delivery import (
+    breakdowns,
+    forms,
+    headlines,
+    kpi,
+    lifecycle,
+    options,
+    reasons,
+    rollups,
+    timetables,
+    timing,
+)
 from delivery.models import ENDED, RUNNING, Delivery, DeliveryState
 from messaging.models import Feedback
 
@@ -127,7 +137,7 @@ def live(delivery: Delivery, now: dt.datetime) -> dict[str, Any]:
         "failed_tone": "err" if panel and (panel.failed_rate or 0) >= _HIGH_ERR else "warn",
         "valid_until": headlines.stamp(delivery.valid_until),
         "preparing": _preparing(delivery, now) if delivery.state == DeliveryState.PREPARING else None,
-        "start": _start(delivery, now) if delivery.state == DeliveryState.CONFIRMED else None,
+        "start": timing.start(delivery, now) if delivery.state == DeliveryState.CONFIRMED else None,
         "timing": timing.shown(delivery, now),
         "tabs": tabs(delivery, panel),
         "urls": _urls(delivery),
@@ -212,7 +222,8 @@ def tabs(delivery: Delivery, panel: kpi.Panel | None, current: str = "") -> list
 
 
 def _urls(delivery: Delivery) -> dict[str, str]:
-    names = ("prepare", "abort", "pause", "resume", "stop", "start-now", "compute", "panel", "chart", "samples")
+    buttons = ("prepare", "abort", "pause", "resume", "stop", "start-now", "refresh", "compute")
+    names = (*buttons, "panel", "chart", "samples")
     return {name.replace("-", "_"): reverse(f"delivery:{name}", args=[delivery.public_id]) for name in names}
 
 
@@ -269,8 +280,8 @@ def _confirm(delivery: Delivery) -> dict[str, Any]:
         if message.sender_name
         else message.sender_address,
         "audience": rules.describe(delivery.audience),
-        "when": timing.when(delivery, _when(delivery.scheduled_at, delivery.scheduled_zone)),
-        "past": (timing.shown(delivery, timezone.now()) or {}).get("past", ""),
+        "when": timing.when(delivery, delivery.scheduled_at),
+        "past": timing.past(delivery, timezone.now()),
         "validity": headlines.duration(delivery.validity_s),
         "grace": installation.number(options.GRACE_S),
     }
@@ -284,37 +295,6 @@ def _subject(delivery: Delivery) -> dict[str, str]:
             if sample.get("subject"):
                 return {"subject": str(sample["subject"]), "subject_for": str(sample["email"])}
     return {"subject": written, "subject_for": ""}
-
-
-def _start(delivery: Delivery, now: dt.datetime) -> dict[str, Any]:
-    """The countdown: when it starts, in the zone it was chosen in and in the reader's own."""
-    assert delivery.start_at is not None
-    seconds = max(0, (delivery.start_at - now).total_seconds())
-    is_scheduled = bool(delivery.scheduled_at and delivery.scheduled_at >= delivery.start_at)
-    return {
-        "at": delivery.start_at,
-        "now": now,
-        "seconds": round(seconds),
-        "text": f"{int(seconds) // 60}:{int(seconds) % 60:02d}" if seconds < 600 else headlines.duration(seconds),
-        "is_scheduled": is_scheduled,
-        "when": timing.when(delivery, _when(delivery.start_at, delivery.scheduled_zone)) if is_scheduled else "",
-        "can_start_now": not (delivery.local_time and is_scheduled),
-    }
-
-
-def _when(moment: dt.datetime | None, zone: str) -> str:
-    """Tue 25 Nov, 09:00 Paris (03:00 your time); "" for None."""
-    if moment is None:
-        return ""
-    name = zone if zone in zoneinfo.available_timezones() else timezone.get_current_timezone_name()
-    there = moment.astimezone(zoneinfo.ZoneInfo(name))
-    city = name.split("/")[-1].replace("_", " ")
-    text = f"{formats.date_format(there, pgettext('date format', 'D j M'))}, {formats.date_format(there, 'H:i')} {city}"
-    here = timezone.localtime(moment)
-    if here.utcoffset() == there.utcoffset():
-        return text
-    mine = headlines.stamp(moment) if here.date() != there.date() else formats.time_format(here, "H:i")
-    return _("%(there)s (%(here)s your time)") % {"there": text, "here": mine}
 
 
 def _bar(delivery: Delivery, panel: kpi.Panel) -> list[BarPart]:

@@ -9,7 +9,7 @@ from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
-from delivery import headlines, quiet, timetables
+from delivery import headlines, quiet, refreshing, timetables
 from delivery.models import Delivery, DeliveryState
 from lib import walltimes
 
@@ -30,7 +30,6 @@ class Row:
 def shown(delivery: Delivery, now: dt.datetime) -> dict[str, Any] | None:
     """For delivery/_timing.html; None when everybody is due at the start, whenever that is."""
     rows = [_row(delivery, row, now) for row in delivery.timetable]
-    n_past, n_zones = timetables.past(delivery, now) if delivery.started_at is None else (0, 0)
     notes = [
         quiet.words(delivery.quiet_hours) if delivery.quiet_hours else "",
         _moved(delivery) if delivery.rescheduled_at else "",
@@ -39,17 +38,43 @@ def shown(delivery: Delivery, now: dt.datetime) -> dict[str, Any] | None:
         return None
     return {
         "title": _title(delivery),
+        "names": _("Time zone") if delivery.local_time else _("Wave"),
+        "times": _("Your time") if delivery.local_time else _("Starts"),
         "rows": rows[:_ROWS],
         "rest": rows[_ROWS:],
-        "past": _past(n_past, n_zones) if n_past else "",
+        "past": past(delivery, now),
         "notes": [note for note in notes if note],
     }
 
 
-def when(delivery: Delivery, plain: str) -> str:
-    """When it starts, for the confirm dialog: `plain` unless each person has a time of their own."""
+def start(delivery: Delivery, now: dt.datetime) -> dict[str, Any]:
+    """The countdown of a confirmed send: when it starts, in the zone it was chosen in and in the reader's own."""
+    assert delivery.start_at is not None
+    seconds = max(0, (delivery.start_at - now).total_seconds())
+    is_scheduled = bool(delivery.scheduled_at and delivery.scheduled_at >= delivery.start_at)
+    return {
+        "at": delivery.start_at,
+        "now": now,
+        "seconds": round(seconds),
+        "text": f"{int(seconds) // 60}:{int(seconds) % 60:02d}" if seconds < 600 else headlines.duration(seconds),
+        "is_scheduled": is_scheduled,
+        "when": when(delivery, delivery.start_at) if is_scheduled else "",
+        "can_start_now": not (delivery.local_time and is_scheduled),
+        "guard_percent": delivery.refresh_guard_percent,
+        "usual_guard": refreshing.USUAL_GUARD,
+    }
+
+
+def past(delivery: Delivery, now: dt.datetime) -> str:
+    """How many people of a send that has not started are past their own time, in words; "" for nobody."""
+    n, n_zones = timetables.past(delivery, now) if delivery.started_at is None else (0, 0)
+    return _past(n, n_zones) if n else ""
+
+
+def when(delivery: Delivery, moment: dt.datetime | None) -> str:
+    """ "Tue 25 Nov, 09:00 Paris (03:00 your time)", or that it is each person's own time; "" for None."""
     if not delivery.local_time:
-        return plain
+        return _moment(moment, delivery.scheduled_zone)
     wall = dt.datetime.fromisoformat(delivery.local_time)
     day = formats.date_format(wall, pgettext("date format", "D j M"))
     return _("%(day)s, %(time)s in each person's time zone") % {"day": day, "time": f"{wall:%H:%M}"}
@@ -67,6 +92,20 @@ def new_time(delivery: Delivery) -> dict[str, Any] | None:
     return {"date": f"{there:%Y-%m-%d}", "time": f"{there:%H:%M}", "zone": zone, "zones": sorted(walltimes.zones())}
 
 
+def _moment(moment: dt.datetime | None, zone: str) -> str:
+    if moment is None:
+        return ""
+    name = zone if zone in walltimes.zones() else timezone.get_current_timezone_name()
+    there = moment.astimezone(zoneinfo.ZoneInfo(name))
+    city = name.split("/")[-1].replace("_", " ")
+    text = f"{formats.date_format(there, pgettext('date format', 'D j M'))}, {formats.date_format(there, 'H:i')} {city}"
+    here = timezone.localtime(moment)
+    if here.utcoffset() == there.utcoffset():
+        return text
+    mine = headlines.stamp(moment) if here.date() != there.date() else formats.time_format(here, "H:i")
+    return _("%(there)s (%(here)s your time)") % {"there": text, "here": mine}
+
+
 def _title(delivery: Delivery) -> str:
     if delivery.local_time:
         return _("When each time zone gets it")
@@ -76,7 +115,9 @@ def _title(delivery: Delivery) -> str:
 def _row(delivery: Delivery, row: dict[str, Any], now: dt.datetime) -> Row:
     if "at" in row:
         at = dt.datetime.fromisoformat(row["at"])
-        return Row(_zones(row["zones"]), headlines.stamp(at), row["n"], at <= now)
+        is_past = at <= now and delivery.started_at is None
+        when = _("%(time)s, so at once") % {"time": headlines.stamp(at)} if is_past else headlines.stamp(at)
+        return Row(_zones(row["zones"]), when, row["n"], is_past)
     name = _("Wave %(n)s") % {"n": headlines.count(row["wave"] + 1)}
     if delivery.started_at is not None:
         at = delivery.started_at + dt.timedelta(seconds=row["after_s"])

@@ -15,6 +15,7 @@ urlpatterns = [
     path("deliveries/<uuid:public_id>/resume/", control.resume, name="resume"),
     path("deliveries/<uuid:public_id>/stop/", control.stop, name="stop"),
     path("deliveries/<uuid:public_id>/start-now/", control.start_now, name="start-now"),
+    path("deliveries/<uuid:public_id>/refresh/", control.refresh, name="refresh"),
     path("deliveries/<uuid:public_id>/compute/", control.compute, name="compute"),
     path("deliveries/<uuid:public_id>/log/<slug:tab>/", logs.log, name="log"),
     path("deliveries/<uuid:public_id>/log/<slug:tab>/export.csv", logs.export, name="log-export"),

@@ -118,6 +118,7 @@ TABLE: dict[str, tuple[str | None, str | None]] = {
     "delivery:pause": (None, START),
     "delivery:resume": (None, START),
     "delivery:stop": (None, START),
+    "delivery:refresh": (None, START),
     "delivery:start-now": (None, START),
     "delivery:compute": (None, VIEW),
     "delivery:log": (VIEW, None),

@@ -45,7 +45,7 @@ def reschedule(request: HttpRequest, public_id: UUID, delivery_id: UUID) -> Http
 
 def _page(request: HttpRequest, campaign: Campaign, send: CampaignSend, form: Any = None) -> HttpResponse:
     context = pages.delivery_context(request, campaign, send.delivery)
-    if context["reschedule"] is None:
+    if context["reschedule"] is None or not context["may"].cancel:
         return redirect(context["urls"]["back"])
     if form is not None:
         context["reschedule"] |= {name: form.data.get(name, "") for name in ("date", "time", "zone")}

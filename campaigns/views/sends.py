@@ -125,7 +125,7 @@ def delivery_context(request: HttpRequest, campaign: Campaign, delivery: Deliver
     document = documents.normalise(send.version.document)
     context["urls"]["reschedule"] = reverse("campaigns:reschedule", kwargs=at)
     return context | {
-        "reschedule": timing.new_time(delivery) if sends.deadline(send) is None and context["may"].cancel else None,
+        "reschedule": timing.new_time(delivery) if sends.deadline(send) is None else None,
         "occurrence": standing.occurrence(campaign, send, header.user_of(request)),
         "is_confirmed_alone": _is_confirmed_alone(delivery),
         "is_repeating": document["delivery"]["kind"] == "repeat",

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from accounts import access, roles
-from delivery import kpi, lifecycle, origins, rollups, tasks
+from delivery import kpi, lifecycle, origins, refreshing, rollups, tasks
 from delivery.models import Delivery
 from delivery.views.panel import get, user_of
 from lib.errors import DomainError
@@ -61,6 +61,19 @@ def stop(request: HttpRequest, public_id: UUID) -> HttpResponse:
 def start_now(request: HttpRequest, public_id: UUID) -> HttpResponse:
     delivery = lifecycle.start_now(get(public_id).pk, by=user_of(request))
     tasks.drain.delay_on_commit(delivery.pk)
+    return _back(request, delivery)
+
+
+@access.requires(roles.START)
+@require_POST
+def refresh(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Prepare again just before sending, or not."""
+    typed = request.POST.get("percent", "").strip()
+    guard = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 9 else -1
+    is_on = "is_on" in request.POST
+    delivery = refreshing.choose(get(public_id).pk, guard_percent=guard if is_on else None, by=user_of(request))
+    said = _("The list is prepared again just before sending.") if is_on else _("The list stays as it was fixed.")
+    messages.success(request, said)
     return _back(request, delivery)
 
 
