@@ -49,9 +49,9 @@ class ConfirmForm(forms.Form):
 class RescheduleForm(forms.Form):
     """Another date and time for a send, in a zone. Whether it may have them is decided by `rescheduling`."""
 
-    date = forms.CharField(max_length=20)
-    time = forms.CharField(max_length=20)
-    zone = forms.CharField(max_length=60)
+    date = forms.CharField(max_length=20, required=False)
+    time = forms.CharField(max_length=20, required=False)
+    zone = forms.CharField(max_length=60, required=False)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

@@ -171,6 +171,11 @@ def test_a_send_is_rescheduled_on_its_page_and_refused_in_the_dialog(
     expect(page.locator(".timing__note", has_text="Rescheduled on")).to_be_visible()
     moved = Delivery.objects.get(pk=delivery.pk)
     assert moved.state == DeliveryState.CONFIRMED and moved.start_at == soon.replace(second=0, microsecond=0)
+    page.get_by_label("Prepare again just before sending").check()
+    page.get_by_label("and stop if it grows by more than").fill("25")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator(".toast__text", has_text="prepared again just before sending")).to_be_visible()
+    assert Delivery.objects.get(pk=delivery.pk).refresh_guard_percent == 25
     version = Campaign.objects.get().live_version
     assert version is not None and documents.normalise(version.document)["delivery"]["date"] == at(3)["delivery__date"]
 
