@@ -92,7 +92,8 @@ def _sending(delivery: Delivery, panel: Panel, now: dt.datetime) -> Headline:
     ]
     if panel.rate_per_minute:
         parts.append(_("%(n)s per minute") % {"n": count(panel.rate_per_minute)})
-    if panel.eta_s and panel.eta_s >= 5:
+    # With times of their own, people wait longer than the pace says.
+    if panel.eta_s and panel.eta_s >= 5 and not delivery.timetable:
         parts.append(_("about %(time)s left") % {"time": duration(panel.eta_s)})
     return Headline(_("Sending"), " · ".join(parts))
 

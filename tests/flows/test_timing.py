@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils import timezone
 
 from audiences.models import Profile
-from delivery import clock, lifecycle, quiet, refusals, sending, slowdowns, windows
+from delivery import clock, lifecycle, pages, quiet, refusals, sending, slowdowns, windows
 from delivery.models import Attempt, Delivery, DeliveryState, SendLog, Shard
 from delivery.opening import Spread
 from delivery.timetables import Waves
@@ -46,6 +46,8 @@ def test_a_wave_waits_for_its_time_and_the_next_tick_wakes_a_worker_for_it(mail_
     delivery = drain(factories.sending(spread=Spread(waves=Waves(30, "percent", 3600))))
     assert delivery.state == DeliveryState.SENDING and len(mail_server.recipients) == 3
     assert clock.tick().drain == []
+    said = pages.live(delivery, timezone.now())["headline"]
+    assert said.title == "Waiting" and said.text.startswith("3 of 10 handed to the mail server · the next people")
     Shard.objects.filter(delivery=delivery, wave=1).update(due_at=timezone.now())
     assert set(clock.tick().drain) == {delivery.pk}
     delivery = drain(delivery)
