@@ -281,6 +281,7 @@ def _confirm(delivery: Delivery) -> dict[str, Any]:
         else message.sender_address,
         "audience": rules.describe(delivery.audience),
         "when": timing.when(delivery, delivery.scheduled_at),
+        "waves": timing.waves(delivery),
         "past": timing.past(delivery, timezone.now()),
         "validity": headlines.duration(delivery.validity_s),
         "grace": installation.number(options.GRACE_S),

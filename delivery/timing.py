@@ -71,6 +71,15 @@ def past(delivery: Delivery, now: dt.datetime) -> str:
     return _past(n, n_zones) if n else ""
 
 
+def waves(delivery: Delivery) -> str:
+    """ "4 waves, 1 hour apart"; "" for a send that is not in waves."""
+    if not delivery.waves:
+        return ""
+    n = len(delivery.timetable)
+    values = {"n": headlines.count(n), "time": _after(delivery.waves["every_s"])}
+    return ngettext("%(n)s wave", "%(n)s waves, %(time)s apart", n) % values
+
+
 def when(delivery: Delivery, moment: dt.datetime | None) -> str:
     """ "Tue 25 Nov, 09:00 Paris (03:00 your time)", or that it is each person's own time; "" for None."""
     if not delivery.local_time:

@@ -153,9 +153,12 @@ def test_a_send_is_rescheduled_on_its_page_and_refused_in_the_dialog(
     team: dict[str, User], browse: Callable[..., Page], screenshot: Callable[[Page, str], Path]
 ) -> None:
     campaign = factories.published(team["marketer"], **at(3), delivery__spread="waves")
-    delivery = send_of(campaign, team["operator"])
+    delivery = send_of(campaign, team["operator"], is_confirmed=False)
     page = browse(team["operator"])
     page.goto(page_of(campaign, delivery))
+    page.get_by_role("link", name="Confirm send…").click()
+    expect(page.get_by_role("dialog")).to_contain_text("4 waves, 1 hour apart")
+    page.get_by_role("dialog").get_by_role("button", name="Schedule 24 emails").click()
     page.get_by_role("link", name="Reschedule…").click()
     dialog = page.get_by_role("dialog")
     late, soon = (dt.datetime.now(PARIS) + dt.timedelta(hours=hours) for hours in (30, 6))
