@@ -249,6 +249,7 @@ CELERY_BEAT_SCHEDULE = {
     "delivery-tick": {"task": "delivery.tasks.tick", "schedule": 2.0, "options": {"expires": 10}},
     "delivery-rollups": {"task": "delivery.tasks.refresh_stats", "schedule": 3600.0, "options": {"expires": 600}},
     "messaging-links": {"task": "messaging.tasks.check_links", "schedule": 15.0, "options": {"expires": 15}},
+    "messaging-notices": {"task": "messaging.tasks.send_notices", "schedule": 10.0, "options": {"expires": 10}},
     # Opens, confirms and closes what repeating campaigns have due. Seconds.
     "campaigns-recurring": {"task": "campaigns.tasks.advance_recurring", "schedule": 20.0, "options": {"expires": 20}},
     "campaigns-purge": {"task": "campaigns.tasks.purge_snapshots", "schedule": 3600.0, "options": {"expires": 600}},

@@ -182,6 +182,38 @@ class CaughtMessage(models.Model):
         ]
 
 
+class Notice(models.Model):
+    """One mail to somebody who works here: a request, an answer, an alert. Written by messaging.notices only."""
+
+    to = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    # What it is about; a second notice with the same key to the same person is not written. "" for no such check.
+    key = models.CharField(max_length=120, blank=True)
+    subject = models.CharField(max_length=300)
+    # Plain text, paragraphs apart by an empty line.
+    body = models.TextField()
+    url = models.URLField(max_length=500, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    # When it is tried next; None once it was sent or given up.
+    due_at = models.DateTimeField(null=True, blank=True)
+    n_attempts = models.SmallIntegerField(default=0)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    # What the mail server said against it last.
+    problem = models.TextField(blank=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(fields=["to", "key"], name="notice_once", condition=~models.Q(key="")),
+        ]
+        indexes = [
+            # What waits.
+            models.Index(fields=["due_at"], name="notice_due", condition=models.Q(due_at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return self.subject
+
+
 class LinkCheck(models.Model):
     """What the page behind one link of a message answered lately. Wanted by the editor, written by messaging.linkcheck.
 

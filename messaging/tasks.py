@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from messaging import linkcheck, media
+from messaging import linkcheck, media, notices
 
 
 @shared_task
@@ -18,3 +18,9 @@ def check_links() -> None:
 def purge_media() -> int:
     """Delete the bytes of images that were deleted more than 30 days ago; return how many went."""
     return media.purge()
+
+
+@shared_task
+def send_notices() -> int:
+    """Send the notices that wait; return how many the mail server took."""
+    return notices.send_due()
