@@ -22,21 +22,20 @@ waits; workers notice the new state within seconds.
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from django.db import transaction
-from django.utils import formats, timezone
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_fsm import TransitionNotAllowed, transition
 
 from accounts import access, audit, installation, roles
 from accounts.models import User
-from delivery import endings, options, refusals
+from delivery import endings, gate, options, origins, refusals
 from delivery.models import Delivery, DeliveryState, Shard, ShardState
+from messaging import transports
 
-# A list older than this is refused at confirmation: people unsubscribe, segments change.
-MAX_AGE = dt.timedelta(hours=24)
 S = DeliveryState
 _STATE = Delivery._meta.get_field("state")
 # Pause causes, and who acted when no person did.
@@ -45,18 +44,21 @@ _PAUSED_BY = {"person": "worker", "transport": "worker", "errors": "fuse"}
 
 WrongState = refusals.WrongState
 Stale = refusals.Stale
+SecondPerson = refusals.SecondPerson
 AlreadyConfirmed = refusals.AlreadyConfirmed
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a preparation found: the numbers (`n_targeted` = excluded + `n_to_send`) and the hash over all of it."""
+    """What a preparation found: the numbers (`n_targeted` = excluded + `n_to_send`), what it rests on (`basis` of
+    delivery.staleness) and the hash over all of it."""
 
     n_targeted: int
     n_to_send: int
     excluded_by_reason: dict[str, int]
     samples: list[dict[str, object]]
     seal: str
+    basis: dict[str, object] = field(default_factory=dict)
 
 
 def _transition(source: list[str], target: str) -> Callable[[Delivery], None]:
@@ -94,13 +96,11 @@ def prepare(delivery_id: int, *, by: User | None) -> Delivery:
     delivery.seal = ""
     delivery.failure = ""
     delivery.prepared_by = by
-    return _save(
-        delivery,
-        "delivery.preparing",
-        by,
-        ["preparing_since", "n_prepared", "seal", "failure", "prepared_by"],
-        machine="scheduler",
-    )
+    # What is prepared now goes through the mail server of now.
+    delivery.transport = transports.default()
+    delivery.feedback = delivery.transport.feedback
+    fields = ["preparing_since", "n_prepared", "seal", "failure", "prepared_by", "transport", "feedback"]
+    return _save(delivery, "delivery.preparing", by, fields, machine="scheduler")
 
 
 @transaction.atomic
@@ -128,9 +128,10 @@ def seal(delivery_id: int, *, result: Prepared, preparing_since: dt.datetime, by
     delivery.excluded_by_reason = result.excluded_by_reason
     delivery.samples = result.samples
     delivery.seal = result.seal
+    delivery.basis = result.basis
     delivery.prepared_at = timezone.now()
     numbers = ["n_targeted", "n_to_send", "n_excluded", "n_prepared", "excluded_by_reason"]
-    fields = [*numbers, "samples", "seal", "prepared_at"]
+    fields = [*numbers, "samples", "seal", "basis", "prepared_at"]
     return _save(delivery, "delivery.prepared", by, fields, detail={"n_to_send": result.n_to_send, "seal": result.seal})
 
 
@@ -147,16 +148,20 @@ def fail(delivery_id: int, *, failure: str, preparing_since: dt.datetime, by: Us
 
 
 @transaction.atomic
-def confirm(delivery_id: int, *, by: User, seal: str, n_to_send: int) -> Delivery:
+def confirm(delivery_id: int, *, by: User, seal: str, n_to_send: int, key: str = "") -> Delivery:
     """Release the prepared list to be sent, exactly as it was shown.
 
-    Raises NotAllowed, AlreadyConfirmed (naming who and when), Stale (another list, or older than 24 h), WrongState.
-    However many ask at once, one succeeds.
+    Raises NotAllowed, SecondPerson, AlreadyConfirmed (naming who and when), Stale (another list, or one that rests on
+    what is no longer so), WrongState. However many ask at once, one succeeds. `key` belongs to the page that was looked
+    at: asking again with it returns the delivery while it stays confirmed, and confirms nothing after a cancellation.
     """
     delivery = _lock(delivery_id)
     _require(by, roles.START)
-    _check_confirmable(delivery, seal, n_to_send)
-    return _confirm(delivery, by, by)
+    if key and gate.is_repeated(delivery, by, key):
+        return delivery
+    gate.check_person(delivery, by)
+    gate.check_list(delivery, seal, n_to_send)
+    return _confirm(delivery, by, by, key=key)
 
 
 @transaction.atomic
@@ -168,25 +173,12 @@ def confirm_for(delivery_id: int, *, on_behalf_of: User) -> Delivery:
     """
     delivery = _lock(delivery_id)
     _require(on_behalf_of, roles.START)
-    _check_confirmable(delivery, delivery.seal, delivery.n_to_send or 0)
+    gate.check_person(delivery, on_behalf_of)
+    gate.check_list(delivery, delivery.seal, delivery.n_to_send or 0)
     return _confirm(delivery, None, on_behalf_of)
 
 
-def _check_confirmable(delivery: Delivery, seal: str, n_to_send: int) -> None:
-    if delivery.confirmed_at and delivery.state not in {S.NEW, S.PREPARING, S.PREPARED, S.MISSED}:
-        raise _already_confirmed(delivery)
-    if delivery.state != S.PREPARED:
-        raise _wrong(delivery)
-    if not seal or delivery.seal != seal or delivery.n_to_send != n_to_send:
-        raise Stale(_("The list was prepared again since this page was opened. Look at the new numbers first."))
-    assert delivery.prepared_at is not None
-    if timezone.now() - delivery.prepared_at > MAX_AGE:
-        raise Stale(_("Prepared more than 24 h ago. Prepare again."))
-    if n_to_send <= 0:
-        raise WrongState(_("Nobody to send to."))
-
-
-def _confirm(delivery: Delivery, by: User | None, person: User) -> Delivery:
+def _confirm(delivery: Delivery, by: User | None, person: User, *, key: str = "") -> Delivery:
     _move(_to_confirmed, delivery)
     now = timezone.now()
     delivery.confirmed_at = now
@@ -200,6 +192,8 @@ def _confirm(delivery: Delivery, by: User | None, person: User) -> Delivery:
     }
     if by is None:
         detail["on_behalf_of"] = str(person)
+    if key:
+        detail["key"] = key
     fields = ["confirmed_at", "confirmed_by", "start_at"]
     return _save(delivery, "delivery.confirmed", by, fields, detail=detail, machine="scheduler")
 
@@ -212,7 +206,7 @@ def cancel(delivery_id: int, *, by: User) -> Delivery:
     if delivery.state in {S.SENDING, S.PAUSED, S.FINISHED}:
         raise WrongState(_("It has started. Stop the rest instead."), code="already_started")
     if delivery.state != S.CONFIRMED:
-        raise _wrong(delivery)
+        raise refusals.wrong(delivery)
     _move(_back_to_prepared, delivery)
     delivery.confirmed_at = delivery.confirmed_by = delivery.start_at = None
     return _save(delivery, "delivery.cancelled", by, ["confirmed_at", "confirmed_by", "start_at"])
@@ -361,7 +355,7 @@ def _move(move: Callable[[Delivery], None], delivery: Delivery) -> None:
     try:
         move(delivery)
     except TransitionNotAllowed as error:
-        raise _wrong(delivery) from error
+        raise refusals.wrong(delivery) from error
 
 
 def _save(
@@ -376,17 +370,5 @@ def _save(
     delivery.save(update_fields=["state", *fields])
     subject = ("delivery", str(delivery.public_id))
     audit.record(action, subject=subject, by=by, label="" if by else machine, detail=dict(detail or {}))
+    origins.tell(delivery, action, by)
     return delivery
-
-
-def _wrong(delivery: Delivery) -> WrongState:
-    sentence = _("This send is in state “{state}”, so that isn't possible. Reload the page to see what happened.")
-    return WrongState(sentence.format(state=delivery.get_state_display()))
-
-
-def _already_confirmed(delivery: Delivery) -> AlreadyConfirmed:
-    assert delivery.confirmed_at is not None
-    at = formats.time_format(timezone.localtime(delivery.confirmed_at), "H:i")
-    return AlreadyConfirmed(
-        _("{name} already confirmed this send at {time}.").format(name=delivery.confirmed_by, time=at)
-    )

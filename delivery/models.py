@@ -58,6 +58,8 @@ class Delivery(models.Model):
     # First day of the month it was opened in: the partition of its log rows.
     opened_month = models.DateField()
     opened_at = models.DateTimeField(auto_now_add=True)
+    # Who published what is sent: with "A second person must confirm" somebody else releases it.
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     opened_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
 
     # --- preparation
@@ -71,6 +73,8 @@ class Delivery(models.Model):
     excluded_by_reason = models.JSONField(default=dict)
     samples = models.JSONField(default=list)
     seal = models.CharField(max_length=64, blank=True)
+    # What the preparation rested on, see delivery.staleness; {} before the first.
+    basis = models.JSONField(default=dict)
     prepared_at = models.DateTimeField(null=True, blank=True)
     prepared_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     failure = models.TextField(blank=True)

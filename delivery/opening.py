@@ -27,11 +27,12 @@ def open_delivery(
     owner: User | None,
     by: User | None,
     n_estimated: int | None = None,
+    author: User | None = None,
 ) -> Delivery:
     """A new delivery in state `new`, through the default transport. Nothing is chosen and nothing is sent yet.
 
     `origin` is (kind, id) as text, such as ("campaign", "<uuid>"); earlier deliveries of the same origin count for
-    re-eligibility. `re_eligible_after_s`: None = never again, 0 = every time.
+    re-eligibility. `re_eligible_after_s`: None = never again, 0 = every time. `author` published the message.
     """
     month = partitions.month_of(timezone.now())
     with transaction.atomic():
@@ -54,6 +55,7 @@ def open_delivery(
             opened_month=month,
             opened_by=by,
             n_estimated=n_estimated,
+            author=author,
         )
         audit.record(
             "delivery.opened",

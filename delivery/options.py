@@ -7,6 +7,8 @@ from accounts import installation
 
 GRACE_S = "delivery.grace_s"
 TYPED_FROM = "delivery.confirm_typed_from"
+UNUSUAL_TIMES = "delivery.confirm_unusual_times"
+SECOND_PERSON = "delivery.second_person"
 
 GENERAL = installation.Page("general", _("General"), 10)
 
@@ -33,6 +35,23 @@ def register() -> None:
                 _("From this many recipients on, confirming asks to type how many there are."),
                 _("recipients"),
                 least=1,
+            ),
+            installation.Setting(
+                UNUSUAL_TIMES,
+                "number",
+                _("Warn about sends larger than"),
+                5,
+                _("Compared with the median of the last 10 sends. Confirming then asks to type the number as well."),
+                _("times the usual"),
+                least=2,
+                most=1000,
+            ),
+            installation.Setting(
+                SECOND_PERSON,
+                "flag",
+                _("A second person must confirm"),
+                False,
+                _("Who published a version can't confirm its send, and can't start it when it sends on its own."),
             ),
         ],
     )

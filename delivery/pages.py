@@ -5,20 +5,20 @@
 """
 
 import datetime as dt
-import zoneinfo
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.urls import reverse
-from django.utils import formats, timezone
+from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from accounts import installation, roles
 from accounts.models import User
 from audiences import rules
-from delivery import breakdowns, forms, headlines, kpi, lifecycle, options, reasons, rollups
+from delivery import breakdowns, caution, gate, headlines, kpi, moments, options, reasons, rollups, staleness
 from delivery.models import ENDED, RUNNING, Delivery, DeliveryState
 from messaging.models import Feedback
 
@@ -95,21 +95,34 @@ def context(
     stale: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Everything `delivery/_delivery.html` and `_confirm_form.html` need. `stale`: why the list must be prepared again,
-    in sentences of the room above; too old is found here."""
+    in sentences of the room above; what delivery.staleness finds is added here."""
     now = timezone.now()
     may = rights(delivery, user)
     rollups.freshen(delivery)
+    must_wait = may.start and needs_another(delivery, user)
     return {
         **live(delivery, now),
         "may": may,
         "urls": _urls(delivery) | {"confirm": confirm_url, "cancel": cancel_url, "back": back_url},
-        "stale": [*stale, *_too_old(delivery, now)],
+        "stale": [*stale, *(reason.message for reason in staleness.reasons(delivery, now))],
         "prepared": prepared(delivery) if delivery.seal else None,
         "confirm": _confirm(delivery) if delivery.state == DeliveryState.PREPARED else None,
-        "deputies": [] if may.start else [str(person) for person in roles.holders(roles.START)],
+        "needs_another": must_wait,
+        "deputies": _deputies(delivery, user) if must_wait or not may.start else [],
         "start_role": _(roles.role_with(roles.START)),
         "owner_may_cancel": may.cancel,
     }
+
+
+def needs_another(delivery: Delivery, user: User) -> bool:
+    """Whether a prepared list must be confirmed by somebody else than `user`, who published what is sent."""
+    return delivery.state == DeliveryState.PREPARED and gate.needs_another(delivery, user)
+
+
+def _deputies(delivery: Delivery, user: User) -> list[str]:
+    """Who can confirm it instead of `user`, by name; three at the most."""
+    people = [person for person in roles.holders(roles.START, limit=5) if person.pk != user.pk]
+    return [str(person) for person in people if not gate.needs_another(delivery, person)][:3]
 
 
 def live(delivery: Delivery, now: dt.datetime) -> dict[str, Any]:
@@ -209,11 +222,6 @@ def _urls(delivery: Delivery) -> dict[str, str]:
     return {name.replace("-", "_"): reverse(f"delivery:{name}", args=[delivery.public_id]) for name in names}
 
 
-def _too_old(delivery: Delivery, now: dt.datetime) -> list[str]:
-    is_old = delivery.prepared_at and now - delivery.prepared_at > lifecycle.MAX_AGE
-    return [_("Prepared more than 24 h ago.")] if delivery.state == DeliveryState.PREPARED and is_old else []
-
-
 def _preparing(delivery: Delivery, now: dt.datetime) -> dict[str, Any]:
     """Progress of a preparation. The whole is the estimate until the count is known."""
     whole = max(delivery.n_estimated or 0, delivery.n_prepared)
@@ -255,14 +263,15 @@ def _confirm(delivery: Delivery) -> dict[str, Any]:
     n = delivery.n_to_send or 0
     return {
         "seal": delivery.seal,
+        "key": uuid.uuid4(),
         "n": n,
-        "asks_number": forms.asks_number(n),
+        "caution": caution.of(delivery),
         **_subject(delivery),
         "sender": f"{message.sender_name} <{message.sender_address}>"
         if message.sender_name
         else message.sender_address,
         "audience": rules.describe(delivery.audience),
-        "when": _when(delivery.scheduled_at, delivery.scheduled_zone),
+        "when": moments.when(delivery.scheduled_at, delivery.scheduled_zone),
         "validity": headlines.duration(delivery.validity_s),
         "grace": installation.number(options.GRACE_S),
     }
@@ -289,23 +298,8 @@ def _start(delivery: Delivery, now: dt.datetime) -> dict[str, Any]:
         "seconds": round(seconds),
         "text": f"{int(seconds) // 60}:{int(seconds) % 60:02d}" if seconds < 600 else headlines.duration(seconds),
         "is_scheduled": is_scheduled,
-        "when": _when(delivery.start_at, delivery.scheduled_zone) if is_scheduled else "",
+        "when": moments.when(delivery.start_at, delivery.scheduled_zone) if is_scheduled else "",
     }
-
-
-def _when(moment: dt.datetime | None, zone: str) -> str:
-    """Tue 25 Nov, 09:00 Paris (03:00 your time); "" for None."""
-    if moment is None:
-        return ""
-    name = zone if zone in zoneinfo.available_timezones() else timezone.get_current_timezone_name()
-    there = moment.astimezone(zoneinfo.ZoneInfo(name))
-    city = name.split("/")[-1].replace("_", " ")
-    text = f"{formats.date_format(there, pgettext('date format', 'D j M'))}, {formats.date_format(there, 'H:i')} {city}"
-    here = timezone.localtime(moment)
-    if here.utcoffset() == there.utcoffset():
-        return text
-    mine = headlines.stamp(moment) if here.date() != there.date() else formats.time_format(here, "H:i")
-    return _("%(there)s (%(here)s your time)") % {"there": text, "here": mine}
 
 
 def _bar(delivery: Delivery, panel: kpi.Panel) -> list[BarPart]:

@@ -21,7 +21,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from audiences import mailable, profiles, rules
-from delivery import lifecycle, origins, reasons
+from delivery import lifecycle, origins, reasons, staleness
 from delivery.models import RUNNING, Delivery, DeliveryState, ShardState
 from lib.errors import DomainError
 from messaging import channels, preview
@@ -67,7 +67,11 @@ def is_running(delivery_id: int) -> bool:
 
 
 def _run(delivery_id: int, cursor: CursorWrapper) -> None:
-    delivery = Delivery.objects.select_related("message").filter(pk=delivery_id, state=DeliveryState.PREPARING).first()
+    delivery = (
+        Delivery.objects.select_related("message", "transport")
+        .filter(pk=delivery_id, state=DeliveryState.PREPARING)
+        .first()
+    )
     if delivery is None:
         return
     assert delivery.preparing_since is not None
@@ -88,6 +92,8 @@ def _run(delivery_id: int, cursor: CursorWrapper) -> None:
 
 
 def _prepare(delivery: Delivery, cursor: CursorWrapper) -> lifecycle.Prepared:
+    # Before the rules are read: what changes in between makes the list stale, not wrong.
+    basis = staleness.basis(delivery)
     audience = rules.compile_audience(delivery.audience)
     _choose(delivery, audience, cursor)
     _drop_served_addresses(delivery, cursor)
@@ -99,9 +105,9 @@ def _prepare(delivery: Delivery, cursor: CursorWrapper) -> lifecycle.Prepared:
     by_reason = {reason: counts[reason] for reason in reasons.EXCLUSIONS if counts.get(reason)}
     n_targeted = n_to_send + sum(by_reason.values())
     assert sum(by_reason.values()) == sum(counts.values()), f"unknown exclusion reasons: {counts}"
-    seal = _seal(delivery, by_reason, n_to_send, shards)
+    seal = _seal(delivery, by_reason, n_to_send, shards, basis=basis)
     _look(delivery)
-    return lifecycle.Prepared(n_targeted, n_to_send, by_reason, samples, seal)
+    return lifecycle.Prepared(n_targeted, n_to_send, by_reason, samples, seal, basis)
 
 
 def _choose(delivery: Delivery, audience: rules.CompiledAudience, cursor: CursorWrapper) -> None:
@@ -292,7 +298,9 @@ def _samples(delivery: Delivery, cursor: CursorWrapper) -> list[dict[str, object
     return samples
 
 
-def _seal(delivery: Delivery, by_reason: dict[str, int], n_to_send: int, shards: list[str]) -> str:
+def _seal(
+    delivery: Delivery, by_reason: dict[str, int], n_to_send: int, shards: list[str], *, basis: dict[str, Any]
+) -> str:
     """The hash of everything a confirmation releases: content, audience, terms, counts and each person."""
     sealed = {
         "message": delivery.message.sha256,
@@ -304,6 +312,7 @@ def _seal(delivery: Delivery, by_reason: dict[str, int], n_to_send: int, shards:
         "excluded": by_reason,
         "n_to_send": n_to_send,
         "shards": shards,
+        "basis": basis,
     }
     return hashlib.sha256(json.dumps(sealed, sort_keys=True).encode()).hexdigest()
 

@@ -3,6 +3,7 @@
 import datetime as dt
 import re
 from unittest.mock import patch
+from uuid import uuid4
 
 import pytest
 from django.core.cache import cache
@@ -240,13 +241,13 @@ def test_a_scheduled_send_shows_both_zones() -> None:
     ("n", "typed", "is_valid"),
     [
         (9892, "9892", True), (9892, "9,892", True), (9892, "9 892", True), (9892, "9.892", True),
-        (9892, " 9892 ", True), (9892, "989", False), (9892, "", False), (9892, "98920", False),
-        (999, "", True), (1000, "", False),
+        (9892, "9\u00a0892", True), (9892, "9\u202f892", True), (9892, " 9892 ", True), (9892, "9’892", True),
+        (9892, "989", False), (9892, "", False), (9892, "98920", False), (9892, "-9892", False), (1000, "", False),
     ],
 )  # fmt: skip
 def test_the_number_is_typed_from_a_thousand_on(n: int, typed: str, is_valid: bool) -> None:
     made = records.delivery(state="prepared", people=n)
-    form = forms.ConfirmForm({"seal": made.seal, "n_to_send": n, "typed": typed}, delivery=made)
+    form = forms.ConfirmForm({"seal": made.seal, "n_to_send": n, "key": uuid4(), "typed": typed}, delivery=made)
     assert form.is_valid() is is_valid
     if not is_valid:
         problem = form.problem()
@@ -257,7 +258,8 @@ def test_the_pill_shows_what_runs_and_is_empty_otherwise() -> None:
     client, operator = signed_in("Operator")
     records.delivery(state="prepared", people=1)
     records.delivery(state="finished", people=1)
-    assert not client.get(reverse("delivery:pill")).content.strip()
+    assert "Sending" not in client.get(reverse("delivery:pill")).content.decode()
+    assert not signed_in("Viewer")[0].get(reverse("delivery:pill")).content.strip()
     running = records.delivery(people=4, label="Winter sale", by=operator)
     records.shard(running, [1, 2, 3, 4], n_sent=1, n_failed=1, state=ShardState.LEASED)
     html = client.get(reverse("delivery:pill")).content.decode()
