@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from audiences import segments
 from audiences.models import Segment
+from campaigns import settling
 from campaigns.models import Campaign, CampaignState, CampaignVersion
 from delivery import origins
 from delivery.models import Delivery
@@ -30,8 +31,9 @@ ORDER BY written.name
 
 
 def register() -> None:
-    """Where the page of a campaign's send is, which campaigns use a segment or show an image. Safe to repeat."""
-    origins.register("campaign", send_url)
+    """Where the page of a campaign's send is and who is told of its moves; which campaigns use a segment or show an
+    image. Safe to repeat."""
+    origins.register("campaign", send_url, moved=settling.moved)
     segments.register_users(segment_uses)
     media_uses.register(drafts=drafts_with_media, published=published_with_media)
 

@@ -8,8 +8,8 @@ from django.utils import timezone
 from accounts.models import User
 from audiences import imports
 from audiences.models import Profile, ProfileImport, Segment
-from campaigns import drafts, sends
-from campaigns.models import Campaign
+from campaigns import approvals, drafts, sends
+from campaigns.models import Campaign, ConfirmationRequest
 from delivery import preparation
 from delivery.models import Delivery, Outcome, SendLog
 from messaging.models import CaughtMessage, MediaFile, Sender, Template
@@ -20,7 +20,8 @@ SOURCE = b"From: a@shop.test\r\nTo: b@example.test\r\nSubject: Hello\r\nContent-
 
 @dataclass(frozen=True)
 class World:
-    """`campaign` has a live version, a prepared send and a draft beside it; `fresh` was never published."""
+    """`campaign` has a live version, a prepared send whose confirmation was requested, and a draft beside it; `fresh`
+    was never published."""
 
     owner: User
     profile: Profile
@@ -33,6 +34,7 @@ class World:
     caught: CaughtMessage
     template: Template
     media: MediaFile
+    request: ConfirmationRequest
 
 
 def make() -> World:
@@ -57,6 +59,8 @@ def make() -> World:
         code="",
         detail="250 ok",
     )
+    factories.user("Operator", name="Somebody who can confirm")
+    request = approvals.ask(campaign.pk, delivery.pk, seal=delivery.seal, asked=approvals.Asked(), by=owner)
     drafts.modify(campaign.pk, by=owner)
     fresh = factories.campaign(owner, name="Never published")
     return World(
@@ -78,4 +82,5 @@ def make() -> World:
         ),
         template=factories.template(owner),
         media=factories.media(),
+        request=request,
     )

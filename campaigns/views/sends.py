@@ -1,5 +1,6 @@
 """Sends of a campaign: their list, and the page of one, which composes the fragments of the delivery room."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -12,9 +13,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import access, audit, roles
 from campaigns import document as documents
-from campaigns import sends, summaries
+from campaigns import sends, staleness, summaries, tested
 from campaigns.models import Campaign, CampaignSend
-from campaigns.views import header, standing
+from campaigns.views import header, requesting, standing
 from delivery import forms as delivery_forms
 from delivery import kpi, pages
 from delivery.models import Delivery, DeliveryState
@@ -70,6 +71,18 @@ def detail(request: HttpRequest, public_id: UUID, delivery_id: UUID) -> HttpResp
 def confirm(request: HttpRequest, public_id: UUID, delivery_id: UUID) -> HttpResponse:
     """GET asks, as a page or a dialog; POST releases the send. Who may is decided where it happens."""
     campaign, send = _find(public_id, delivery_id)
+
+    def release(**shown: Any) -> Delivery:
+        return sends.confirm(campaign.pk, send.delivery_id, by=header.user_of(request), **shown)
+
+    return answer_confirm(request, campaign, send, release)
+
+
+def answer_confirm(
+    request: HttpRequest, campaign: Campaign, send: CampaignSend, release: Callable[..., Delivery]
+) -> HttpResponse:
+    """The answer to a GET or POST of a confirm page. `release` takes seal, n_to_send and key of the page, as they were
+    posted, and confirms."""
     if request.method == "GET":
         return _confirm_page(request, campaign, send)
     access.check(header.user_of(request), roles.START)
@@ -78,24 +91,29 @@ def confirm(request: HttpRequest, public_id: UUID, delivery_id: UUID) -> HttpRes
         if request.headers.get("HX-Request"):
             raise form.problem()
         return _confirm_page(request, campaign, send, form=form)
-    seal, n_to_send = form.cleaned_data["seal"], form.cleaned_data["n_to_send"]
+    shown = form.cleaned_data
     try:
-        sends.confirm(campaign.pk, send.delivery_id, by=header.user_of(request), seal=seal, n_to_send=n_to_send)
+        release(seal=shown["seal"], n_to_send=shown["n_to_send"], key=str(shown["key"]))
     except DomainError as refusal:
         if refusal.status == 403 or request.headers.get("HX-Request"):
             raise
         messages.error(request, refusal.message)
+        _campaign, now = _find(campaign.public_id, send.delivery.public_id)
+        return _confirm_page(request, header.find(campaign.public_id), now, status=refusal.status)
     return _to_send(request, campaign, send)
 
 
-def _confirm_page(request: HttpRequest, campaign: Campaign, send: CampaignSend, form: Any = None) -> HttpResponse:
+def _confirm_page(
+    request: HttpRequest, campaign: Campaign, send: CampaignSend, *, form: Any = None, status: int = 0
+) -> HttpResponse:
     context = {
         "head": header.build(request, campaign, view="send"),
         "campaign": campaign,
         "form": form,
         **delivery_context(request, campaign, send.delivery),
     }
-    return render(request, "campaigns/campaign_confirm.html", context, status=422 if form else 200)
+    context["urls"] = context["urls"] | {"confirm": request.path}
+    return render(request, "campaigns/campaign_confirm.html", context, status=status or (422 if form else 200))
 
 
 @require_POST
@@ -113,7 +131,7 @@ def delivery_context(request: HttpRequest, campaign: Campaign, delivery: Deliver
     at = {"public_id": campaign.public_id, "delivery_id": delivery.public_id}
     send = sends.of_delivery(delivery)
     assert send is not None, "found through its campaign"
-    stale = sends.staleness(campaign, send)
+    stale = staleness.of(campaign, send)
     context = pages.context(
         delivery,
         header.user_of(request),
@@ -123,7 +141,10 @@ def delivery_context(request: HttpRequest, campaign: Campaign, delivery: Deliver
         stale=[stale.message] if stale.code else [],
     )
     document = documents.normalise(send.version.document)
+    context |= requesting.context(send, header.user_of(request), stale=bool(context["stale"]))
+    is_prepared = delivery.state == DeliveryState.PREPARED
     return context | {
+        "tested": (tested.of_version(send.version) or "") if is_prepared else None,
         "occurrence": standing.occurrence(campaign, send, header.user_of(request)),
         "is_confirmed_alone": _is_confirmed_alone(delivery),
         "is_repeating": document["delivery"]["kind"] == "repeat",
