@@ -91,7 +91,7 @@ def tell_asked(request: ConfirmationRequest, *, is_reminder: bool = False) -> No
             body = "\n".join(
                 [lead, "", *_facts(request), "", _("Look at it, then confirm, ask for changes or decline:")]
             )
-            key = f"{request.public_id}:{stamp:%Y%m%d%H%M%S}"
+            key = f"{request.public_id}:{stamp:%Y%m%d%H%M%S%f}"
             notices.send(
                 to=person, subject=f"{subject} {emails(request.n_to_send)}", body=body, url=page(request), key=key
             )
