@@ -24,6 +24,8 @@ class Row:
     subject: str
     badge: badges.Badge
     has_draft_changes: bool
+    # A confirmation was requested. At most one marker stands after a name, and this one first.
+    is_in_review: bool
     channel: str
     tags: tuple[str, ...]
     owner: str
@@ -79,6 +81,7 @@ def _row(
         subject=campaign.subject or "",  # type: ignore[attr-defined]
         badge=badge,
         has_draft_changes=campaign.state != CampaignState.DRAFT and campaign.has_draft,  # type: ignore[attr-defined]
+        is_in_review=campaign.is_in_review,  # type: ignore[attr-defined]
         channel="email",
         tags=tuple(campaign.tags),
         owner=str(campaign.owner),

@@ -18,7 +18,7 @@ from accounts.models import User
 from campaigns import approvals, asking
 from campaigns.models import CampaignSend, ConfirmationRequest, RequestStatus
 from campaigns.views import header
-from delivery import moments, pages
+from delivery import headlines, moments, pages
 from delivery.models import DeliveryState
 from lib.errors import DomainError
 
@@ -178,6 +178,8 @@ def request_card(send: CampaignSend, user: User) -> dict[str, Any] | None:
         "url": asking.page(found) if may_see else "",
         "may_answer": is_open and not is_own and user.has_perm(roles.START),
         "again_at": approvals.remindable_at(found),
+        "requested": headlines.time(found.requested_at),
+        "reminded": headlines.time(found.reminded_at),
         "live_url": reverse("campaigns:request-banner", kwargs=at),
     }
 

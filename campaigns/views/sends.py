@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import access, audit, roles
 from campaigns import document as documents
-from campaigns import sends, staleness, summaries, tested
+from campaigns import lifecycle, sends, staleness, summaries, tested
 from campaigns.models import Campaign, CampaignSend
 from campaigns.views import header, requesting, standing
 from delivery import forms as delivery_forms
@@ -141,6 +141,10 @@ def delivery_context(request: HttpRequest, campaign: Campaign, delivery: Deliver
         stale=[stale.message] if stale.code else [],
     )
     document = documents.normalise(send.version.document)
+    if stale.code == "published_again" and not lifecycle.is_standing(campaign):
+        # The list of an older version can't be mended: this opens a send of the live one in its place.
+        new_url = reverse("campaigns:send-new", kwargs={"public_id": campaign.public_id})
+        context["urls"] = context["urls"] | {"prepare": new_url}
     context |= requesting.context(send, header.user_of(request), stale=bool(context["stale"]))
     is_prepared = delivery.state == DeliveryState.PREPARED
     return context | {

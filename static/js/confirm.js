@@ -42,7 +42,9 @@ attach("form[data-confirm]", (form) => {
     }, 0);
   });
   form.addEventListener("htmx:afterRequest", (event) => {
-    if (event.detail.successful) return;
+    /* Our own refusals are swapped in, so htmx calls them successful. */
+    const { status } = event.detail.xhr;
+    if (status >= 200 && status < 400) return;
     rest();
     const region = alertRegion();
     region.tabIndex = -1;

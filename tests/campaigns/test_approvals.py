@@ -395,6 +395,19 @@ def test_a_request_page_shows_what_changed_since_the_version_before() -> None:
     assert "Changes since version 1" in detail and "<ins>" in detail and "Winter" in detail
 
 
+def test_prepare_again_of_an_older_version_opens_a_send_of_the_live_one(world: World) -> None:
+    version = factories.publish_again(world.campaign)
+    at = {"public_id": world.campaign.public_id, "delivery_id": world.delivery.public_id}
+    client = client_of(world.milo)
+    page = client.get(reverse("campaigns:send", kwargs=at)).content.decode()
+    again_url = reverse("campaigns:send-new", args=[world.campaign.public_id])
+    assert "The campaign was published again (version 2)." in page and f'action="{again_url}"' in page
+    assert reverse("delivery:prepare", args=[world.delivery.public_id]) not in page
+    assert client.post(again_url).status_code == 302
+    assert world.state == DeliveryState.CANCELLED
+    assert sends.current(world.campaign).message_id == version.message_id  # type: ignore[union-attr]
+
+
 def test_people_see_their_own_requests_and_operators_all(world: World) -> None:
     request, other = world.ask(), factories.user("Marketer")
     page = asking.page(request)
@@ -440,5 +453,6 @@ def test_the_inbox_asks_no_more_for_more_requests(
 
 def test_the_badge_says_awaiting(world: World) -> None:
     world.ask()
-    assert "Awaiting confirmation" in client_of(world.milo).get(reverse("campaigns:list")).content.decode()
+    listed = client_of(world.milo).get(reverse("campaigns:list")).content.decode()
+    assert "Awaiting confirmation" in listed and "In review" in listed
     assert Campaign.objects.get(pk=world.campaign.pk).state == "published"
