@@ -144,6 +144,7 @@ def addresses(live: Campaign) -> dict[str, str]:
 def approving(live: Campaign) -> dict[str, str]:
     """The pages about a prepared send of `live` whose confirmation is asked for, and was declined before."""
     factories.user("Operator", name="Zed")
+    live = Campaign.objects.select_related("live_version", "owner").get(pk=live.pk)
     by = live.owner
     pages = {f"approvals {tab}": f"{reverse('campaigns:approvals')}?tab={tab}" for tab in ("waiting", "mine", "done")}
     delivery = factories.campaign_send(

@@ -236,29 +236,29 @@ def test_of_a_hundred_requests_at_once_one_sends() -> None:
     delivery = sends.open_send(made.pk, by=made.owner)
     preparation.run(delivery.pk)
     delivery = Delivery.objects.get(pk=delivery.pk)
+    operators = [factories.user("Operator", name=name) for name in ("Ona O", "Otto P")]
     asked = approvals.ask(made.pk, delivery.pk, seal=delivery.seal, asked=approvals.Asked(), by=made.owner)
     urls = [
         reverse("campaigns:confirm", args=[made.public_id, delivery.public_id]),
         reverse("campaigns:approval-confirm", args=[asked.public_id]),
     ]
     sessions_of = []
-    for name in ("Ona O", "Otto P"):
+    for operator in operators:
         client = Client()
-        client.force_login(factories.user("Operator", name=name))
+        client.force_login(operator)
         sessions_of.append(client.cookies["sessionid"].value)
     shown = {"seal": delivery.seal, "n_to_send": delivery.n_to_send, "typed": delivery.n_to_send}
     pages = [
         (session, url, {**shown, "key": str(uuid.uuid4())}) for session in sessions_of for url in urls for _tab in "ab"
     ]
 
-    def press(n: int) -> int:
-        client = Client()
-        session, url, posted = pages[n % len(pages)]
-        client.cookies["sessionid"] = session
-        return client.post(url, posted).status_code
-
     def press_some(worker: int) -> list[int]:
-        return [press(worker + 20 * turn) for turn in range(5)]
+        client, statuses = Client(), []
+        for turn in range(5):
+            session, url, posted = pages[(worker + 20 * turn) % len(pages)]
+            client.cookies["sessionid"] = session
+            statuses.append(client.post(url, posted).status_code)
+        return statuses
 
     answers = [status for some in at_once([lambda n=n: press_some(n) for n in range(20)]) for status in some]
     assert len(answers) == 100 and set(answers) == {302, 409}
