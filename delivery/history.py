@@ -4,7 +4,6 @@ import datetime as dt
 from dataclasses import dataclass
 
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from delivery import reasons, recipients, rollups, status
 from delivery.models import Delivery, Event, EventKind, Exclusion, SendLog
@@ -87,9 +86,7 @@ def _excluded(profile_id: int, limit: int) -> list[Entry]:
             delivery=row.delivery,
             subject=row.delivery.message.subject,
             status=status.Status.NOT_SENT,
-            reason=_("{reason}: {detail}").format(reason=reasons.exclusion_sentence(row.reason), detail=row.detail)
-            if row.detail
-            else reasons.exclusion_sentence(row.reason),
+            reason=reasons.whole_sentence(row.reason, row.detail),
             opened_at=None,
             clicked_at=None,
             is_sent=False,

@@ -21,7 +21,7 @@ waits; workers notice the new state within seconds.
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -57,6 +57,8 @@ class Prepared:
     excluded_by_reason: dict[str, int]
     samples: list[dict[str, object]]
     seal: str
+    # Lines of delivery.controls, as the delivery keeps them.
+    controls: Sequence[Mapping[str, object]] = ()
 
 
 def _transition(source: list[str], target: str) -> Callable[[Delivery], None]:
@@ -127,23 +129,32 @@ def seal(delivery_id: int, *, result: Prepared, preparing_since: dt.datetime, by
     delivery.n_prepared = result.n_targeted
     delivery.excluded_by_reason = result.excluded_by_reason
     delivery.samples = result.samples
+    delivery.controls = list(result.controls)
     delivery.seal = result.seal
     delivery.prepared_at = timezone.now()
     numbers = ["n_targeted", "n_to_send", "n_excluded", "n_prepared", "excluded_by_reason"]
-    fields = [*numbers, "samples", "seal", "prepared_at"]
+    fields = [*numbers, "samples", "controls", "seal", "prepared_at"]
     return _save(delivery, "delivery.prepared", by, fields, detail={"n_to_send": result.n_to_send, "seal": result.seal})
 
 
 @transaction.atomic
-def fail(delivery_id: int, *, failure: str, preparing_since: dt.datetime, by: User | None = None) -> Delivery:
-    """Preparation is impossible, and why, in a sentence for people."""
+def fail(
+    delivery_id: int,
+    *,
+    failure: str,
+    preparing_since: dt.datetime,
+    controls: Sequence[Mapping[str, object]] = (),
+    by: User | None = None,
+) -> Delivery:
+    """Preparation is impossible, and why, in a sentence for people; `controls` as in Prepared."""
     delivery = _lock(delivery_id)
     if delivery.preparing_since != preparing_since:
         raise WrongState(_("This preparation was replaced by another one."))
     _move(_to_failed, delivery)
     delivery.failure = failure
+    delivery.controls = list(controls)
     delivery.ended_at = timezone.now()
-    return _save(delivery, "delivery.failed", by, ["failure", "ended_at"], detail={"failure": failure})
+    return _save(delivery, "delivery.failed", by, ["failure", "controls", "ended_at"], detail={"failure": failure})
 
 
 @transaction.atomic

@@ -209,7 +209,12 @@ def _exclusions(of: Delivery, wanted: Filter) -> QuerySet[Exclusion]:
 def _excluded_rows(rows: list[Exclusion]) -> list[Excluded]:
     people = Profile.objects.in_bulk([row.profile_id for row in rows])
     return [
-        Excluded(people.get(row.profile_id), row.profile_id, reasons.exclusion_sentence(row.reason), row.detail)
+        Excluded(
+            people.get(row.profile_id),
+            row.profile_id,
+            reasons.exclusion_sentence(row.reason),
+            reasons.detail(row.reason, row.detail),
+        )
         for row in rows
     ]
 

@@ -55,6 +55,8 @@ class Delivery(models.Model):
     re_eligible_after_s = models.BigIntegerField(null=True, blank=True)
     validity_s = models.BigIntegerField(default=72 * 3600)
     rate_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    # Content people wait for, such as a receipt: sent however much they had lately.
+    ignores_cap = models.BooleanField(default=False)
     # First day of the month it was opened in: the partition of its log rows.
     opened_month = models.DateField()
     opened_at = models.DateTimeField(auto_now_add=True)
@@ -70,6 +72,8 @@ class Delivery(models.Model):
     # {"<reason>": count}, in the order of delivery.preparation
     excluded_by_reason = models.JSONField(default=dict)
     samples = models.JSONField(default=list)
+    # What was checked and found at preparation: [{"level", "code", "text", "place"}], see delivery.controls.
+    controls = models.JSONField(default=list)
     seal = models.CharField(max_length=64, blank=True)
     prepared_at = models.DateTimeField(null=True, blank=True)
     prepared_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")

@@ -1,4 +1,4 @@
-"""What people set about sends in Settings, General. Defaults come from the environment."""
+"""What people set about sends in Settings: General, and Sending limits. Defaults come from the environment."""
 
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
@@ -7,8 +7,16 @@ from accounts import installation
 
 GRACE_S = "delivery.grace_s"
 TYPED_FROM = "delivery.confirm_typed_from"
+CAP_MESSAGES = "delivery.cap_messages"
+CAP_HOURS = "delivery.cap_hours"
 
 GENERAL = installation.Page("general", _("General"), 10)
+LIMITS = installation.Page(
+    "limits",
+    _("Sending limits"),
+    45,
+    _("How often one person may be written to, over all campaigns. Preparing leaves out who had enough."),
+)
 
 
 def register() -> None:
@@ -33,6 +41,32 @@ def register() -> None:
                 _("From this many recipients on, confirming asks to type how many there are."),
                 _("recipients"),
                 least=1,
+            ),
+        ],
+    )
+    installation.register(
+        LIMITS,
+        [
+            installation.Setting(
+                CAP_MESSAGES,
+                "number",
+                _("Messages per person"),
+                None,
+                _("Empty: no limit. A campaign can be set to ignore it, in its Delivery step."),
+                _("at most"),
+                least=1,
+                most=1000,
+                is_optional=True,
+            ),
+            installation.Setting(
+                CAP_HOURS,
+                "number",
+                _("Counted over"),
+                24,
+                _("Sent messages of that time, and those that people wait for in confirmed and running sends."),
+                _("hours"),
+                least=1,
+                most=720,
             ),
         ],
     )

@@ -27,6 +27,7 @@ BODY_LIMIT = 2 * 1024 * 1024
 _CLIPPED_FROM = 102 * 1024
 # Seconds for which a field's coverage is taken as known.
 _COVERAGE_TTL_S = 60
+_UNSUBSCRIBE = re.compile(r"\bunsubscribe_url\b|set_user_to_unsubscribed_url")
 _ALWAYS_KNOWN = frozenset({"profile.id", "profile.public_id"})
 
 
@@ -201,9 +202,12 @@ def _empty() -> ContentProblem:
 def _check_footer(compiled: compilation.Compiled) -> Iterator[ContentProblem]:
     masked = markup.mask(compiled.html)
     targets = [masked.restore(link.url) for link in markup.links(masked.html)]
-    if not any(re.search(r"\bunsubscribe_url\b|set_user_to_unsubscribed_url", url) for url in targets):
+    if not any(_UNSUBSCRIBE.search(url) for url in targets):
         sentence = _("There is no unsubscribe link. Add the footer block.")
         yield ContentProblem("unsubscribe_missing", "error", "body", sentence)
+    elif compiled.text.strip() and not _UNSUBSCRIBE.search(compiled.text):
+        sentence = _("The plain text has no unsubscribe link. Add {field} to it.").format(field="{{ unsubscribe_url }}")
+        yield ContentProblem("text_unsubscribe_missing", "error", "text", sentence)
     uses_address = any(f.name == "postal_address" for f in personalization.parse(compiled.html, html=True).fields())
     if not settings.POSTAL_ADDRESS:
         sentence = _("The footer has no postal address. Add it in Settings.")

@@ -1,0 +1,157 @@
+"""Who had something lately: a send of the same origin (re-eligibility), or too much of anything (the sending limit).
+
+Preparation asks each once and joins the answer: a temporary table by profile, of everybody who shares a mailbox with
+somebody who had it. Who had it had it at an address; another profile of that address must not get it in their place.
+Messages count that the send log calls sent or unknown, and those that people wait for in confirmed or running sends.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+
+from django.db.backends.utils import CursorWrapper
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts import installation
+from delivery import options
+from delivery.models import RUNNING, Delivery, DeliveryState, ShardState
+
+EARLIER, CAPPED = "earlier", "capped"
+# Outcomes of windows that were open when a send ended come within this time.
+_LATE = dt.timedelta(hours=1)
+_OPEN = f"('{ShardState.WAITING}', '{ShardState.LEASED}')"
+
+
+@dataclass(frozen=True)
+class Cap:
+    """At most `most` messages for one mailbox in `hours`."""
+
+    most: int
+    hours: int
+
+
+def cap(delivery: Delivery) -> Cap | None:
+    """The sending limit as it is set now; None when there is none or this delivery ignores it."""
+    if delivery.ignores_cap:
+        return None
+    found = installation.values([options.CAP_MESSAGES, options.CAP_HOURS])
+    most = found[options.CAP_MESSAGES]
+    return Cap(int(most), int(found[options.CAP_HOURS])) if most else None
+
+
+def note_earlier(delivery: Delivery, cursor: CursorWrapper) -> bool:
+    """Fill `earlier` (id, at): who had, or may have had, a send of the same origin too recently, is still waiting in
+    one that is confirmed or running, or was on the wire when one was stopped. `at` is NULL for those who wait.
+    False, without a table, when that can't be."""
+    if delivery.re_eligible_after_s == 0:
+        return False
+    others = list(
+        Delivery.objects.filter(origin_kind=delivery.origin_kind, origin_id=delivery.origin_id)
+        .filter(Q(started_at__isnull=False) | Q(state=DeliveryState.CONFIRMED))
+        .exclude(pk=delivery.pk)
+        .values_list("pk", "opened_month", "state")
+    )
+    if not others:
+        return False
+    since = dt.datetime.min.replace(tzinfo=dt.UTC)
+    if delivery.re_eligible_after_s is not None:
+        since = timezone.now() - dt.timedelta(seconds=delivery.re_eligible_after_s)
+    values = {
+        "months": sorted({month for _pk, month, _state in others}),
+        "deliveries": [pk for pk, _month, _state in others],
+        "open": [pk for pk, _month, state in others if state in (DeliveryState.CONFIRMED, *RUNNING)],
+        "since": since,
+    }
+    _create(cursor, EARLIER, "id bigint PRIMARY KEY, at timestamptz")
+    cursor.execute(_FILL_EARLIER, values)
+    cursor.execute(f"ANALYZE {EARLIER}")
+    return True
+
+
+def note_capped(delivery: Delivery, limit: Cap, cursor: CursorWrapper) -> bool:
+    """Fill `capped` (id, n): whose mailbox has had `limit.most` messages or more around the time of this delivery.
+
+    That time is its schedule, else now; `limit.hours` before it count, and sends that are planned for the hours after
+    it. False, without a table, when nothing was sent.
+    """
+    now = timezone.now()
+    at = max(delivery.scheduled_at or now, now)
+    span = dt.timedelta(hours=limit.hours)
+    since, until = at - span, at + span
+    was_sending = Q(started_at__isnull=False) & (Q(ended_at__isnull=True) | Q(ended_at__gt=since - _LATE))
+    is_planned = Q(state=DeliveryState.CONFIRMED, start_at__gt=since, start_at__lt=until)
+    others = list(
+        Delivery.objects.filter(was_sending | is_planned)
+        .exclude(pk=delivery.pk)
+        .values_list("pk", "opened_month", "state")
+    )
+    if not others:
+        return False
+    # What runs now and will have ended long before this one starts is in nobody's way.
+    waits = {DeliveryState.CONFIRMED, *(RUNNING if since <= now else ())}
+    values = {
+        "months": sorted({month for _pk, month, _state in others}),
+        "deliveries": [pk for pk, _month, _state in others],
+        "open": [pk for pk, _month, state in others if state in waits],
+        "since": since,
+        "most": limit.most,
+    }
+    _create(cursor, CAPPED, "id bigint PRIMARY KEY, n bigint NOT NULL")
+    cursor.execute(_FILL_CAPPED, values)
+    cursor.execute(f"ANALYZE {CAPPED}")
+    return True
+
+
+def forget(cursor: CursorWrapper) -> None:
+    """Drop what was noted; safe without any."""
+    cursor.execute(f"DROP TABLE IF EXISTS {EARLIER}, {CAPPED}")
+
+
+def _create(cursor: CursorWrapper, table: str, columns: str) -> None:
+    cursor.execute(f"DROP TABLE IF EXISTS {table}")
+    cursor.execute(f"CREATE TEMPORARY TABLE {table} ({columns})")
+
+
+_LOGGED = """
+    l.opened_month = ANY(%(months)s::date[]) AND l.delivery_id = ANY(%(deliveries)s::bigint[])
+    AND l.outcome IN ('sent', 'unknown') AND l.at > %(since)s
+"""
+_FILL_EARLIER = f"""
+WITH had (id, at) AS (
+    SELECT l.profile_id, l.at FROM delivery_sendlog l WHERE {_LOGGED}
+    UNION ALL
+    SELECT unnest(s.ids), NULL FROM delivery_shard s
+    WHERE s.delivery_id = ANY(%(open)s::bigint[]) AND s.state IN {_OPEN}
+    UNION ALL
+    SELECT unnest(s.ids[1:s.n_authorised]), NULL FROM delivery_shard s
+    WHERE s.delivery_id = ANY(%(deliveries)s::bigint[]) AND s.state = '{ShardState.LEASED}'
+), people (id, at) AS (
+    SELECT id, CASE WHEN bool_or(at IS NULL) THEN NULL ELSE max(at) END FROM had GROUP BY id
+)
+INSERT INTO {EARLIER} SELECT p.id, CASE WHEN bool_or(h.at IS NULL) THEN NULL ELSE max(h.at) END
+FROM people h JOIN audiences_profile o ON o.id = h.id
+JOIN audiences_profile p ON p.email_key = o.email_key AND (p.id = o.id OR o.email_key <> '')
+GROUP BY p.id
+"""
+# One message may be in the log, in a window and in a later attempt's shard: it is counted once. The beginning of a
+# waiting shard was settled by an earlier lease.
+_FILL_CAPPED = f"""
+WITH had (delivery_id, request_no, id) AS (
+    SELECT l.delivery_id, l.request_no, l.profile_id FROM delivery_sendlog l WHERE {_LOGGED}
+    UNION
+    SELECT s.delivery_id, s.request_no, unnest(s.ids[s.n_authorised + 1:]) FROM delivery_shard s
+    WHERE s.delivery_id = ANY(%(open)s::bigint[]) AND s.state = '{ShardState.WAITING}'
+    UNION
+    SELECT s.delivery_id, s.request_no, u.id FROM delivery_shard s
+    JOIN delivery_delivery d ON d.id = s.delivery_id,
+    unnest(s.ids) WITH ORDINALITY AS u (id, place)
+    WHERE s.delivery_id = ANY(%(deliveries)s::bigint[]) AND s.state = '{ShardState.LEASED}'
+    AND (s.delivery_id = ANY(%(open)s::bigint[]) OR u.place <= s.n_authorised)
+    AND NOT EXISTS (SELECT 1 FROM delivery_sendlog l WHERE l.opened_month = d.opened_month
+        AND l.delivery_id = s.delivery_id AND l.request_no = s.request_no AND l.profile_id = u.id)
+), people (id, n) AS (SELECT id, count(*) FROM had GROUP BY id)
+INSERT INTO {CAPPED} SELECT p.id, sum(h.n)
+FROM people h JOIN audiences_profile o ON o.id = h.id
+JOIN audiences_profile p ON p.email_key = o.email_key AND (p.id = o.id OR o.email_key <> '')
+GROUP BY p.id HAVING sum(h.n) >= %(most)s
+"""
