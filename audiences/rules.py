@@ -2,9 +2,9 @@
 
 A *conditions group* is {"match": "all" | "any", "rules": [rule | group, …]}; a *rule* is {"field", "op", "value"}. An
 *audience* is {"segments": [uuid], "segments_match": "any" | "all", "conditions": group | null, "exclude": [uuid],
-"limit": int | null, "control_percent": int, "subscription_group": uuid | ""}. Documents come from people and may be anything; `validate` lists what is
-wrong with one, `compile_audience` refuses it with the first problem. Rooms above add questions of their own by
-`register`, such as "got this campaign".
+"limit": int | null, "control_percent": int, "subscription_group": uuid | ""}. Documents come from people and may be
+anything; `validate` lists what is wrong with one, `compile_audience` refuses it with the first problem. Rooms above add
+questions of their own by `register`, such as "got this campaign".
 """
 
 from collections.abc import Iterator

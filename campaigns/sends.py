@@ -229,6 +229,7 @@ def _open(
         owner=campaign.owner,
         by=by,
         n_estimated=estimated,
+        ignores_cap=section["ignores_cap"],
     )
     return CampaignSend.objects.create(
         campaign=campaign,
@@ -240,10 +241,10 @@ def _open(
 
 
 def _estimated(campaign: Campaign) -> int | None:
-    """What the estimate says now, to be shown beside the prepared number; None when it can't be counted."""
+    """How many people the estimate says now, to be shown beside those prepared; None when it can't be counted."""
     if campaign.live_version is None:
         return None
     try:
-        return estimates.estimate(documents.normalise(campaign.live_version.document)["audience"]).n_reachable
+        return estimates.estimate(documents.normalise(campaign.live_version.document)["audience"]).n_people
     except DomainError:
         return None

@@ -13,7 +13,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from audiences import wording
+from audiences import groups, wording
 from campaigns import document as documents
 from campaigns import rhythms, schedules
 
@@ -193,6 +193,8 @@ def _delivery(document: documents.Document) -> Card:
         (_("Keep retrying for"), hours(section["validity_hours"])),
         (_("Speed"), speed),
     ]
+    if section["ignores_cap"]:
+        rows.append((_("Sending limit"), _("Ignored")))
     return Card("delivery", _("Delivery"), tuple(rows))
 
 
@@ -212,6 +214,8 @@ def _audience(document: documents.Document) -> Card:
     if not words:
         return Card("audience", _("Audience"), ((_("Send to"), _("None yet")),), is_empty=True)
     rows = [(_("Send to"), capfirst(words))]
+    if group := groups.of(section):
+        rows.append((_("Sent under"), group.name))
     if section["limit"]:
         rows.append((_("Limit"), _("%(n)s people") % {"n": _grouped(section["limit"])}))
     if section["control_percent"]:

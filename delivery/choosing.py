@@ -1,4 +1,4 @@
-"""The statement that chooses people: everybody targeted in a range of ids, each with the first reason to leave them out.
+"""The statement that chooses people: everybody targeted in a range of ids, with the first reason to leave them out.
 
 Holds what one person's facts decide, in the order of delivery.reasons; what needs the whole list (limit, duplicate
 addresses) is applied by delivery.preparation afterwards.
@@ -48,8 +48,9 @@ def pick(delivery: Delivery, audience: rules.CompiledAudience, cursor: CursorWra
             joins += f" LEFT JOIN {table} {alias} ON {alias}.id = p.id AND {alias}.id > %s AND {alias}.id <= %s"
     detail = _detail(delivery, audience, limit if has_capped else None, has_earlier=has_earlier)
     sql = (
-        f"SELECT t.id, t.email_key, t.reason, {detail.sql} FROM (SELECT p.id, p.email_key, {reason.sql} AS reason{columns}"
-        f" FROM audiences_profile p{joins} WHERE p.id > %s AND p.id <= %s AND {audience.targeted.sql}) t"
+        f"SELECT t.id, t.email_key, t.reason, {detail.sql}"
+        f" FROM (SELECT p.id, p.email_key, {reason.sql} AS reason{columns} FROM audiences_profile p{joins}"
+        f" WHERE p.id > %s AND p.id <= %s AND {audience.targeted.sql}) t"
     )
     return Pick(sql, (*detail.params, *reason.params), has_earlier + has_capped, audience.targeted.params)
 

@@ -2,8 +2,8 @@
 
 Steps of `run`: check the message and the terms (delivery.controls); choose people in slices of profile ids into a
 temporary table, each with the first reason that leaves them out (order: delivery.reasons); apply what needs the whole
-list (limit, duplicate addresses); store shards and exclusions in one transaction; render samples, check them; seal. Progress is committed after each slice, so pages
-see it move.
+list (limit, duplicate addresses); store shards and exclusions in one transaction; render samples, check them; seal.
+Progress is committed after each slice, so pages see it move.
 
 Between the steps it looks whether it was aborted or begun anew. Killed at any line, it leaves state `preparing` and no
 lock: the tick starts it again, and what was stored is replaced. Called by delivery.tasks.prepare only.
@@ -12,7 +12,6 @@ lock: the tick starts it again, and what was stored is replaced. Called by deliv
 import hashlib
 import json
 import logging
-from typing import Any
 
 from django.conf import settings
 from django.db import DataError, ProgrammingError, connection, transaction

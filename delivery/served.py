@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from django.db.backends.utils import CursorWrapper
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import ngettext
 
 from accounts import installation
 from delivery import options
@@ -37,6 +38,18 @@ def cap(delivery: Delivery) -> Cap | None:
     found = installation.values([options.CAP_MESSAGES, options.CAP_HOURS])
     most = found[options.CAP_MESSAGES]
     return Cap(int(most), int(found[options.CAP_HOURS])) if most else None
+
+
+def cap_sentence() -> str:
+    """The sending limit in words, for those who may decide to ignore it; "" when there is none. One query."""
+    found = installation.values([options.CAP_MESSAGES, options.CAP_HOURS])
+    if not found[options.CAP_MESSAGES]:
+        return ""
+    most = int(found[options.CAP_MESSAGES])
+    sentence = ngettext(
+        "At most {most} message per person in {hours} h.", "At most {most} messages per person in {hours} h.", most
+    )
+    return sentence.format(most=most, hours=found[options.CAP_HOURS])
 
 
 def note_earlier(delivery: Delivery, cursor: CursorWrapper) -> bool:

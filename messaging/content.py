@@ -166,6 +166,7 @@ def _check_compiled(spec: ContentSpec, compiled: compilation.Compiled, *, is_che
         if not spec.text.strip():
             sentence = _("The plain text is empty. Write it or let it be generated.")
             yield ContentProblem("text_empty", "warning", "text", sentence)
+    yield from _check_text_footer(compiled)
     if _is_empty(spec, compiled):
         yield _empty()
     yield from _check_footer(compiled)
@@ -205,9 +206,6 @@ def _check_footer(compiled: compilation.Compiled) -> Iterator[ContentProblem]:
     if not any(_UNSUBSCRIBE.search(url) for url in targets):
         sentence = _("There is no unsubscribe link. Add the footer block.")
         yield ContentProblem("unsubscribe_missing", "error", "body", sentence)
-    elif compiled.text.strip() and not _UNSUBSCRIBE.search(compiled.text):
-        sentence = _("The plain text has no unsubscribe link. Add {field} to it.").format(field="{{ unsubscribe_url }}")
-        yield ContentProblem("text_unsubscribe_missing", "error", "text", sentence)
     uses_address = any(f.name == "postal_address" for f in personalization.parse(compiled.html, html=True).fields())
     if not settings.POSTAL_ADDRESS:
         sentence = _("The footer has no postal address. Add it in Settings.")
@@ -217,6 +215,19 @@ def _check_footer(compiled: compilation.Compiled) -> Iterator[ContentProblem]:
             field="{{ postal_address }}"
         )
         yield ContentProblem("address_missing", "error", "body", sentence)
+
+
+def _check_text_footer(compiled: compilation.Compiled) -> Iterator[ContentProblem]:
+    """Who reads the plain text leaves by it; only where the HTML has a link, since there both are missing."""
+    if not _UNSUBSCRIBE.search(compiled.html) or not compiled.text.strip() or _UNSUBSCRIBE.search(compiled.text):
+        return
+    try:
+        personalization.parse(compiled.text, html=False)
+    except personalization.TemplateProblem:
+        # That is told already, and may be the very link.
+        return
+    sentence = _("The plain text has no unsubscribe link. Add {field} to it.").format(field="{{ unsubscribe_url }}")
+    yield ContentProblem("text_unsubscribe_missing", "error", "text", sentence)
 
 
 def _check_looks(compiled: compilation.Compiled) -> Iterator[ContentProblem]:

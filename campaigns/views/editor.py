@@ -18,6 +18,7 @@ from accounts import access, roles, session_ages
 from campaigns import alerts, forms, occurrences, rhythms, schedules, sessions, summaries
 from campaigns import document as documents
 from campaigns.views import choices, header, info, parts
+from delivery import served
 from messaging import samples
 
 
@@ -129,6 +130,7 @@ def _delivery(request: HttpRequest, now: parts.State) -> dict[str, Any]:
         "activates_triggered": settings.ACTIVATE_TRIGGERED,
         "zones": sorted(schedules.zones() | {chosen}),
         "zone": chosen,
+        "cap": served.cap_sentence(),
         "validities": choices.validities(section["validity_hours"]),
         "sentence": summaries.sentence(now.document, reader_zone=reader),
     }
@@ -139,6 +141,7 @@ def _audience(request: HttpRequest, now: parts.State) -> dict[str, Any]:
     return {
         "segments": choices.segments(section["segments"]),
         "excluded": choices.segments(section["exclude"]),
+        "groups": choices.subscription_groups(section["subscription_group"]),
         "fields": choices.rule_fields(),
         "audience_words": summaries.audience(now.document),
         "audience_json": json.dumps(section, ensure_ascii=False),
