@@ -18,6 +18,7 @@ from audiences.models import (
     ProfileImport,
     QuarantineEntry,
     Segment,
+    SubscriptionGroup,
 )
 
 
@@ -40,6 +41,16 @@ class ProfileAdmin(ReadOnlyAdmin):
 
     def view_on_site(self, obj: Any) -> str:
         return f"/profiles/{obj.public_id}/"
+
+
+@admin.register(SubscriptionGroup)
+class SubscriptionGroupAdmin(ReadOnlyAdmin):
+    """Archived ones too."""
+
+    list_display = ["name", "default_state", "is_public", "created_by", "archived_at"]
+    list_select_related = ["created_by"]
+    search_fields = ["=public_id", "name"]
+    ordering = ["name"]
 
 
 @admin.register(Segment)

@@ -9,6 +9,7 @@ Rooms above tell by `register_users` where a group is used, so that it is not ar
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 from django.utils.translation import gettext as _
@@ -146,7 +147,7 @@ def set_state(
     assert state in GroupState.values, state
     if state == GroupState.SUBSCRIBED and group.archived_at is not None:
         raise GroupArchived(_("“{name}” is archived. Nobody can be subscribed to it.").format(name=group.name))
-    values = {
+    values: dict[str, Any] = {
         "ids": list(profile_ids), "group": group.pk, "state": state, "source": source,
         "reference": reference[:80], "by": by.pk if by else None,
     }  # fmt: skip

@@ -5,6 +5,7 @@ addresses) is applied by delivery.preparation afterwards.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.backends.utils import CursorWrapper
 
@@ -26,7 +27,7 @@ class Pick:
     _n_joins: int
     _after: tuple[object, ...]
 
-    def params(self, low: int, high: int) -> list[object]:
+    def params(self, low: int, high: int) -> list[Any]:
         """The parameters for profile ids above `low` up to `high`."""
         return [*self._before, *((low, high) * (self._n_joins + 1)), *self._after]
 

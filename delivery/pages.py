@@ -6,19 +6,19 @@
 
 import datetime as dt
 import zoneinfo
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.urls import reverse
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
+from django.utils.translation import gettext_lazy, ngettext, pgettext, pgettext_lazy
 
 from accounts import installation, roles
 from accounts.models import User
 from audiences import rules
-from delivery import breakdowns, forms, headlines, kpi, lifecycle, options, reasons, rollups
+from delivery import breakdowns, forms, headlines, kpi, left_out, lifecycle, options, rollups
 from delivery.models import ENDED, RUNNING, Delivery, DeliveryState
 from messaging.models import Feedback
 
@@ -66,15 +66,6 @@ class Rights:
 
 
 @dataclass(frozen=True)
-class Excluded:
-    code: str
-    label: str
-    n: int
-    share: float
-    url: str
-
-
-@dataclass(frozen=True)
 class BarPart:
     """One part of a bar, for components/_bar.html: x and width in per cent, as text with a point."""
 
@@ -93,9 +84,11 @@ def context(
     cancel_url: str,
     back_url: str,
     stale: Sequence[str] = (),
+    fix_urls: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Everything `delivery/_delivery.html` and `_confirm_form.html` need. `stale`: why the list must be prepared again,
-    in sentences of the room above; too old is found here."""
+    in sentences of the room above; too old is found here. `fix_urls`: where each place of delivery.controls is put
+    right."""
     now = timezone.now()
     may = rights(delivery, user)
     rollups.freshen(delivery)
@@ -105,6 +98,7 @@ def context(
         "urls": _urls(delivery) | {"confirm": confirm_url, "cancel": cancel_url, "back": back_url},
         "stale": [*stale, *_too_old(delivery, now)],
         "prepared": prepared(delivery) if delivery.seal else None,
+        "details": left_out.details(delivery, fix_urls or {}),
         "confirm": _confirm(delivery) if delivery.state == DeliveryState.PREPARED else None,
         "deputies": [] if may.start else [str(person) for person in roles.holders(roles.START)],
         "start_role": _(roles.role_with(roles.START)),
@@ -215,32 +209,27 @@ def _too_old(delivery: Delivery, now: dt.datetime) -> list[str]:
 
 
 def _preparing(delivery: Delivery, now: dt.datetime) -> dict[str, Any]:
-    """Progress of a preparation. The whole is the estimate until the count is known."""
-    whole = max(delivery.n_estimated or 0, delivery.n_prepared)
+    """Progress of a preparation. The whole is the estimate; without one, only how many are found so far is known."""
     done = delivery.n_prepared
+    whole = max(delivery.n_estimated, done) if delivery.n_estimated else 0
     since = (now - delivery.preparing_since).total_seconds() if delivery.preparing_since else 0
     left = ""
     if whole and done and since >= 3:
         left = _("about %(time)s left") % {"time": headlines.duration(since / done * (whole - done))}
     figures = _("%(n)s of %(all)s") % {"n": headlines.count(done), "all": headlines.count(whole)} if whole else ""
+    if done and not whole:
+        figures = ngettext("%(n)s person so far", "%(n)s people so far", done) % {"n": headlines.count(done)}
     return {"n": done, "whole": whole, "text": " · ".join(part for part in (figures, left) if part)}
 
 
 def prepared(delivery: Delivery) -> dict[str, Any]:
     """The sum targeted − excluded = to send, with its parts in the fixed order of the reasons."""
     targeted = delivery.n_targeted or 0
-    log = reverse("delivery:log", args=[delivery.public_id, "exclusions"])
-    by_reason = delivery.excluded_by_reason
-    codes = [code for code in reasons.EXCLUSIONS if by_reason.get(code)]
-    codes += [code for code in by_reason if code not in reasons.EXCLUSIONS and by_reason[code]]
     return {
         "targeted": targeted,
         "excluded": delivery.n_excluded or 0,
         "to_send": delivery.n_to_send or 0,
-        "reasons": [
-            Excluded(c, reasons.exclusion_sentence(c), by_reason[c], by_reason[c] / targeted, f"{log}?reason={c}")
-            for c in codes
-        ],
+        "reasons": left_out.rows(delivery),
         "bar": _parts(
             targeted,
             [(_("To send"), delivery.n_to_send or 0, "ok"), (_("Excluded"), delivery.n_excluded or 0, "pending")],

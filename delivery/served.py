@@ -7,6 +7,7 @@ Messages count that the send log calls sent or unknown, and those that people wa
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.backends.utils import CursorWrapper
 from django.db.models import Q
@@ -69,7 +70,7 @@ def note_earlier(delivery: Delivery, cursor: CursorWrapper) -> bool:
     since = dt.datetime.min.replace(tzinfo=dt.UTC)
     if delivery.re_eligible_after_s is not None:
         since = timezone.now() - dt.timedelta(seconds=delivery.re_eligible_after_s)
-    values = {
+    values: dict[str, Any] = {
         "months": sorted({month for _pk, month, _state in others}),
         "deliveries": [pk for pk, _month, _state in others],
         "open": [pk for pk, _month, state in others if state in (DeliveryState.CONFIRMED, *RUNNING)],
@@ -102,7 +103,7 @@ def note_capped(delivery: Delivery, limit: Cap, cursor: CursorWrapper) -> bool:
         return False
     # What runs now and will have ended long before this one starts is in nobody's way.
     waits = {DeliveryState.CONFIRMED, *(RUNNING if since <= now else ())}
-    values = {
+    values: dict[str, Any] = {
         "months": sorted({month for _pk, month, _state in others}),
         "deliveries": [pk for pk, _month, _state in others],
         "open": [pk for pk, _month, state in others if state in waits],

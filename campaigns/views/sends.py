@@ -121,6 +121,7 @@ def delivery_context(request: HttpRequest, campaign: Campaign, delivery: Deliver
         cancel_url=reverse("campaigns:cancel-send", kwargs=at),
         back_url=reverse("campaigns:send", kwargs=at),
         stale=[stale.message] if stale.code else [],
+        fix_urls=_fix_urls(request, campaign),
     )
     document = documents.normalise(send.version.document)
     return context | {
@@ -129,6 +130,21 @@ def delivery_context(request: HttpRequest, campaign: Campaign, delivery: Deliver
         "is_repeating": document["delivery"]["kind"] == "repeat",
         "conversions": summaries.conversions(document) if delivery.started_at else [],
     }
+
+
+def _fix_urls(request: HttpRequest, campaign: Campaign) -> dict[str, str]:
+    """Where somebody puts right what stops a send: the draft's steps, or the page that makes a draft first."""
+    user = header.user_of(request)
+    at = {"public_id": campaign.public_id}
+    urls = {}
+    if user.has_perm(roles.EDIT) and campaign.archived_at is None:
+        modify = reverse("campaigns:modify", kwargs=at)
+        has_draft = header.draft_of(campaign) is not None
+        for step in ("compose", "audience", "delivery"):
+            urls[step] = reverse("campaigns:edit", kwargs=at | {"step": step}) if has_draft else modify
+    if user.has_perm(roles.MANAGE_TRANSPORTS):
+        urls["senders"] = reverse("messaging:settings-senders")
+    return urls
 
 
 def _is_confirmed_alone(delivery: Delivery) -> bool:
