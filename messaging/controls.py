@@ -27,7 +27,9 @@ _HREF = re.compile(r"(?<![\w-])href\s*=", re.IGNORECASE)
 
 def check(message: Message) -> list[ContentProblem]:
     """Everything that stops a send (errors) or deserves a look (warnings). Queries senders' domains and fields."""
-    found = [one for one in content.check(spec_of(message)) if one.code not in _LEFT_TO_THE_EDITOR]
+    asked = [one for one in content.check(spec_of(message)) if one.code not in _LEFT_TO_THE_EDITOR]
+    # A text that was generated says everything a second time.
+    found = list({(one.code, one.message.rpartition(":")[2]): one for one in reversed(asked)}.values())[::-1]
     if any(one.level == "error" for one in found):
         return [*_check_sender(message), *found]
     return [*_check_sender(message), *found, *_check_links(message)]
