@@ -34,30 +34,32 @@ class Pick:
 
 def pick(delivery: Delivery, audience: rules.CompiledAudience, cursor: CursorWrapper) -> Pick:
     """Note who had something lately (see delivery.served) and make the statement that leaves them out."""
+    served.forget(cursor)
     limit = served.cap(delivery)
     has_earlier = served.note_earlier(delivery, cursor)
-    has_capped = limit is not None and served.note_capped(delivery, limit, cursor)
-    reason = _reason(delivery, audience, has_earlier=has_earlier, has_capped=has_capped)
+    if limit is not None and not served.note_capped(delivery, limit, cursor):
+        limit = None
+    reason = _reason(delivery, audience, limit, has_earlier=has_earlier)
     columns, joins = "", ""
     for has_it, table, alias, column in (
         (has_earlier, served.EARLIER, "e", "at"),
-        (has_capped, served.CAPPED, "f", "n"),
+        (limit is not None, served.CAPPED, "f", "n"),
     ):
         if has_it:
             columns += f", {alias}.{column} AS {table}_{column}"
             # The range again, so that only this part of the table is read.
             joins += f" LEFT JOIN {table} {alias} ON {alias}.id = p.id AND {alias}.id > %s AND {alias}.id <= %s"
-    detail = _detail(delivery, audience, limit if has_capped else None, has_earlier=has_earlier)
+    detail = _detail(delivery, audience, limit, has_earlier=has_earlier)
     sql = (
         f"SELECT t.id, t.email_key, t.reason, {detail.sql}"
         f" FROM (SELECT p.id, p.email_key, {reason.sql} AS reason{columns} FROM audiences_profile p{joins}"
         f" WHERE p.id > %s AND p.id <= %s AND {audience.targeted.sql}) t"
     )
-    return Pick(sql, (*detail.params, *reason.params), has_earlier + has_capped, audience.targeted.params)
+    return Pick(sql, (*detail.params, *reason.params), has_earlier + (limit is not None), audience.targeted.params)
 
 
 def _reason(
-    delivery: Delivery, audience: rules.CompiledAudience, *, has_earlier: bool, has_capped: bool
+    delivery: Delivery, audience: rules.CompiledAudience, limit: served.Cap | None, *, has_earlier: bool
 ) -> rules.Fragment:
     """SQL over alias `p`: the first reason up to the control group, else NULL."""
     mail = audience.unmailable
@@ -67,8 +69,8 @@ def _reason(
         params += audience.left_out.params
     if has_earlier:
         parts.append(f" WHEN e.id IS NOT NULL THEN '{reasons.NOT_ELIGIBLE_AGAIN}'")
-    if has_capped:
-        parts.append(f" WHEN f.id IS NOT NULL THEN '{reasons.FREQUENCY_CAP}'")
+    if limit is not None:
+        parts.append(f" WHEN f.n >= {limit.most} THEN '{reasons.FREQUENCY_CAP}'")
     percent = delivery.audience.get("control_percent")
     if isinstance(percent, int) and not isinstance(percent, bool) and percent:
         # The same people for every send of one origin, whoever is targeted.

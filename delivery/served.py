@@ -18,7 +18,7 @@ from accounts import installation
 from delivery import options
 from delivery.models import RUNNING, Delivery, DeliveryState, ShardState
 
-EARLIER, CAPPED = "earlier", "capped"
+EARLIER, CAPPED, _SHARED = "earlier", "capped", "shared_mailboxes"
 # Outcomes of windows that were open when a send ended come within this time.
 _LATE = dt.timedelta(hours=1)
 _OPEN = f"('{ShardState.WAITING}', '{ShardState.LEASED}')"
@@ -76,14 +76,13 @@ def note_earlier(delivery: Delivery, cursor: CursorWrapper) -> bool:
         "open": [pk for pk, _month, state in others if state in (DeliveryState.CONFIRMED, *RUNNING)],
         "since": since,
     }
-    _create(cursor, EARLIER, "id bigint PRIMARY KEY, at timestamptz")
-    cursor.execute(_FILL_EARLIER, values)
-    cursor.execute(f"ANALYZE {EARLIER}")
+    _fill(cursor, EARLIER, "id bigint NOT NULL, at timestamptz", values, (_FILL_EARLIER, _SHARE_EARLIER))
     return True
 
 
 def note_capped(delivery: Delivery, limit: Cap, cursor: CursorWrapper) -> bool:
-    """Fill `capped` (id, n): whose mailbox has had `limit.most` messages or more around the time of this delivery.
+    """Fill `capped` (id, n): how many messages mailboxes had around the time of this delivery, complete for all that
+    had `limit.most` or more.
 
     That time is its schedule, else now; `limit.hours` before it count, and sends that are planned for the hours after
     it. False, without a table, when nothing was sent.
@@ -110,28 +109,45 @@ def note_capped(delivery: Delivery, limit: Cap, cursor: CursorWrapper) -> bool:
         "since": since,
         "most": limit.most,
     }
-    _create(cursor, CAPPED, "id bigint PRIMARY KEY, n bigint NOT NULL")
-    cursor.execute(_FILL_CAPPED, values)
-    cursor.execute(f"ANALYZE {CAPPED}")
+    _fill(cursor, CAPPED, "id bigint NOT NULL, n bigint NOT NULL", values, (_FILL_CAPPED, _SHARE_CAPPED))
     return True
 
 
 def forget(cursor: CursorWrapper) -> None:
-    """Drop what was noted; safe without any."""
-    cursor.execute(f"DROP TABLE IF EXISTS {EARLIER}, {CAPPED}")
+    """Drop what was noted, before a preparation and after it; safe without any."""
+    cursor.execute(f"DROP TABLE IF EXISTS {EARLIER}, {CAPPED}, {_SHARED}")
 
 
-def _create(cursor: CursorWrapper, table: str, columns: str) -> None:
+def _fill(cursor: CursorWrapper, table: str, columns: str, values: dict[str, Any], statements: tuple[str, str]) -> None:
+    """Make `table` out of what people had, then let those who share a mailbox have it together.
+
+    The few shared mailboxes are looked up first: joining everybody by address would cost many times as much.
+    """
+    fill, share = statements
+    cursor.execute("SELECT to_regclass(%s)", [f"pg_temp.{_SHARED}"])
+    if cursor.fetchone()[0] is None:
+        cursor.execute(f"CREATE TEMPORARY TABLE {_SHARED} (id bigint NOT NULL, email_key text NOT NULL)")
+        cursor.execute(_FILL_SHARED)
+        cursor.execute(f"ANALYZE {_SHARED}")
     cursor.execute(f"DROP TABLE IF EXISTS {table}")
     cursor.execute(f"CREATE TEMPORARY TABLE {table} ({columns})")
+    cursor.execute(fill, values)
+    cursor.execute(f"CREATE UNIQUE INDEX ON {table} (id)")
+    cursor.execute(f"ANALYZE {table}")
+    cursor.execute(share)
 
 
+_FILL_SHARED = f"""
+INSERT INTO {_SHARED} SELECT p.id, p.email_key FROM audiences_profile p JOIN (
+    SELECT email_key FROM audiences_profile WHERE email_key <> '' GROUP BY email_key HAVING count(*) > 1
+) same ON same.email_key = p.email_key
+"""
 _LOGGED = """
     l.opened_month = ANY(%(months)s::date[]) AND l.delivery_id = ANY(%(deliveries)s::bigint[])
     AND l.outcome IN ('sent', 'unknown') AND l.at > %(since)s
 """
 _FILL_EARLIER = f"""
-WITH had (id, at) AS (
+INSERT INTO {EARLIER} SELECT id, CASE WHEN bool_or(at IS NULL) THEN NULL ELSE max(at) END FROM (
     SELECT l.profile_id, l.at FROM delivery_sendlog l WHERE {_LOGGED}
     UNION ALL
     SELECT unnest(s.ids), NULL FROM delivery_shard s
@@ -139,33 +155,35 @@ WITH had (id, at) AS (
     UNION ALL
     SELECT unnest(s.ids[1:s.n_authorised]), NULL FROM delivery_shard s
     WHERE s.delivery_id = ANY(%(deliveries)s::bigint[]) AND s.state = '{ShardState.LEASED}'
-), people (id, at) AS (
-    SELECT id, CASE WHEN bool_or(at IS NULL) THEN NULL ELSE max(at) END FROM had GROUP BY id
-)
-INSERT INTO {EARLIER} SELECT p.id, CASE WHEN bool_or(h.at IS NULL) THEN NULL ELSE max(h.at) END
-FROM people h JOIN audiences_profile o ON o.id = h.id
-JOIN audiences_profile p ON p.email_key = o.email_key AND (p.id = o.id OR o.email_key <> '')
-GROUP BY p.id
+) had (id, at) GROUP BY id
 """
-# One message may be in the log, in a window and in a later attempt's shard: it is counted once. The beginning of a
-# waiting shard was settled by an earlier lease.
+_SHARE_EARLIER = f"""
+INSERT INTO {EARLIER} SELECT o.id, CASE WHEN bool_or(e.at IS NULL) THEN NULL ELSE max(e.at) END
+FROM {_SHARED} s JOIN {EARLIER} e ON e.id = s.id JOIN {_SHARED} o ON o.email_key = s.email_key
+GROUP BY o.id ON CONFLICT (id) DO UPDATE SET at = excluded.at
+"""
+# A message in a window may be in a later attempt's shard too: it is counted once. The beginning of a waiting shard was
+# settled by an earlier lease.
 _FILL_CAPPED = f"""
-WITH had (delivery_id, request_no, id) AS (
-    SELECT l.delivery_id, l.request_no, l.profile_id FROM delivery_sendlog l WHERE {_LOGGED}
-    UNION
-    SELECT s.delivery_id, s.request_no, unnest(s.ids[s.n_authorised + 1:]) FROM delivery_shard s
-    WHERE s.delivery_id = ANY(%(open)s::bigint[]) AND s.state = '{ShardState.WAITING}'
-    UNION
-    SELECT s.delivery_id, s.request_no, u.id FROM delivery_shard s
-    JOIN delivery_delivery d ON d.id = s.delivery_id,
-    unnest(s.ids) WITH ORDINALITY AS u (id, place)
-    WHERE s.delivery_id = ANY(%(deliveries)s::bigint[]) AND s.state = '{ShardState.LEASED}'
-    AND (s.delivery_id = ANY(%(open)s::bigint[]) OR u.place <= s.n_authorised)
-    AND NOT EXISTS (SELECT 1 FROM delivery_sendlog l WHERE l.opened_month = d.opened_month
-        AND l.delivery_id = s.delivery_id AND l.request_no = s.request_no AND l.profile_id = u.id)
-), people (id, n) AS (SELECT id, count(*) FROM had GROUP BY id)
-INSERT INTO {CAPPED} SELECT p.id, sum(h.n)
-FROM people h JOIN audiences_profile o ON o.id = h.id
-JOIN audiences_profile p ON p.email_key = o.email_key AND (p.id = o.id OR o.email_key <> '')
-GROUP BY p.id HAVING sum(h.n) >= %(most)s
+INSERT INTO {CAPPED} SELECT id, count(*) FROM (
+    SELECT l.profile_id FROM delivery_sendlog l WHERE {_LOGGED}
+    UNION ALL
+    SELECT id FROM (
+        SELECT s.delivery_id, s.request_no, unnest(s.ids[s.n_authorised + 1:]) AS id FROM delivery_shard s
+        WHERE s.delivery_id = ANY(%(open)s::bigint[]) AND s.state = '{ShardState.WAITING}'
+        UNION
+        SELECT s.delivery_id, s.request_no, u.id FROM delivery_shard s
+        JOIN delivery_delivery d ON d.id = s.delivery_id,
+        unnest(s.ids) WITH ORDINALITY AS u (id, place)
+        WHERE s.delivery_id = ANY(%(deliveries)s::bigint[]) AND s.state = '{ShardState.LEASED}'
+        AND (s.delivery_id = ANY(%(open)s::bigint[]) OR u.place <= s.n_authorised)
+        AND NOT EXISTS (SELECT 1 FROM delivery_sendlog l WHERE l.opened_month = d.opened_month
+            AND l.delivery_id = s.delivery_id AND l.request_no = s.request_no AND l.profile_id = u.id)
+    ) waiting
+) had (id) GROUP BY id HAVING count(*) >= %(most)s OR id IN (SELECT id FROM {_SHARED})
+"""
+_SHARE_CAPPED = f"""
+INSERT INTO {CAPPED} SELECT o.id, sum(f.n)
+FROM {_SHARED} s JOIN {CAPPED} f ON f.id = s.id JOIN {_SHARED} o ON o.email_key = s.email_key
+GROUP BY o.id ON CONFLICT (id) DO UPDATE SET n = excluded.n
 """
