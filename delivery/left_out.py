@@ -90,10 +90,12 @@ def findings(delivery: Delivery, pages: Mapping[str, str]) -> list[Finding]:
 def details(delivery: Delivery, pages: Mapping[str, str]) -> dict[str, Any]:
     """The part "Details": its lines, what they are together, and whether somebody should look now."""
     found = findings(delivery, pages)
-    n_warnings = sum(line.level != controls.INFO for line in found)
-    summary = ngettext("{n} warning", "{n} warnings", n_warnings).format(n=n_warnings) if n_warnings else ""
+    n_errors = sum(line.level == controls.ERROR for line in found)
+    n_warnings = sum(line.level == controls.WARNING for line in found)
+    parts = [ngettext("{n} error", "{n} errors", n_errors).format(n=n_errors)] if n_errors else []
+    parts += [ngettext("{n} warning", "{n} warnings", n_warnings).format(n=n_warnings)] if n_warnings else []
     first = next((line for line in found if line.level == controls.ERROR and line.url), None)
-    return {"lines": found, "summary": summary, "is_open": bool(n_warnings), "fix": first}
+    return {"lines": found, "summary": ", ".join(parts), "is_open": bool(parts), "fix": first}
 
 
 def _span(seconds: int) -> str:

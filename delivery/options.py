@@ -50,10 +50,10 @@ def register() -> None:
             installation.Setting(
                 CAP_MESSAGES,
                 "number",
-                _("Messages per person"),
+                _("Messages per person, at most"),
                 None,
                 _("Empty: no limit. A campaign can be set to ignore it, in its Delivery step."),
-                _("at most"),
+                _("messages"),
                 least=1,
                 most=1000,
                 is_optional=True,

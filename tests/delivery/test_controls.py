@@ -101,7 +101,7 @@ def prepare(by: Any, **message: Any) -> tuple[Delivery, str]:
 
 def test_an_error_ends_the_preparation_with_its_sentence_and_the_way_to_mend_it(client: Client) -> None:
     by = factories.user("Marketer")
-    made, page = prepare(by, body="<p>Hello</p>{{ postal_address }}")
+    made, page = prepare(by, body="<p>Hello <a href=''>x</a></p>{{ postal_address }}")
     assert made.state == DeliveryState.FAILED
     assert made.failure == "There is no unsubscribe link. Add the footer block."
     assert (made.n_prepared, made.seal) == (0, "") and not made.exclusions.exists()
@@ -109,6 +109,7 @@ def test_an_error_ends_the_preparation_with_its_sentence_and_the_way_to_mend_it(
     shown = client.get(page).content.decode()
     assert "Preparation failed" in shown and made.failure in shown and "Go to Compose" in shown
     assert "found__line--err" in shown and "<strong>Error:</strong>" in shown
+    assert "· 1 error, 1 warning" in shown
     client.force_login(factories.user("Viewer"))
     assert "Go to Compose" not in client.get(page).content.decode()
 

@@ -258,7 +258,7 @@ def test_a_send_of_next_week_is_not_limited_by_what_was_sent_today() -> None:
 def test_the_limit_is_set_on_its_page(client: Any) -> None:
     client.force_login(factories.user("Admin"))
     page = client.get("/settings/limits/").content.decode()
-    assert "Sending limits" in page and "Messages per person" in page
+    assert "Sending limits" in page and "Messages per person, at most" in page
     answer = client.post("/settings/limits/", {"delivery_cap_messages": "3", "delivery_cap_hours": "12"})
     assert answer.status_code == 302
     assert installation.values([options.CAP_MESSAGES, options.CAP_HOURS]) == {
