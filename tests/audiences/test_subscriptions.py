@@ -1,5 +1,7 @@
 """Subscription groups: who is in one, by whom and by which file, and the pages where that is seen and changed."""
 
+import itertools
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -46,6 +48,30 @@ def test_a_state_is_set_for_mailboxes_once_with_its_history(by: User) -> None:
     ]  # fmt: skip
     assert subscriptions.set_state(group, [], OUT, source="api") == 0
     assert not Subscription.objects.filter(profile=other).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_change_one_mailbox_at_once_leave_one_state_and_a_whole_history() -> None:
+    group = factories.group()
+    people = [factories.profile(email="same@example.test") for _n in range(3)]
+
+    def flip(n: int) -> None:
+        try:
+            for turn in range(6):
+                ids = [people[(n + turn) % 3].pk]
+                subscriptions.set_state(group, ids, OUT if (n + turn) % 2 else IN, source="api")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(flip, range(4)))
+    assert Subscription.objects.count() == 3
+    assert Subscription.objects.values("state").distinct().count() == 1
+    for person in people:
+        history = SubscriptionChange.objects.filter(profile=person).order_by("pk").values_list("state", flat=True)
+        said = list(history)
+        assert all(one != other for one, other in itertools.pairwise(said))
+        assert said[-1] == Subscription.objects.get(profile=person).state
 
 
 def test_an_archived_group_takes_nobody_in_but_lets_everybody_out(by: User) -> None:

@@ -133,6 +133,11 @@ def addresses(live: Campaign) -> dict[str, str]:
     pages["media"] = reverse("messaging:media")
     pages["media file"] = reverse("messaging:media-file", args=[factories.media(by, name="Zoé").public_id])
     pages["media without match"] = f"{reverse('messaging:media')}?q=zzzz"
+    group = factories.group(name="Zazou")
+    pages |= {"groups": reverse("audiences:groups"), "group new": reverse("audiences:group-new")}
+    pages["group"] = reverse("audiences:group", args=[group.public_id])
+    person = factories.profile(first_name="Zoé")
+    pages["profile groups"] = reverse("audiences:profile-subscriptions", args=[person.public_id])
     fresh = factories.campaign(by, name="Zora")
     pages |= {"fresh": url("edit", fresh, step="review"), "delete": url("delete", fresh)}
     repeating = factories.published(by, name="Zazie", **REPEATING)
