@@ -39,6 +39,8 @@ from delivery.models import Delivery, DeliveryState, Shard, ShardState
 MAX_AGE = dt.timedelta(hours=24)
 S = DeliveryState
 _STATE = Delivery._meta.get_field("state")
+# Lines of delivery.controls as the delivery keeps them.
+Controls = Sequence[Mapping[str, object]]
 # Pause causes, and who acted when no person did.
 _PAUSED_BY = {"person": "worker", "transport": "worker", "errors": "fuse"}
 
@@ -57,8 +59,7 @@ class Prepared:
     excluded_by_reason: dict[str, int]
     samples: list[dict[str, object]]
     seal: str
-    # Lines of delivery.controls, as the delivery keeps them.
-    controls: Sequence[Mapping[str, object]] = ()
+    controls: Controls = ()
 
 
 def _transition(source: list[str], target: str) -> Callable[[Delivery], None]:
@@ -138,14 +139,7 @@ def seal(delivery_id: int, *, result: Prepared, preparing_since: dt.datetime, by
 
 
 @transaction.atomic
-def fail(
-    delivery_id: int,
-    *,
-    failure: str,
-    preparing_since: dt.datetime,
-    controls: Sequence[Mapping[str, object]] = (),
-    by: User | None = None,
-) -> Delivery:
+def fail(delivery_id: int, *, failure: str, preparing_since: dt.datetime, controls: Controls = ()) -> Delivery:
     """Preparation is impossible, and why, in a sentence for people; `controls` as in Prepared."""
     delivery = _lock(delivery_id)
     if delivery.preparing_since != preparing_since:
@@ -154,7 +148,7 @@ def fail(
     delivery.failure = failure
     delivery.controls = list(controls)
     delivery.ended_at = timezone.now()
-    return _save(delivery, "delivery.failed", by, ["failure", "controls", "ended_at"], detail={"failure": failure})
+    return _save(delivery, "delivery.failed", None, ["failure", "controls", "ended_at"], detail={"failure": failure})
 
 
 @transaction.atomic

@@ -12,6 +12,7 @@ from django.core.cache import cache
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
+from redis.exceptions import RedisError
 
 from audiences import profiles
 from lib.errors import DomainError
@@ -296,7 +297,10 @@ def _without_fallback(use: personalization.Field, field: str, known: dict[str, s
 
 def _people_without(name: str) -> int:
     """Counts the whole audience; kept a minute, since alerts are computed after every autosave."""
-    return int(cache.get_or_set(f"coverage:{name}", lambda: profiles.coverage(name), _COVERAGE_TTL_S) or 0)
+    try:
+        return int(cache.get_or_set(f"coverage:{name}", lambda: profiles.coverage(name), _COVERAGE_TTL_S) or 0)
+    except RedisError:
+        return profiles.coverage(name)
 
 
 def _syntax(problem: personalization.TemplateProblem, field: str) -> ContentProblem:

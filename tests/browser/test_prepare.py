@@ -30,7 +30,7 @@ def test_prepare_adds_up_with_six_reasons(
     operator = factories.user("Operator")
     installation.save({options.CAP_MESSAGES: 2, options.CAP_HOURS: 24}, by=factories.user("Admin"))
     group = factories.group(name="Weekly news")
-    kept, twice, gone, left, held, capped = factories.people("kept", "twice", "gone", "left", "held", "capped")
+    kept, _twice, gone, left, held, capped = factories.people("kept", "twice", "gone", "left", "held", "capped")
     factories.profile(email="nobody at home")
     factories.profile(email="TWICE@example.test")
     profiles.unsubscribe(gone.pk, source="one_click")
