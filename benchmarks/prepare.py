@@ -4,6 +4,10 @@
 is an INSERT … SELECT of the same people without any rule; `plain` and `rules` are `choose`, the part that decides
 about people, and the whole preparation, with and without rules: a group, an excluded list, quarantine, an earlier send
 of the same campaign to a third of the people, a sending limit that another third has reached, a control group.
+
+Figures of one run, 25 November 2026, on 2 cores that were busy with other work (load 7), PostgreSQL 18 on the same
+machine: 1,000,000 people: bare 0.6 s; without rules 1.4 s to choose, 6.0 s in all; with all rules 16.7 s and 28.4 s, of
+which about 11 s are the 770,000 rows of exclusions. 300,000 people: 0.2, 0.3, 1.4, 2.1 and 4.2 s.
 """
 # ruff: noqa: PLC0415
 
