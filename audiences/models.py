@@ -132,6 +132,30 @@ class QuarantineEntry(models.Model):
         ]
 
 
+class AddressError(models.Model):
+    """Temporary failures of an address that may still work, counted towards quarantine. Written by `quarantine`.
+
+    Gone after a success, when the last error that counted is old, and when the address goes into quarantine.
+    """
+
+    address_key = models.CharField(max_length=320, unique=True)
+    # Errors that counted: at least the set time apart.
+    n_errors = models.PositiveSmallIntegerField(default=1)
+    first_error_at = models.DateTimeField()
+    # The last one that counted.
+    last_error_at = models.DateTimeField()
+    # A key of messaging.verdicts.REASONS, and what the server wrote.
+    reason = models.CharField(max_length=40)
+    evidence = models.TextField(blank=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        indexes = [
+            # What is old enough to be forgotten.
+            models.Index(fields=["last_error_at"], name="address_error_last")
+        ]
+
+
 class SegmentKind(models.TextChoices):
     RULE = "rule", _("Rule")
     LIST = "list", _("List")
