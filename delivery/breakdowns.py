@@ -1,4 +1,4 @@
-"""What the log pages show in groups: links, failures by reason, the chart over time, who did what. Reads only."""
+"""What the log pages show in groups: links, the chart over time, who did what. Reads only; see also `failures`."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -29,16 +29,6 @@ class Link:
     n_clicks: int
     # Of all people who clicked anything; a share of 1.
     share: float
-
-
-@dataclass(frozen=True)
-class Failure:
-    reason: str
-    kind: str
-    n: int
-    share: float
-    example: str
-    advice: str
 
 
 @dataclass(frozen=True)
@@ -80,54 +70,6 @@ def links(of: Delivery) -> list[Link]:
         people, clicks = counts.get(number, (0, 0))
         found.append(Link(number, url, people, clicks, clicks / total if total else 0.0))
     return sorted(found, key=lambda link: (-link.n_people, -link.n_clicks, link.number))
-
-
-_FAILURES = """
-SELECT code, is_event, count(*), min(detail) FROM (
-    SELECT code, false AS is_event, detail
-    FROM delivery_sendlog WHERE opened_month = %(month)s AND delivery_id = %(id)s AND outcome = 'failed'
-    UNION ALL
-    SELECT DISTINCT ON (request_no, profile_id) split_part(detail, ' ', 1), true, detail
-    FROM delivery_event WHERE opened_month = %(month)s AND delivery_id = %(id)s AND kind = 'bounced'
-) AS failures
-GROUP BY code, is_event ORDER BY count(*) DESC LIMIT 100
-"""
-
-_HARD, _SOFT = gettext_lazy("Hard"), gettext_lazy("Soft")
-# By enhanced status code (RFC 3463), the longest prefix first: what it means, and what to do.
-_MEANINGS = (
-    ("5.1.1", gettext_lazy("Unknown user"), gettext_lazy("The mailbox doesn't exist. Remove or correct the address.")),
-    ("5.1", gettext_lazy("Bad address"), gettext_lazy("Correct the address.")),
-    ("5.2.1", gettext_lazy("Mailbox disabled"), gettext_lazy("The mailbox is closed. Remove the address.")),
-    ("5.2.2", gettext_lazy("Mailbox full"), gettext_lazy("Try again in a few weeks.")),
-    (
-        "5.7",
-        gettext_lazy("Refused by policy"),
-        gettext_lazy("Look at the answer: content, reputation or authentication."),
-    ),
-    ("4.2.2", gettext_lazy("Mailbox full"), gettext_lazy("Temporary. It is tried again until the validity ends.")),
-    ("4.7", gettext_lazy("Slowed by the provider"), gettext_lazy("Temporary. Send slower if it goes on.")),
-    ("5", gettext_lazy("Refused"), gettext_lazy("Look at the answer of the mail server.")),
-    ("4", gettext_lazy("Temporary failure"), gettext_lazy("It is tried again until the validity period ends.")),
-)
-
-
-def failures(of: Delivery) -> list[Failure]:
-    """Refusals at hand-over and bounces, by code, the most frequent first."""
-    with connection.cursor() as cursor:
-        cursor.execute(_FAILURES, {"month": of.opened_month, "id": of.pk})
-        rows = cursor.fetchall()
-    total = sum(n for _code, _event, n, _detail in rows)
-    return [_failure(code, n, n / total, detail) for code, _is_event, n, detail in rows]
-
-
-def _failure(code: str, n: int, share: float, example: str) -> Failure:
-    enhanced = code.split(" ")[-1]
-    for prefix, reason, advice in _MEANINGS:
-        if enhanced.startswith(prefix):
-            kind = _SOFT if prefix.startswith("4") else _HARD
-            return Failure(f"{reason} ({code})", str(kind), n, share, example, str(advice))
-    return Failure(code or _("No code"), "", n, share, example, _("Look at the answer of the mail server."))
 
 
 _ACTIONS = {

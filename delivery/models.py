@@ -247,6 +247,8 @@ class Attempt(models.Model):
 
 class EventKind(models.TextChoices):
     DELIVERED = "delivered", pgettext_lazy("event", "Delivered")
+    # The relay could not deliver yet and goes on trying.
+    DEFERRED = "deferred", pgettext_lazy("event", "Deferred")
     BOUNCED = "bounced", _("Bounced")
     OPENED = "opened", pgettext_lazy("event", "Opened")
     CLICKED = "clicked", pgettext_lazy("event", "Clicked")
@@ -269,11 +271,69 @@ class Event(models.Model):
     is_automatic = models.BooleanField(default=False)
     # User agent of opens and clicks, the server's words of bounces.
     detail = models.TextField()
+    # Of bounces and deferrals: the status code ("550 5.1.1", "4.2.2"), and messaging.verdicts' Kind and reason.
+    code = models.CharField(max_length=40, default="")
+    verdict = models.CharField(max_length=10, default="")
+    reason = models.CharField(max_length=30, default="")
+    # What reported it, such as "mail:<hash>" or "postmark:<event id>"; unique within the month, so that a report that
+    # comes twice is one event. Null for opens and clicks, which may repeat.
+    source_id = models.CharField(max_length=120, null=True)
 
     class Meta:
         managed = False
         db_table = "delivery_event"
         default_permissions = ("view",)
+
+
+class InboundEvent(models.Model):
+    """One event as a provider reported it, kept before anything is made of it. Written and handled by `reports`.
+
+    `handled_at` with `result` says what became of it; an event nobody understands is kept and changes nothing.
+    Deleted some weeks after it was handled.
+    """
+
+    provider = models.CharField(max_length=20)
+    # The provider's own id of the event, or a hash of all of it where there is none.
+    event_id = models.CharField(max_length=100)
+    body = models.JSONField()
+    received_at = models.DateTimeField()
+    handled_at = models.DateTimeField(null=True, blank=True)
+    # A word of delivery.reports.Result.
+    result = models.CharField(max_length=12, blank=True)
+    # What went wrong, for people.
+    note = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [models.UniqueConstraint(fields=["provider", "event_id"], name="inbound_event_once")]
+        indexes = [
+            # What waits, oldest first.
+            models.Index(fields=["id"], name="inbound_event_waiting", condition=models.Q(handled_at__isnull=True)),
+            # What is old enough to be deleted.
+            models.Index(fields=["handled_at"], name="inbound_event_handled"),
+        ]
+
+
+class RefusalLook(models.Model):
+    """How many refusals at hand-over of one delivery were held against addresses already. Written by `refused`."""
+
+    delivery = models.OneToOneField(Delivery, primary_key=True, on_delete=models.CASCADE, related_name="+")
+    n_noted = models.BigIntegerField(default=0)
+
+    class Meta:
+        default_permissions = ()
+
+
+class NotedRefusal(models.Model):
+    """One failed row of the send log that was looked at. Written by `refused`, so that no row counts twice."""
+
+    pk = models.CompositePrimaryKey("delivery", "request_no", "profile_id")
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="+")
+    request_no = models.BigIntegerField(default=0)
+    profile_id = models.BigIntegerField()
+
+    class Meta:
+        default_permissions = ()
 
 
 class DeliveryStat(models.Model):

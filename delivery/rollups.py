@@ -5,6 +5,7 @@ Called hourly for what still changes (`refresh`), by Compute stats, and by whoev
 """
 
 import datetime as dt
+from typing import Any
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -22,13 +23,17 @@ _LOCKS = 0x43680300
 # Events that come later than this after the validity period are found by Compute stats only.
 _WATCH = dt.timedelta(days=7)
 
-# One row per message with what came back for it; `m` is the delivery's month, which prunes partitions.
-_REBUILD = """
-WITH answers AS (
+# The rules of `status.is_soft` and `status.derive` in SQL.
+_IS_SOFT = "(verdict = 'soft' OR (verdict <> 'hard' AND code LIKE '4%%'))"
+# One row per message with what came back for it; %(month)s is the delivery's month, which prunes partitions.
+# `verdict`: "delivered", "pending" or "failed"; NULL when it was not sent.
+ROWS = f"""
+answers AS (
     SELECT request_no, profile_id,
            bool_or(kind = 'delivered') AS is_delivered,
-           bool_or(kind = 'bounced' AND detail NOT LIKE '4%%') AS is_hard,
-           bool_or(kind = 'bounced' AND detail LIKE '4%%') AS is_soft,
+           bool_or(kind = 'deferred') AS is_deferred,
+           bool_or(kind = 'bounced' AND verdict <> 'ignored' AND NOT {_IS_SOFT}) AS is_bounced,
+           bool_or(kind = 'bounced' AND verdict <> 'ignored' AND {_IS_SOFT}) AS is_soft,
            bool_or(kind = 'opened' AND NOT is_automatic) AS is_opened,
            bool_or(kind = 'opened' AND is_automatic) AS is_opened_automatic,
            bool_or(kind = 'clicked' AND NOT is_automatic) AS is_clicked,
@@ -40,15 +45,17 @@ WITH answers AS (
 ), rows AS (
     SELECT l.outcome, a.*,
            CASE WHEN l.outcome <> 'sent' THEN NULL
-                WHEN a.is_hard THEN 'failed'
+                WHEN a.is_bounced THEN 'failed'
                 WHEN a.is_delivered THEN 'delivered'
-                WHEN %(real_time)s THEN CASE WHEN a.is_soft THEN 'failed' ELSE 'pending' END
+                WHEN %(real_time)s THEN CASE WHEN a.is_soft OR a.is_deferred THEN 'failed' ELSE 'pending' END
                 WHEN a.is_soft AND %(final)s THEN 'failed'
                 ELSE 'delivered' END AS verdict
     FROM delivery_sendlog l
     LEFT JOIN answers a ON a.request_no = l.request_no AND a.profile_id = l.profile_id
     WHERE l.opened_month = %(month)s AND l.delivery_id = %(id)s
-)
+)"""
+_REBUILD = f"""
+WITH {ROWS}
 INSERT INTO delivery_deliverystat (delivery_id, computed_at, n_sent, n_failed_at_handover, n_not_sent, n_cancelled,
     n_unknown, n_delivered, n_pending, n_failed, n_opened, n_opened_automatic, n_clicked, n_clicked_automatic,
     n_unsubscribed, n_complained)
@@ -84,17 +91,18 @@ def rebuild(delivery_id: int) -> DeliveryStat:
     delivery = Delivery.objects.only("id", "opened_month", "feedback", "valid_until").get(pk=delivery_id)
     now = timezone.now()
     with connection.cursor() as cursor:
-        cursor.execute(
-            _REBUILD,
-            {
-                "id": delivery.pk,
-                "month": delivery.opened_month,
-                "now": now,
-                "real_time": delivery.feedback == Feedback.REAL_TIME,
-                "final": is_final(delivery, now),
-            },
-        )
+        cursor.execute(_REBUILD, parameters(delivery, now) | {"now": now})
     return DeliveryStat.objects.get(pk=delivery_id)
+
+
+def parameters(delivery: Delivery, now: dt.datetime) -> dict[str, Any]:
+    """What ROWS is executed with."""
+    return {
+        "id": delivery.pk,
+        "month": delivery.opened_month,
+        "real_time": delivery.feedback == Feedback.REAL_TIME,
+        "final": is_final(delivery, now),
+    }
 
 
 def is_final(delivery: Delivery, now: dt.datetime) -> bool:

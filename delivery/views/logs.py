@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from accounts import access, roles
 from audiences.models import Profile
-from delivery import breakdowns, history, kpi, logs, origins, pages, reasons, recipients, status
+from delivery import breakdowns, failures, history, kpi, logs, origins, pages, reasons, recipients, status
 from delivery.models import Delivery, EventKind
 from delivery.views.panel import get
 from messaging import frames
@@ -151,7 +151,7 @@ def _rows(delivery: Delivery, tab: str, wanted: logs.Filter) -> dict[str, Any]:
         "exclusions": lambda: {"page": logs.exclusions(delivery, wanted), "sum": pages.prepared(delivery)},
         "tracking": lambda: {"page": logs.tracking(delivery, wanted)},
         "links": lambda: {"rows": breakdowns.links(delivery)},
-        "failures": lambda: {"rows": breakdowns.failures(delivery)},
+        "failures": lambda: {"rows": failures.failures(delivery)},
         "activity": lambda: {"rows": breakdowns.activity(delivery)},
     }
     found = read[tab]()
