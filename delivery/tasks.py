@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from delivery import clock, preparation, recovery, rollups, sending
+from delivery import clock, preparation, recovery, reports, return_mail, rollups, sending
 
 # Seconds after which a hint that nobody took is worthless: the tick has sent newer ones.
 _STALE_S = 10
@@ -36,3 +36,18 @@ def compute_stats(delivery_id: int) -> None:
 def refresh_stats() -> None:
     rollups.refresh()
     recovery.remove_orphans()
+
+
+@shared_task
+def fetch_bounces() -> None:
+    return_mail.poll()
+
+
+@shared_task
+def handle_reports() -> None:
+    reports.handle_waiting()
+
+
+@shared_task
+def purge_reports() -> None:
+    reports.purge()

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from delivery.views import control, logs, panel, public
+from delivery.views import control, hooks, logs, panel, public
 
 app_name = "delivery"
 urlpatterns = [
@@ -30,4 +30,6 @@ urlpatterns = [
     path("c/<str:token>/<int:number>", public.clicked, name="click"),
     path("u/<str:token>/", public.unsubscribe, name="unsubscribe"),
     path("v/<str:token>/", public.mirror, name="mirror"),
+    # Known to providers.
+    path("hooks/<slug:provider>/<str:secret>/", hooks.hook, name="hook"),
 ]
