@@ -31,7 +31,7 @@ class Failure:
 # Answers that differ only in numbers and addresses are one; where a code says all, the code alone makes the group.
 # A person who was retried until the end failed for what the server last answered.
 _GROUPS = f"""
-WITH {rollups.ROWS}, failing AS (
+{rollups.VERDICTS}, failing AS (
     SELECT l.code, '' AS verdict, '' AS reason, l.detail,
            CASE WHEN l.code = %(expired)s THEN l.profile_id END AS tried_id, l.request_no
     FROM delivery_sendlog l
@@ -92,7 +92,7 @@ _LOOK = _("Read the answer of the mail server.")
 
 def failures(of: Delivery) -> list[Failure]:
     """Failed people by reason and kind, the most frequent first; shares are of all of them."""
-    values = rollups.parameters(of, timezone.now()) | {"expired": reasons.EXPIRED}
+    values = rollups.verdict_values(of, timezone.now()) | {"expired": reasons.EXPIRED}
     with connection.cursor() as cursor:
         cursor.execute(_GROUPS, values)
         rows = cursor.fetchall()

@@ -22,10 +22,10 @@ from typing import Any, NamedTuple
 from django.db import DataError, connection, transaction
 from django.utils import timezone
 
-from delivery import inbound, tracking
+from delivery import inbound, naming, tracking
 from delivery.models import EventKind, InboundEvent
-from lib import texts, tokens
-from messaging import links, provider_events
+from lib import texts
+from messaging import provider_events
 from messaging.provider_events import Statement, What
 
 logger = logging.getLogger(__name__)
@@ -166,7 +166,7 @@ def _judge(event: InboundEvent) -> tuple[Result, list[inbound.Feedback]]:
 
 
 def _fact(
-    event: InboundEvent, numbers: tuple[int, int, int], at: dt.datetime, numbered: tuple[int, Statement]
+    event: InboundEvent, numbers: naming.Numbers, at: dt.datetime, numbered: tuple[int, Statement]
 ) -> inbound.Feedback:
     number, one = numbered
     source_id = f"{event.provider}:{event.event_id}"
@@ -181,20 +181,19 @@ def _fact(
     )
 
 
-def _unsubscribe(numbers: tuple[int, int, int], at: dt.datetime) -> None:
+def _unsubscribe(numbers: naming.Numbers, at: dt.datetime) -> None:
     delivery_id, profile_id, request_no = numbers
     hit = tracking.Hit(delivery_id, profile_id, request_no, EventKind.UNSUBSCRIBED.value, at)
     # False only where even the database that this transaction is in is away: then it is rolled back and comes again.
     tracking.unsubscribe(hit, source="provider")
 
 
-def _about(body: Mapping[str, Any]) -> tuple[int, int, int] | None:
+def _about(body: Mapping[str, Any]) -> naming.Numbers | None:
+    """The message an event is about, by the first valid token anywhere in it; either token will do from a provider."""
     for text in provider_events.possible_tokens(body):
-        for reader in (links.read, links.read_page):
-            try:
-                return reader(text)
-            except tokens.BadToken:
-                continue
+        numbers = naming.message(text) or naming.page(text)
+        if numbers is not None:
+            return numbers
     return None
 
 

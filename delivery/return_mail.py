@@ -19,16 +19,14 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from delivery import inbound, tracking
+from delivery import inbound, naming, tracking
 from delivery.models import EventKind
-from lib import tokens
-from messaging import bounces, links, mailbox, verdicts
+from messaging import bounces, mailbox, verdicts
 from messaging.bounces import MailKind, Recipient, Report
 from messaging.verdicts import Kind
 
 logger = logging.getLogger(__name__)
 
-Numbers = tuple[int, int, int]
 # How List-Unsubscribe links look in the copy of the original (links.unsubscribe_url).
 _PAGE_LINK = re.compile(rb"/u/([A-Za-z0-9_-]{12,80})/")
 _KINDS = {
@@ -101,7 +99,7 @@ def _keep_or_delete(source: bytes) -> mailbox.Fate:
     return mailbox.Fate.FLAG if result is Result.NOT_OURS else mailbox.Fate.DELETE
 
 
-def _record(report: Report, numbers: Numbers, source: bytes) -> Result:
+def _record(report: Report, numbers: naming.Numbers, source: bytes) -> Result:
     worst = _worst(report.recipients)
     verdict = worst.verdict if worst else _UNDETERMINED
     if not numbers[0] or (report.kind == MailKind.BOUNCE and verdict.kind == Kind.IGNORED):
@@ -132,50 +130,29 @@ def _worst(recipients: tuple[Recipient, ...]) -> Recipient | None:
 
 
 def _unsubscribe(report: Report) -> Result:
-    token = _tagged(report.envelope_to, "unsubscribe")
-    try:
-        hit = tracking.page_hit(token, EventKind.UNSUBSCRIBED)
-    except tokens.BadToken:
+    numbers = naming.unsubscribe_address(report.envelope_to)
+    if numbers is None:
         return Result.NOT_OURS
-    if not hit.delivery_id:
+    if not numbers[0]:
         return Result.IGNORED
+    hit = tracking.Hit(*numbers, kind=EventKind.UNSUBSCRIBED.value, at=timezone.now())
     if not tracking.unsubscribe(hit, source="mailto"):
         raise TryAgain
     return Result.UNSUBSCRIBED
 
 
-def _about(report: Report, source: bytes) -> Numbers | None:
-    """(delivery_id, profile_id, request_no) of the message a report is about, from the first valid token in it."""
+def _about(report: Report, source: bytes) -> naming.Numbers | None:
+    """The message a report is about, by the first valid token in it."""
     local = report.message_id.strip("<> ").partition("@")[0]
-    for text in (_tagged(report.envelope_to, "bounce"), local):
-        if (numbers := _numbers(text)) is not None:
-            return numbers
-    if report.kind != MailKind.COMPLAINT:
-        return None
+    numbers = naming.return_path(report.envelope_to) or naming.message(local)
+    if numbers is not None or report.kind != MailKind.COMPLAINT:
+        return numbers
     # Feedback loops take the address and often the Message-ID out, and leave the links.
-    for found in _PAGE_LINK.findall(source):
-        try:
-            return links.read_page(found.decode())
-        except tokens.BadToken:
-            continue
-    return None
+    pages = (naming.page(found.decode()) for found in _PAGE_LINK.findall(source)[:50])
+    return next((one for one in pages if one is not None), None)
 
 
-def _numbers(text: str) -> Numbers | None:
-    try:
-        return links.read(text)
-    except tokens.BadToken:
-        return None
-
-
-def _tagged(address: str, name: str) -> str:
-    """The token of <name>+<token>@domain, "" when the address is another one. Letters keep their case."""
-    local = address.strip("<> ").rpartition("@")[0]
-    tag, plus, token = local.partition("+")
-    return token if plus and tag.lower() == name else ""
-
-
-def _source_id(report: Report, numbers: Numbers, source: bytes) -> str:
+def _source_id(report: Report, numbers: naming.Numbers, source: bytes) -> str:
     """The same for the same mail, however it came. Its Message-ID alone proves nothing: the message it is about and
     what it says belong to it, so that no mail can stand in the way of another.
     """

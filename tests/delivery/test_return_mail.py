@@ -1,5 +1,6 @@
 """Mails that come back, end to end: the pipe, the mailbox, forgeries, unsubscribe mails, the same mail twice."""
 
+import base64
 import io
 import itertools
 import json
@@ -32,6 +33,12 @@ pytestmark = pytest.mark.django_db
 def returned(of: Delivery, person: Profile) -> str:
     """The return path of the message this person got."""
     return f"bounce+{links.token(of.pk, person.pk)}@shop.test"
+
+
+def hexadecimal(of: Delivery, person: Profile) -> str:
+    """The same in the form that survives a change of case, after such a change."""
+    token = links.token(of.pk, person.pk)
+    return f"BOUNCE+{base64.urlsafe_b64decode(token + '=' * (-len(token) % 4)).hex().upper()}@SHOP.TEST"
 
 
 def message_id(of: Delivery, person: Profile) -> str:
@@ -75,6 +82,12 @@ def test_a_hard_bounce_through_the_pipe_fails_the_message_and_quarantines_the_ad
     ("case", "mail", "kinds", "result"),
     [
         ("hard", lambda d, p: mails.bounce(returned(d, p)), ["bounced"], Result.RECORDED),
+        (
+            "in hexadecimal, its case changed",
+            lambda d, p: mails.bounce(hexadecimal(d, p)),
+            ["bounced"],
+            Result.RECORDED,
+        ),
         (
             "by the Message-ID when the return path was lost",
             lambda d, p: mails.bounce("bounces@shop.test", message_id=message_id(d, p)),
