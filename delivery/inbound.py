@@ -17,6 +17,7 @@ from django.db import DataError, IntegrityError, connection, transaction
 
 from audiences import addresses, quarantine
 from audiences.quarantine import Strike, Weight
+from delivery import successes
 from delivery.models import EventKind
 from lib import texts
 from messaging.verdicts import Kind, Verdict
@@ -123,7 +124,7 @@ def _store(items: Sequence[Feedback]) -> Recorded:
         logger.info("%s reports came for deliveries whose log is gone.", n_lost)
     fresh = [(one, addresses.key(address)) for one, _month, address in kept if _source(one) in new]
     quarantine.forgive((key, one.at) for one, key in fresh if key and one.kind == EventKind.DELIVERED)
-    n_quarantined = quarantine.strike(strike for one, key in fresh if (strike := _strike(one, key)))
+    n_quarantined = hold([strike for one, key in fresh if (strike := _strike(one, key))])
     return Recorded(len(new), len(items) - n_lost - len(new), n_lost, 0, n_quarantined)
 
 
@@ -163,6 +164,12 @@ def _strike(one: Feedback, key: str) -> Strike | None:
         return None
     weight = weight_of(one.verdict)
     return Strike(key, weight, one.verdict.reason, evidence, one.at) if weight else None
+
+
+def hold(strikes: Sequence[Strike]) -> int:
+    """Hold strikes against their addresses, whose counts begin anew where a message arrived since; how many went in."""
+    quarantine.forgive(successes.quiet(one.address_key for one in strikes if one.weight is Weight.TEMPORARY))
+    return quarantine.strike(strikes)
 
 
 def weight_of(verdict: Verdict) -> Weight | None:

@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import AuditEntry
-from audiences import addresses, quarantine
+from audiences import addresses
 from audiences.quarantine import Strike, Weight
 from delivery import fuses, inbound, reasons
 from delivery.models import RUNNING, Delivery
@@ -96,7 +96,7 @@ def _look(of: Delivery) -> int:
             return 0
         cursor.execute(_NOTE, [of.pk, len(rows)])
     wall = _wall(of)
-    quarantine.strike(strike for row in rows if row[1] not in wall and (strike := _strike(*row)))
+    inbound.hold([strike for row in rows if row[1] not in wall and (strike := _strike(*row))])
     return len(rows)
 
 

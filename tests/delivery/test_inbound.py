@@ -116,6 +116,29 @@ def test_a_success_starts_the_count_anew() -> None:
     assert not AddressError.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("case", "fields", "bounces", "counted"),
+    [
+        ("arrived in silence", {}, [], 1),
+        ("its validity is not over", {"valid_until": timezone.now() + dt.timedelta(hours=1)}, [], 2),
+        ("it bounced too", {}, [BLOCKED], 2),
+        ("only an automatic reply", {}, [{"verdict": Verdict(Kind.IGNORED, verdicts.AUTO_REPLY)}], 1),
+        ("deliveries are reported", {"feedback": "real_time"}, [], 2),
+    ],
+)
+def test_a_message_that_arrived_in_silence_is_a_success(
+    case: str, fields: dict[str, Any], bounces: list[dict[str, Any]], counted: int
+) -> None:
+    first, (person,) = sent()
+    days = [timezone.now() - dt.timedelta(days=n) for n in range(9)]
+    inbound.record([fact(first, person, "bounced", "test:1", at=days[8], **SOFT)])
+    between = records.delivery(people=1, **{"valid_until": days[2], **fields})
+    records.log(between, person.pk, address=person.email, at=days[5])
+    inbound.record([fact(between, person, "bounced", f"test:b{n}", **one) for n, one in enumerate(bounces)])
+    inbound.record([fact(first, person, "bounced", "test:2", **SOFT)])
+    assert AddressError.objects.get(address_key=person.email_key).n_errors == counted, case
+
+
 @pytest.mark.parametrize("mode", ["bounces_only", "real_time"])
 def test_any_order_in_any_batches_gives_the_same_figures(mode: str) -> None:
     made, people = sent(12, feedback=mode)
