@@ -110,12 +110,12 @@ def failures(of: Delivery) -> list[Failure]:
 
 def _group(code: str, verdict: str, reason: str, is_expired: bool, example: str) -> tuple[str, str]:
     """(reason, kind) of one row, judged by the one classification where it was not judged when it came."""
-    if verdict and reason:
+    if verdict and reason != verdicts.UNDETERMINED:
         return reason, verdict
     judged = verdicts.of_reply("" if code == reasons.EXPIRED else code, example)
     if is_expired and judged.reason == verdicts.UNDETERMINED:
         return verdicts.EXPIRED, Kind.SOFT
-    return judged.reason, str(judged.kind)
+    return judged.reason, verdict or str(judged.kind)
 
 
 def _failure(group: tuple[str, str], n: int, total: int, example: str) -> Failure:
