@@ -14,6 +14,7 @@ import hashlib
 import json
 import logging
 import math
+import re
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -36,6 +37,8 @@ _SLICE_S = 20
 # How long handled events are kept to look at.
 KEEP = dt.timedelta(days=30)
 _MOST_DEPTH = 50
+# NUL, and what may be half of a surrogate pair, as they are written in JSON.
+_ODD = re.compile(r"\x00|\\u0000|\\u[dD]")
 
 
 class Result(enum.StrEnum):
@@ -70,7 +73,8 @@ def parse(provider: str, body: bytes) -> list[tuple[str, dict[str, Any]]]:
     except UnicodeDecodeError:
         text = body.decode("latin-1")
     try:
-        loaded = _clean(json.loads(text))
+        # Walking every text of a large batch costs more than all the rest of it, so only where there is a cause.
+        loaded = _clean(json.loads(text), has_odd_texts=_ODD.search(text) is not None)
     except (ValueError, RecursionError) as error:
         raise BadBody(str(error)[:100]) from error
     events = loaded if isinstance(loaded, list) else [loaded]
@@ -132,15 +136,28 @@ def _handle_batch() -> int:
     )
     facts: list[inbound.Feedback] = []
     for event in waiting:
-        event.handled_at = timezone.now()
         event.result, found = _judge(event)
         facts.extend(found)
     inbound.record(facts)
-    InboundEvent.objects.bulk_update(waiting, ["handled_at", "result", "note"], batch_size=_BATCH)
+    _mark(waiting)
     odd = Counter(f"{event.provider} {event.result}" for event in waiting if event.result != Result.RECORDED)
     if odd:
         logger.info("Reported events without consequence: %s", dict(odd))
     return len(waiting)
+
+
+def _mark(handled: Sequence[InboundEvent]) -> None:
+    """One statement; Django's bulk_update takes longer than everything else together."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE delivery_inboundevent e SET handled_at = now(), result = i.result, note = i.note"
+            " FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS i(id, result, note) WHERE e.id = i.id",
+            [
+                [event.pk for event in handled],
+                [str(event.result) for event in handled],
+                [texts.storable(event.note)[:300] for event in handled],
+            ],
+        )
 
 
 def _judge(event: InboundEvent) -> tuple[Result, list[inbound.Feedback]]:
@@ -214,15 +231,19 @@ def _event_id(provider: str, event: Mapping[str, Any]) -> str:
     return "sha:" + hashlib.blake2b(json.dumps(whole, sort_keys=True).encode(), digest_size=20).hexdigest()
 
 
-def _clean(value: Any, depth: int = 0) -> Any:
+def _clean(value: Any, *, has_odd_texts: bool, depth: int = 0) -> Any:
+    """The value without what can't be stored; what is nested deeper than anybody reads becomes null."""
+    if isinstance(value, str):
+        return texts.storable(value) if has_odd_texts else value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if not isinstance(value, dict | list):
+        return value
     if depth > _MOST_DEPTH:
         return None
-    if isinstance(value, str):
-        return texts.storable(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
     if isinstance(value, list):
-        return [_clean(one, depth + 1) for one in value]
-    if isinstance(value, dict):
-        return {_clean(name): _clean(one, depth + 1) for name, one in value.items()}
-    return value
+        return [_clean(one, has_odd_texts=has_odd_texts, depth=depth + 1) for one in value]
+    return {
+        texts.storable(name) if has_odd_texts else name: _clean(one, has_odd_texts=has_odd_texts, depth=depth + 1)
+        for name, one in value.items()
+    }

@@ -283,7 +283,9 @@ def test_a_profiles_history_has_what_was_sent_and_what_was_not_and_why() -> None
     }  # fmt: skip
     assert entries["Send 0"].opened_at is None and entries["Send 0"].clicked_at is not None
     assert entries["Send 1"].reason == "Unsubscribed after preparation."
-    assert entries["Send 2"].reason == "Unknown user: 5.1.1 unknown user" and entries["Send 3"].reason == "In quarantine"
+    assert (
+        entries["Send 2"].reason == "Unknown user: 5.1.1 unknown user" and entries["Send 3"].reason == "In quarantine"
+    )
 
 
 def test_the_chart_ends_at_the_logs_own_totals() -> None:
