@@ -53,19 +53,26 @@ def hook(request: HttpRequest, provider: str, secret: str) -> HttpResponse:
     try:
         body = request.body
     except RequestDataTooBig:
-        return HttpResponse(status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        return _answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     try:
         events = _SPLITTERS.get(provider, _signed)(request, provider, body)
         reports.keep(provider, events)
     except _Refused as error:
         logger.warning("A request to the webhook of %s was refused: %s", provider, error)
-        return HttpResponse(status=HTTPStatus.FORBIDDEN)
+        return _answer(HTTPStatus.FORBIDDEN)
     except reports.BadBody:
-        return HttpResponse(status=HTTPStatus.BAD_REQUEST)
+        return _answer(HTTPStatus.BAD_REQUEST)
     except (*tracking.AWAY, sns.Unreachable) as error:
         logger.warning("A request to the webhook of %s must be repeated: %s", provider, error)
-        return HttpResponse(status=HTTPStatus.SERVICE_UNAVAILABLE)
+        return _answer(HTTPStatus.SERVICE_UNAVAILABLE)
     return HttpResponse(status=HTTPStatus.OK)
+
+
+def _answer(status: HTTPStatus) -> HttpResponse:
+    """A refusal that Django does not log by itself: it would write the address, and with it the secret."""
+    answer = HttpResponse(status=status)
+    answer._has_been_logged = True  # type: ignore[attr-defined]
+    return answer
 
 
 def _knows(secret: str) -> bool:

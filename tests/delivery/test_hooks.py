@@ -181,6 +181,16 @@ def test_a_provider_that_signs_nothing_may_be_told_a_password(provider: str, mon
     assert post(provider, body, Authorization="Basic cG9zdG1hc3RlcjpzZWNyZXQgd29yZA==") == 200
 
 
+def test_the_secret_is_in_no_log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert post("mailgun", b"{}") == 403
+    assert post("postmark", b"{") == 400
+    assert post("postmark", b" " * (10 * 1024 * 1024)) == 413
+    monkeypatch.setattr(reports, "keep", _away_from)
+    assert send("postmark", payloads.postmark()) == 503
+    assert "must be repeated" in caplog.text
+    assert SECRET not in caplog.text
+
+
 def test_a_subscription_is_confirmed_by_a_person(caplog: pytest.LogCaptureFixture) -> None:
     message = signatures.sns("You have chosen to subscribe", kind="SubscriptionConfirmation")
     assert post("ses", json.dumps(message).encode()) == 200
@@ -299,10 +309,7 @@ def test_methods_and_names() -> None:
 
 
 def test_a_provider_is_asked_to_try_again_while_the_database_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(*_args: object) -> None:
-        raise OperationalError("the database is away")
-
-    monkeypatch.setattr(reports, "keep", away)
+    monkeypatch.setattr(reports, "keep", _away_from)
     assert send("postmark", payloads.postmark()) == 503
 
 
@@ -316,6 +323,10 @@ def test_events_that_could_not_be_handled_are_handled_later(monkeypatch: pytest.
     assert InboundEvent.objects.filter(handled_at=None).count() == 1
     tasks.handle_reports()
     assert Event.objects.count() == 1
+
+
+def _away_from(_provider: str, _events: object) -> None:
+    raise OperationalError("the database is away")
 
 
 def _away(_items: object) -> None:
