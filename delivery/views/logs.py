@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from accounts import access, roles
 from audiences.models import Profile
-from delivery import breakdowns, failures, history, kpi, logs, origins, pages, reasons, recipients, status
+from delivery import breakdowns, failures, history, kpi, logs, origins, pages, reasons, recipients, rollups, status
 from delivery.models import Delivery, EventKind
 from delivery.views.panel import get
 from messaging import frames
@@ -32,6 +32,8 @@ def log(request: HttpRequest, public_id: UUID, tab: str) -> HttpResponse:
     delivery = get(public_id)
     if tab not in pages.TABS:
         raise Http404
+    # The tabs' numbers must be those of what the tabs show.
+    rollups.freshen(delivery)
     panel = kpi.panel(delivery)
     wanted = _wanted(request)
     context = {
