@@ -136,7 +136,14 @@ def _handle_batch() -> int:
     )
     facts: list[inbound.Feedback] = []
     for event in waiting:
-        event.result, found = _judge(event)
+        try:
+            event.result, found = _judge(event)
+        except tracking.AWAY:
+            raise
+        except Exception as error:
+            # Whatever is in one event, it must not keep the others waiting.
+            logger.exception("event %s of %s could not be read", event.event_id, event.provider)
+            event.result, event.note, found = Result.UNCLEAR, f"{type(error).__name__}: {error}", []
         facts.extend(found)
     inbound.record(facts)
     _mark(waiting)

@@ -2,13 +2,14 @@
 
 import json
 import random
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 
@@ -323,6 +324,48 @@ def test_events_that_could_not_be_handled_are_handled_later(monkeypatch: pytest.
     assert InboundEvent.objects.filter(handled_at=None).count() == 1
     tasks.handle_reports()
     assert Event.objects.count() == 1
+
+
+def test_an_event_that_breaks_its_reading_keeps_no_other_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, people = sent(3)
+    for number, person in enumerate(people):
+        send("postmark", payloads.postmark(token=token(made, person), ID=number))
+    read, seen = provider_events.read, []
+
+    def broken(provider: str, raw: Any) -> Any:
+        seen.append(raw)
+        if len(seen) == 2:
+            raise RecursionError("as only a strange event can")
+        return read(provider, raw)
+
+    monkeypatch.setattr(provider_events, "read", broken)
+    tasks.handle_reports()
+    results = list(InboundEvent.objects.order_by("id").values_list("result", flat=True))
+    assert results == ["recorded", "unclear", "recorded"] and Event.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_several_processes_handle_each_event_once() -> None:
+    made, people = sent(10)
+    events = [
+        payloads.sendgrid(["bounce", "spamreport"][n % 2], token=token(made, people[n % 10]), sg_event_id=f"e{n}")
+        for n in range(200)
+    ]
+    reports.keep("sendgrid", [(one["sg_event_id"], one) for one in events])
+    barrier, counts = threading.Barrier(3), []
+
+    def work() -> None:
+        barrier.wait()
+        counts.append(reports.handle_waiting())
+        connection.close()
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(counts) == 200 == Event.objects.count()
+    assert not InboundEvent.objects.filter(handled_at=None).exists()
 
 
 def _away_from(_provider: str, _events: object) -> None:
