@@ -81,7 +81,7 @@ SELECT opened_month, delivery_id, request_no, profile_id, kind, at, detail, code
 FROM jsonb_to_recordset(%s::jsonb) AS i(opened_month date, delivery_id bigint, request_no bigint, profile_id bigint,
     kind text, at timestamptz, detail text, code text, verdict text, reason text, source_id text)
 ORDER BY source_id
-ON CONFLICT (opened_month, source_id) DO NOTHING
+ON CONFLICT (opened_month, source_id) WHERE source_id IS NOT NULL DO NOTHING
 RETURNING source_id
 """
 

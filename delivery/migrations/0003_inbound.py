@@ -17,8 +17,8 @@ ALTER TABLE delivery_event ADD CONSTRAINT event_kind_known CHECK (kind IN
     ('delivered', 'deferred', 'bounced', 'opened', 'clicked', 'complained', 'unsubscribed'));
 ALTER TABLE delivery_event ADD CONSTRAINT event_verdict_known CHECK (verdict IN
     ('', 'hard', 'soft', 'blocked', 'message', 'ignored'));
--- A report that comes twice is one event; opens and clicks have none and may repeat.
-CREATE UNIQUE INDEX event_source_once ON delivery_event (opened_month, source_id);
+-- A report that comes twice is one event; opens and clicks, which are many, have no source and may repeat.
+CREATE UNIQUE INDEX event_source_once ON delivery_event (opened_month, source_id) WHERE source_id IS NOT NULL;
 -- Refusals of one delivery that were not held against their addresses yet.
 CREATE INDEX sendlog_failed ON delivery_sendlog (delivery_id, request_no, profile_id) WHERE outcome = 'failed';
 
