@@ -1,24 +1,14 @@
-"""What the log pages show in groups: links, failures by reason, the chart over time, who did what. Reads only."""
+"""What the log pages show in groups: links, failures by reason, who did what. Reads only."""
 
 import datetime as dt
 from dataclasses import dataclass
 
-from django.core.cache import cache
 from django.db import connection
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
-from redis.exceptions import RedisError
 
 from accounts import audit
-from delivery import rollups
 from delivery.models import Delivery
-
-# Seconds a chart is kept: counting over a whole log is too much for every look.
-_CHART_TTL_S = 15
-_CHART_SMALL_TTL_S = 2
-_POINTS = 120
-# A chart's steps in seconds; the first that needs at most _POINTS points is taken.
-_STEPS_S = (1, 5, 15, 60, 300, 900, 3600, 6 * 3600, 24 * 3600)
 
 
 @dataclass(frozen=True)
@@ -48,17 +38,6 @@ class Activity:
     what: str
     detail: str
     tone: str
-
-
-@dataclass(frozen=True)
-class Point:
-    """Running totals at one moment."""
-
-    at: dt.datetime
-    sent: int
-    failed: int
-    opened: int
-    clicked: int
 
 
 _LINKS = """
@@ -161,60 +140,3 @@ def activity(of: Delivery) -> list[Activity]:
         )
         for entry in audit.timeline("delivery", str(of.public_id))
     ]
-
-
-_CHART = """
-SELECT floor(extract(epoch FROM at - %(start)s) / %(step)s)::int AS bucket,
-       sum(sent)::bigint, sum(failed)::bigint, sum(opened)::bigint, sum(clicked)::bigint
-FROM (
-    SELECT at, 1 AS sent, (outcome = 'failed')::int AS failed, 0 AS opened, 0 AS clicked
-    FROM delivery_sendlog WHERE opened_month = %(month)s AND delivery_id = %(id)s AND outcome IN ('sent', 'failed')
-    UNION ALL
-    SELECT min(at), 0, (kind = 'bounced')::int, (kind = 'opened')::int, (kind = 'clicked')::int
-    FROM delivery_event
-    WHERE opened_month = %(month)s AND delivery_id = %(id)s AND NOT is_automatic
-      AND kind IN ('bounced', 'opened', 'clicked')
-    GROUP BY request_no, profile_id, kind
-) AS happened
-WHERE at < %(end)s
-GROUP BY bucket ORDER BY bucket
-"""
-
-
-def chart(of: Delivery, *, until: dt.datetime, span: dt.timedelta | None = None) -> list[Point]:
-    """Running totals from the start (or, with `span`, of the first `span`) to `until`, at most about 120 points.
-
-    People are counted once, at their first open or click. Cached for some seconds, because it reads the whole log.
-    """
-    if of.started_at is None:
-        return []
-    end = min(until, of.started_at + span) if span else until
-    seconds = max(1.0, (end - of.started_at).total_seconds())
-    step = next((step for step in _STEPS_S if seconds / step <= _POINTS), _STEPS_S[-1])
-    key = f"delivery-chart:{of.pk}:{span}:{step}"
-    try:
-        points: list[Point] | None = cache.get(key)
-        if points is None:
-            points = _points(of, end, step)
-            is_small = (of.n_to_send or 0) < rollups.SMALL
-            cache.set(key, points, timeout=_CHART_SMALL_TTL_S if is_small else _CHART_TTL_S)
-    except RedisError:
-        return _points(of, end, step)
-    return points
-
-
-def _points(of: Delivery, end: dt.datetime, step: int) -> list[Point]:
-    assert of.started_at is not None
-    with connection.cursor() as cursor:
-        start = of.started_at
-        cursor.execute(_CHART, {"month": of.opened_month, "id": of.pk, "start": start, "end": end, "step": step})
-        rows = cursor.fetchall()
-    totals = [0, 0, 0, 0]
-    points = [Point(of.started_at, 0, 0, 0, 0)]
-    for bucket, *amounts in rows:
-        totals = [total + amount for total, amount in zip(totals, amounts, strict=True)]
-        at = min(end, of.started_at + dt.timedelta(seconds=(bucket + 1) * step))
-        points.append(Point(at, *totals))
-    if points[-1].at < end:
-        points.append(Point(end, *totals))
-    return points

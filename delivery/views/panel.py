@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 
 from accounts import access, roles
 from accounts.models import User
-from delivery import breakdowns, kpi, origins, pages, recipients, rollups
+from delivery import charts, kpi, origins, pages, recipients, rollups
 from delivery.models import RUNNING, Delivery, DeliveryState
 from messaging import frames
 
@@ -93,8 +93,8 @@ def chart(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """The running totals as a fragment: data for the chart, and the same as a table."""
     delivery = get(public_id)
     span = request.GET.get("span", "all")
-    points = breakdowns.chart(delivery, until=pages.chart_end(delivery), span=_SPANS.get(span))
-    return render(request, "delivery/_chart.html", pages.chart(delivery, points, span))
+    points = charts.points(delivery, until=charts.end(delivery), span=_SPANS.get(span))
+    return render(request, "delivery/_chart.html", charts.fragment(delivery, points, span))
 
 
 @access.requires(roles.VIEW)
