@@ -18,12 +18,8 @@ from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
 from accounts import installation, roles
 from accounts.models import User
 from audiences import rules
-from delivery import bars, forms, headlines, kpi, lifecycle, options, polling, reasons, rollups
+from delivery import forms, headlines, kpi, lifecycle, options, panels, polling, prepared, rollups
 from delivery.models import Delivery, DeliveryState
-from messaging.models import Feedback
-
-# Bounces + errors of Sent from which the tile says so, as shares of 1.
-_HIGH_WARN, _HIGH_ERR = 0.02, 0.05
 
 TABS = {
     "sending": pgettext_lazy("log", "Sending"),
@@ -55,18 +51,10 @@ class Rights:
 
     start: bool
     edit: bool
+    audience: bool
     pause: bool
     cancel: bool
     export: bool
-
-
-@dataclass(frozen=True)
-class Excluded:
-    code: str
-    label: str
-    n: int
-    share: float
-    url: str
 
 
 def context(
@@ -88,7 +76,7 @@ def context(
         "may": may,
         "urls": _urls(delivery) | {"confirm": confirm_url, "cancel": cancel_url, "back": back_url},
         "stale": [*stale, *_too_old(delivery, now)],
-        "prepared": prepared(delivery) if delivery.seal else None,
+        "prepared": prepared.sum_of(delivery) if delivery.seal else None,
         "confirm": _confirm(delivery) if delivery.state == DeliveryState.PREPARED else None,
         "deputies": [] if may.start else [str(person) for person in roles.holders(roles.START)],
         "start_role": _(roles.role_with(roles.START)),
@@ -98,26 +86,18 @@ def context(
 
 def live(delivery: Delivery, now: dt.datetime) -> dict[str, Any]:
     """The part that changes by itself: what `delivery:panel` returns again and again."""
-    has_started = delivery.started_at is not None
-    panel = kpi.panel(delivery) if has_started else None
+    face = panels.of(delivery, now) if delivery.started_at is not None else panels.NONE
     return {
         "delivery": delivery,
         "state": delivery.state,
         "stage": stage(delivery),
-        "panel": panel,
-        "headline": headlines.headline(delivery, panel, now) if panel else None,
-        "bar": bars.of_panel(delivery, panel) if panel else None,
-        "failed_note": _failed_note(panel) if panel else "",
-        "failed_tone": "err" if panel and (panel.failed_rate or 0) >= _HIGH_ERR else "warn",
-        "valid_until": headlines.stamp(delivery.valid_until),
-        "preparing": _preparing(delivery, now) if delivery.state == DeliveryState.PREPARING else None,
+        **face,
+        "preparing": prepared.progress(delivery, now) if delivery.state == DeliveryState.PREPARING else None,
         "start": _start(delivery, now) if delivery.state == DeliveryState.CONFIRMED else None,
-        "tabs": tabs(delivery, panel),
+        "tabs": tabs(delivery, face["panel"]),
         "urls": _urls(delivery),
         "poll_ms": polling.poll_ms(delivery, now),
-        "announce": polling.announce(delivery, panel),
-        "is_real_time": delivery.feedback == Feedback.REAL_TIME,
-        "rest": panel.waiting + panel.retrying if panel else 0,
+        "announce": polling.announce(delivery, face["panel"]),
     }
 
 
@@ -146,6 +126,7 @@ def rights(delivery: Delivery, user: User) -> Rights:
     return Rights(
         start=may_start,
         edit=user.has_perm(roles.EDIT),
+        audience=user.has_perm(roles.MANAGE_AUDIENCE),
         pause=may_start or (is_owner and user.has_perm(roles.EDIT)),
         cancel=may_start or (is_owner and user.has_perm(roles.EDIT)),
         export=user.has_perm(roles.EXPORT),
@@ -171,48 +152,14 @@ def tabs(delivery: Delivery, panel: kpi.Panel | None, current: str = "") -> list
 
 
 def _urls(delivery: Delivery) -> dict[str, str]:
-    names = ("prepare", "abort", "pause", "resume", "stop", "start-now", "compute", "panel", "chart", "samples")
+    control = ("prepare", "abort", "pause", "resume", "stop", "start-now", "retry", "compute")
+    names = (*control, "panel", "chart", "chart-csv", "samples")
     return {name.replace("-", "_"): reverse(f"delivery:{name}", args=[delivery.public_id]) for name in names}
 
 
 def _too_old(delivery: Delivery, now: dt.datetime) -> list[str]:
     is_old = delivery.prepared_at and now - delivery.prepared_at > lifecycle.MAX_AGE
     return [_("Prepared more than 24 h ago.")] if delivery.state == DeliveryState.PREPARED and is_old else []
-
-
-def _preparing(delivery: Delivery, now: dt.datetime) -> dict[str, Any]:
-    """Progress of a preparation. The whole is the estimate until the count is known."""
-    whole = max(delivery.n_estimated or 0, delivery.n_prepared)
-    done = delivery.n_prepared
-    since = (now - delivery.preparing_since).total_seconds() if delivery.preparing_since else 0
-    left = ""
-    if whole and done and since >= 3:
-        left = _("about %(time)s left") % {"time": headlines.duration(since / done * (whole - done))}
-    figures = _("%(n)s of %(all)s") % {"n": headlines.count(done), "all": headlines.count(whole)} if whole else ""
-    return {"n": done, "whole": whole, "text": " · ".join(part for part in (figures, left) if part)}
-
-
-def prepared(delivery: Delivery) -> dict[str, Any]:
-    """The sum targeted − excluded = to send, with its parts in the fixed order of the reasons."""
-    targeted = delivery.n_targeted or 0
-    log = reverse("delivery:log", args=[delivery.public_id, "exclusions"])
-    by_reason = delivery.excluded_by_reason
-    codes = [code for code in reasons.EXCLUSIONS if by_reason.get(code)]
-    codes += [code for code in by_reason if code not in reasons.EXCLUSIONS and by_reason[code]]
-    return {
-        "targeted": targeted,
-        "excluded": delivery.n_excluded or 0,
-        "to_send": delivery.n_to_send or 0,
-        "reasons": [
-            Excluded(c, reasons.exclusion_sentence(c), by_reason[c], by_reason[c] / targeted, f"{log}?reason={c}")
-            for c in codes
-        ],
-        "bar": bars.parts(
-            targeted,
-            [(_("To send"), delivery.n_to_send or 0, "ok"), (_("Excluded"), delivery.n_excluded or 0, "pending")],
-        ),
-        "n_samples": len(delivery.samples),
-    }
 
 
 def _confirm(delivery: Delivery) -> dict[str, Any]:
@@ -272,7 +219,3 @@ def _when(moment: dt.datetime | None, zone: str) -> str:
         return text
     mine = headlines.stamp(moment) if here.date() != there.date() else formats.time_format(here, "H:i")
     return _("%(there)s (%(here)s your time)") % {"there": text, "here": mine}
-
-
-def _failed_note(panel: kpi.Panel) -> str:
-    return _("High") if (panel.failed_rate or 0) >= _HIGH_WARN else ""

@@ -1,6 +1,7 @@
 """When a page of a delivery asks again, and what it then says aloud. Pure."""
 
 import datetime as dt
+import math
 
 from django.utils.translation import gettext as _
 
@@ -9,24 +10,36 @@ from delivery.models import ENDED, RUNNING, Delivery, DeliveryState
 
 # The panel still polls often for this long after the end.
 _BUSY_AFTER_END = dt.timedelta(hours=1)
+_SENDING_MS, _PAUSED_MS, _SLOW_MS, _SLOWEST_MS = 2_000, 4_000, 15_000, 60_000
+_AT_ONCE_MS = 1_000
 
 
-def poll_ms(delivery: Delivery, now: dt.datetime) -> int | None:
-    """Milliseconds until a page should ask again; None when nothing changes any more."""
-    if delivery.state == DeliveryState.PREPARING:
-        return 1000
+def poll_ms(delivery: Delivery, now: dt.datetime, *, took_ms: float = 0, is_computing: bool = False) -> int | None:
+    """Milliseconds until a page should ask again; None when nothing changes any more.
+
+    `took_ms`: how long this answer took to make. While sending, a slow server is asked less often.
+    """
+    if delivery.state == DeliveryState.PREPARING or is_computing:
+        return _AT_ONCE_MS
     if delivery.state == DeliveryState.SENDING:
-        return 2000
+        return max(_SENDING_MS, _patience_ms(took_ms))
     if delivery.state == DeliveryState.PAUSED:
-        return 4000
+        return _PAUSED_MS
     if delivery.state == DeliveryState.CONFIRMED:
         is_near = delivery.start_at is not None and delivery.start_at - now < dt.timedelta(minutes=1)
-        return 1000 if is_near else 15_000
+        return _AT_ONCE_MS if is_near else _SLOW_MS
     if delivery.state not in ENDED:
-        return 15_000
+        return _SLOW_MS
+    if delivery.started_at is None:
+        return None
     if delivery.ended_at and now - delivery.ended_at < _BUSY_AFTER_END:
-        return 15_000
-    return 60_000 if delivery.valid_until and delivery.valid_until > now else None
+        return _SLOW_MS
+    return _SLOWEST_MS if delivery.valid_until and delivery.valid_until > now else None
+
+
+def _patience_ms(took_ms: float) -> int:
+    """250·√ms − 1000: two seconds for an answer that took 0.15 s, seven for one that took 1 s."""
+    return round(250 * math.sqrt(took_ms) - 1000)
 
 
 def announce(delivery: Delivery, panel: kpi.Panel | None) -> str:

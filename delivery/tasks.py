@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from delivery import clock, preparation, recovery, rollups, sending
+from delivery import clock, computing, preparation, recovery, rollups, sending
 
 # Seconds after which a hint that nobody took is worthless: the tick has sent newer ones.
 _STALE_S = 10
@@ -29,7 +29,7 @@ def tick() -> None:
 
 @shared_task
 def compute_stats(delivery_id: int) -> None:
-    rollups.rebuild(delivery_id)
+    computing.run(delivery_id)
 
 
 @shared_task

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import access, audit, roles
 from campaigns import document as documents
-from campaigns import sends, summaries
+from campaigns import schedules, sends, summaries
 from campaigns.models import Campaign, CampaignSend
 from campaigns.views import header, standing
 from delivery import forms as delivery_forms
@@ -123,11 +123,14 @@ def delivery_context(request: HttpRequest, campaign: Campaign, delivery: Deliver
         stale=[stale.message] if stale.code else [],
     )
     document = documents.normalise(send.version.document)
+    is_standing = document["delivery"]["kind"] in schedules.STANDING
     return context | {
         "occurrence": standing.occurrence(campaign, send, header.user_of(request)),
         "is_confirmed_alone": _is_confirmed_alone(delivery),
         "is_repeating": document["delivery"]["kind"] == "repeat",
         "conversions": summaries.conversions(document) if delivery.started_at else [],
+        "duplicate_url": reverse("campaigns:duplicate", args=[campaign.public_id]),
+        "again_url": reverse("campaigns:send-new", args=[campaign.public_id]) if not is_standing else "",
     }
 
 

@@ -1,7 +1,6 @@
 """The log pages of a delivery, their export, one recipient's record, and a profile's Messages tab."""
 
-import csv
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -15,14 +14,12 @@ from django.views.decorators.http import require_safe
 
 from accounts import access, roles
 from audiences.models import Profile
-from delivery import breakdowns, history, kpi, logs, origins, pages, reasons, recipients, status
+from delivery import breakdowns, history, kpi, logs, origins, pages, prepared, reasons, recipients, spreadsheets, status
 from delivery.models import Delivery, EventKind
 from delivery.views.panel import get
 from messaging import frames
 
 _EXPORTS = {"sending", "exclusions", "tracking"}
-# What a spreadsheet would run as a formula (OWASP, CSV injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
 @access.requires(roles.VIEW)
@@ -62,7 +59,7 @@ def export(request: HttpRequest, public_id: UUID, tab: str) -> StreamingHttpResp
     if tab not in _EXPORTS:
         raise Http404
     answer = StreamingHttpResponse(
-        _csv(_lines(delivery, tab, _wanted(request))), content_type="text/csv; charset=utf-8"
+        spreadsheets.lines(_lines(delivery, tab, _wanted(request))), content_type="text/csv; charset=utf-8"
     )
     answer["Content-Disposition"] = f'attachment; filename="{tab}-{delivery.public_id}.csv"'
     return answer
@@ -148,7 +145,7 @@ def _link(request: HttpRequest, context: dict[str, Any]) -> None:
 def _rows(delivery: Delivery, tab: str, wanted: logs.Filter) -> dict[str, Any]:
     read: dict[str, Callable[[], dict[str, Any]]] = {
         "sending": lambda: {"page": logs.sending(delivery, wanted)},
-        "exclusions": lambda: {"page": logs.exclusions(delivery, wanted), "sum": pages.prepared(delivery)},
+        "exclusions": lambda: {"page": logs.exclusions(delivery, wanted), "sum": prepared.sum_of(delivery)},
         "tracking": lambda: {"page": logs.tracking(delivery, wanted)},
         "links": lambda: {"rows": breakdowns.links(delivery)},
         "failures": lambda: {"rows": breakdowns.failures(delivery)},
@@ -195,20 +192,3 @@ def _id(profile: Profile | None) -> str:
 
 def _iso(moment: Any) -> str:
     return timezone.localtime(moment).isoformat(timespec="seconds")
-
-
-class _Echo:
-    def write(self, value: str) -> str:
-        return value
-
-
-def _csv(lines: Iterable[list[object]]) -> Iterator[str]:
-    writer = csv.writer(_Echo())
-    # A byte order mark, without which Excel reads UTF-8 as something else.
-    yield "\ufeff"
-    for line in lines:
-        yield writer.writerow([_safe(cell) for cell in line])
-
-
-def _safe(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

@@ -270,7 +270,7 @@ def test_the_chart_ends_at_the_logs_own_totals() -> None:
         for _twice in range(2):
             records.event(made, profile.pk, "opened")
     records.event(made, people[4].pk, "opened", is_automatic=True)
-    points = charts._points(made, records.timezone.now(), 60)
+    points = charts.count(made, records.timezone.now(), 60)
     last = points[-1]
     assert (last.sent, last.failed, last.opened, last.clicked) == (7, 1, 3, 0)
     assert SendLog.objects.filter(outcome__in=["sent", "failed"]).count() == last.sent
