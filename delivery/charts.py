@@ -69,7 +69,7 @@ def points(of: Delivery, *, until: dt.datetime, span: dt.timedelta | None = None
     end = min(until, of.started_at + span) if span else until
     seconds = max(1.0, (end - of.started_at).total_seconds())
     step = next((step for step in _STEPS_S if seconds / step <= _MOST_POINTS), _STEPS_S[-1])
-    key = f"delivery-totals:{of.pk}:{span}:{step}"
+    key = f"delivery-totals:{of.pk}:{span.total_seconds() if span else 'all'}:{step}"
     try:
         found: list[Point] | None = cache.get(key)
         if found is None:

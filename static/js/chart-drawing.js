@@ -5,6 +5,8 @@ export const HEIGHT = 220;
 const TOKENS = { sent: "--series-1", delivered: "--series-3", failed: "--series-5", opened: "--series-2", clicked: "--series-4" };
 export const DASHES = { sent: [], delivered: [8, 4], failed: [2, 3], opened: [12, 3, 2, 3], clicked: [5, 5] };
 const LINE_PX = 14;
+/* Below this width the legend alone names the lines. */
+const NARROW_PX = 480;
 
 /* A canvas understands no light-dark(): the browser resolves it through an element. */
 function colour(element, token) {
@@ -31,10 +33,11 @@ function when(seconds, plot, between) {
 /* The name of each line beside its end, moved apart where they would lie on each other. */
 function nameLines(plot, font) {
   const { ctx, bbox } = plot;
+  if (plot.width < NARROW_PX) return;
   const ends = plot.series.slice(1).filter((line) => line.show).map((line) => {
-    const value = plot.data[plot.series.indexOf(line)].at(-1);
-    return { line, y: plot.valToPos(value, "y", true) };
-  }).sort((a, b) => b.y - a.y);
+    const at = plot.series.indexOf(line);
+    return { line, at, y: plot.valToPos(plot.data[at].at(-1), "y", true) };
+  }).sort((a, b) => b.y - a.y || b.at - a.at);
   const step = LINE_PX * devicePixelRatio;
   let floor = bbox.top + bbox.height + step / 2;
   ctx.save();
@@ -78,7 +81,7 @@ export function options(element, data, hidden, format) {
   return {
     width: element.clientWidth,
     height: HEIGHT,
-    padding: [8, Math.min(room, element.clientWidth / 3), 0, 0],
+    padding: [18, element.clientWidth < NARROW_PX ? 8 : room, 0, 0],
     legend: { show: false },
     cursor: { drag: { x: false, y: false } },
     scales: { y: { range: (_plot, _least, most) => [0, Math.max(1, most * 1.05)] } },
