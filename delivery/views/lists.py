@@ -47,8 +47,7 @@ def _ask(request: HttpRequest, delivery: Delivery, group: str, name: str, *, pro
     context = {
         "delivery": delivery,
         "group": group,
-        "n": people_lists.n_people(delivery, group),
-        "who": people_lists.NAMES[group],
+        "who": people_lists.label(group, people_lists.n_people(delivery, group)),
         "name": name,
         "problem": problem,
         "url": reverse("delivery:list-new", args=[delivery.public_id]),

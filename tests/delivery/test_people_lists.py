@@ -109,7 +109,9 @@ def test_the_dialog_says_the_number_and_a_taken_name_comes_back_with_what_was_ty
     client.force_login(factories.user("Marketer"))
     here = reverse("delivery:list-new", args=[made.public_id])
     dialog = client.get(here, {"group": "got"}, headers={"hx-request": "true"}).content.decode()
-    assert "<dialog" in dialog and ">3</strong> people" in dialog and "Autumn sale, version 4: got it" in dialog
+    assert (
+        "<dialog" in dialog and "From the 3 people who got it" in dialog and "Autumn sale, version 4: got it" in dialog
+    )
     answer = client.post(here, {"group": "got", "name": "Those"}, follow=True)
     assert "Segment “Those” created with 3 people." in answer.content.decode()
     again = client.post(here, {"group": "got", "name": "those"})
