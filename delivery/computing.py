@@ -24,6 +24,15 @@ _FIGURES = ("sent", "delivered", "failed", "opened", "clicked")
 
 
 @dataclass(frozen=True)
+class _Run:
+    """The figures before it and, once it has ended, after it; since when (epoch)."""
+
+    at: float
+    before: dict[str, int]
+    after: dict[str, int] | None = None
+
+
+@dataclass(frozen=True)
 class Status:
     """`wait_s`: whole seconds until it may be asked again, 0 for now. `result`: what the last run changed, in words."""
 
@@ -34,28 +43,28 @@ class Status:
 
 def status(delivery: Delivery) -> Status:
     """How the last run of this delivery stands."""
-    kept = _kept(delivery.pk)
-    if not kept:
+    last = _last(delivery.pk)
+    if last is None:
         return Status()
-    if "after" not in kept:
+    if last.after is None:
         return Status(is_running=True)
-    wait_s = max(0, round(EVERY_S - (time.time() - kept["at"])))
-    return Status(wait_s=wait_s, result=_changes(kept["before"], kept["after"]))
+    wait_s = max(0, round(EVERY_S - (time.time() - last.at)))
+    return Status(wait_s=wait_s, result=_changes(last.before, last.after))
 
 
 def ask(delivery: Delivery) -> None:
     """Note that a worker will run it, and what the figures are now."""
-    _keep(delivery.pk, {"before": _figures(delivery), "at": time.time()}, _LOST_S)
+    _keep(delivery.pk, _Run(time.time(), _figures(delivery)), _LOST_S)
 
 
 def run(delivery_id: int) -> str:
     """Count again from the log; return what changed, in words. May run at any time, twice or in parallel."""
     delivery = Delivery.objects.select_related("message").get(pk=delivery_id)
-    kept = _kept(delivery_id)
-    before = kept["before"] if kept and "after" not in kept else _figures(delivery)
+    last = _last(delivery_id)
+    before = last.before if last and last.after is None else _figures(delivery)
     rollups.rebuild(delivery_id)
     after = _figures(delivery)
-    _keep(delivery_id, {"before": before, "after": after, "at": time.time()}, EVERY_S)
+    _keep(delivery_id, _Run(time.time(), before, after), EVERY_S)
     return _changes(before, after)
 
 
@@ -73,16 +82,17 @@ def _changes(before: dict[str, int], after: dict[str, int]) -> str:
     return " ".join([_("Updated."), *changed]) if changed else _("Computed again. Nothing changed.")
 
 
-def _kept(delivery_id: int) -> dict[str, object]:
+def _last(delivery_id: int) -> _Run | None:
     try:
-        return cache.get(_key(delivery_id)) or {}
+        found: _Run | None = cache.get(_key(delivery_id))
     except RedisError:
-        return {}
+        return None
+    return found
 
 
-def _keep(delivery_id: int, values: dict[str, object], seconds: int) -> None:
+def _keep(delivery_id: int, run_: _Run, seconds: int) -> None:
     try:
-        cache.set(_key(delivery_id), values, timeout=seconds)
+        cache.set(_key(delivery_id), run_, timeout=seconds)
     except RedisError:
         logger.info("delivery %s: the cache does not answer; who computed what is not kept", delivery_id)
 

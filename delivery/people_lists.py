@@ -110,10 +110,10 @@ def _names_like(name: str) -> list[str]:
     return list(Segment.objects.filter(deleted_at=None, name__istartswith=name).values_list("name", flat=True))
 
 
-def _run(delivery: Delivery, group: str, statement: str, **values: object) -> int:
+def _run(delivery: Delivery, group: str, statement: str, **values: int) -> int:
     """`statement` with {people} as the people of `group`; the number in its first column, or of rows written."""
     people = _PEOPLE.format(condition=_CONDITIONS[group])
     known = rollups.verdict_values(delivery, timezone.now())
     with connection.cursor() as cursor:
-        cursor.execute(rollups.VERDICTS + statement.format(people=people), known | values)
+        cursor.execute(rollups.VERDICTS + statement.format(people=people), {**known, **values})
         return int(cursor.fetchone()[0]) if cursor.description else cursor.rowcount

@@ -95,7 +95,7 @@ def rebuild(delivery_id: int) -> DeliveryStat:
     return DeliveryStat.objects.get(pk=delivery_id)
 
 
-def verdict_values(delivery: Delivery, now: dt.datetime) -> dict[str, object]:
+def verdict_values(delivery: Delivery, now: dt.datetime) -> dict[str, int | bool | dt.date | dt.datetime]:
     """The parameters of VERDICTS, for a statement that goes on with it."""
     return {
         "id": delivery.pk,

@@ -39,13 +39,12 @@ def current(delivery: Delivery) -> tuple[str, int] | None:
         notes = _client().hgetall(_key(delivery.pk))
     except redis.RedisError:
         return None
-    slowest: tuple[str, int] | None = None
+    fresh = []
     for domain, value in notes.items():
-        per_minute, _, at = value.decode().partition("|")
-        is_fresh = time.time() - float(at or 0) <= FRESH_S
-        if is_fresh and (slowest is None or int(per_minute) < slowest[1]):
-            slowest = (domain.decode(), int(per_minute))
-    return slowest
+        per_minute, _, at = str(value).partition("|")
+        if time.time() - float(at or 0) <= FRESH_S:
+            fresh.append((str(domain), int(per_minute)))
+    return min(fresh, key=lambda one: one[1], default=None)
 
 
 def _key(delivery_id: int) -> str:
@@ -53,5 +52,5 @@ def _key(delivery_id: int) -> str:
 
 
 @functools.cache
-def _client() -> "redis.Redis[bytes]":
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
+def _client() -> redis.Redis:
+    return redis.Redis.from_url(settings.REDIS_URL, decode_responses=True, socket_timeout=2, socket_connect_timeout=2)

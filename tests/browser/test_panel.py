@@ -266,6 +266,9 @@ def test_the_chart_works_by_keyboard_and_says_the_same_as_a_table(browse: Browse
     page.locator("#chart .u-over").hover()
     expect(page.locator(".chart__tip")).to_contain_text("Sent")
     assert axe(page) == []
+    page.get_by_role("link", name="What the figures mean").click()
+    expect(page.get_by_role("heading", name="Two kinds of feedback")).to_be_visible()
+    assert axe(page) == []
 
 
 def test_compute_stats_says_what_changed_and_waits(browse: Browse) -> None:
