@@ -10,6 +10,8 @@ import { attach, say } from "./attach.js";
 const STALE_MS = 30000;
 const RETRY_MS = 5000;
 const TIMEOUT_MS = 15000;
+/* One loop for each id, also when a swap brings another element for it. */
+const lives = new Map();
 
 function text(when) {
   return document.getElementById("live-paused").content.textContent.trim().replace("%s", when.toLocaleTimeString(document.documentElement.lang, { hour12: false }));
@@ -37,13 +39,19 @@ function apply(region, html) {
 class Live {
   constructor(start) {
     this.id = start.id;
-    this.wait = Number(start.dataset.liveInterval);
     this.isQuiet = start.hasAttribute("data-live-quiet");
-    this.isStopped = !this.wait;
     this.last = new Date();
     this.parts = [];
-    document.addEventListener("visibilitychange", () => { if (!document.hidden && !this.isStopped) this.ask(); });
-    document.addEventListener("live:refresh", () => this.ask());
+    this.end = new AbortController();
+    const { signal } = this.end;
+    document.addEventListener("visibilitychange", () => { if (!document.hidden && !this.isStopped) this.ask(); }, { signal });
+    document.addEventListener("live:refresh", () => this.ask(), { signal });
+    this.begin(start);
+  }
+
+  begin(start) {
+    this.wait = Number(start.dataset.liveInterval ?? RETRY_MS);
+    this.isStopped = !this.wait;
     if (!this.isStopped) this.schedule(start.hasAttribute("data-live-now") ? 0 : this.wait);
   }
 
@@ -60,7 +68,8 @@ class Live {
   /* One question at a time, however many ask for one. */
   async ask() {
     clearTimeout(this.timer);
-    if (this.isAsking || document.hidden || !this.region) return;
+    if (!this.region) return this.forget();
+    if (this.isAsking || document.hidden) return;
     this.isAsking = true;
     try {
       await this.poll();
@@ -70,6 +79,12 @@ class Live {
     } finally {
       this.isAsking = false;
     }
+  }
+
+  /* Its region is gone from the page. */
+  forget() {
+    this.end.abort();
+    lives.delete(this.id);
   }
 
   async poll() {
@@ -112,9 +127,8 @@ class Live {
   }
 }
 
-/* One loop for each id, also when a swap brought another element for it. */
-const lives = new Map();
-
 attach("[data-live-url]", (region) => {
-  if (!lives.has(region.id)) lives.set(region.id, new Live(region));
+  const known = lives.get(region.id);
+  if (known) known.begin(region);
+  else lives.set(region.id, new Live(region));
 });
