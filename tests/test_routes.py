@@ -68,6 +68,7 @@ TABLE: dict[str, tuple[str | None, str | None]] = {
     "campaigns:restore-snapshot": (EDIT, EDIT),
     "campaigns:sends": (VIEW, None),
     "campaigns:send-new": (None, EDIT),
+    "campaigns:period": (VIEW, None),
     "campaigns:send": (VIEW, None),
     "campaigns:confirm": (VIEW, START),
     "campaigns:cancel-send": (None, START),
@@ -211,6 +212,8 @@ def arguments(name: str, world: worlds.World) -> dict[str, object]:
         "variant": "html",
         "tab": "sending",
         "number": 1,
+        "unit": "day",
+        "first": "2026-01-01",
         "a": 1,
         "b": 1,
     }
