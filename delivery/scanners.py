@@ -6,6 +6,7 @@ labelled automatic: kept, shown when asked for, and not counted. What a click wa
 """
 
 import datetime as dt
+from typing import Any
 
 from django.db.backends.utils import CursorWrapper
 
@@ -41,7 +42,7 @@ def label(cursor: CursorWrapper, *, delivery_id: int, profile_id: int, request_n
     Works in any order of arrival, also for clicks that waited elsewhere and come in late with their own time.
     """
     around = dt.timedelta(seconds=2 * BURST_S)
-    values = {
+    values: dict[str, Any] = {
         "delivery_id": delivery_id,
         "profile_id": profile_id,
         "request_no": request_no,
@@ -51,4 +52,4 @@ def label(cursor: CursorWrapper, *, delivery_id: int, profile_id: int, request_n
         "n_links": N_LINKS,
     }
     cursor.execute(_LABEL, values)
-    return cursor.rowcount
+    return int(cursor.rowcount)
