@@ -17,7 +17,7 @@ from typing import NamedTuple
 from django.utils.translation import gettext as _
 
 from audiences.profiles import Person
-from messaging import compilation, content, headers, links, markup, personalization
+from messaging import compilation, content, dkim, headers, links, markup, personalization
 from messaging.channels import pieces
 from messaging.models import Message
 
@@ -61,6 +61,8 @@ class Program:
         self._middle = b"\r\n--" + boundary + b"\r\n" + _PART_HEAD % b"html"
         self._end = b"\r\n--" + boundary + b"--\r\n.\r\n"
         self.subject_prefix = ""
+        # What signs each message, set by who hands it over: signing.signer_of(message). None where there is no key.
+        self.signer: dkim.Signer | None = None
 
     def render(self, person: Person, *, request_no: int = 0, trigger: Mapping[str, object] | None = None) -> Payload:
         """The message of one person. `trigger`: api_trigger_properties.
@@ -94,6 +96,8 @@ class Program:
         )
         if len(data) > MAX_BYTES:
             raise content.TooLarge(_("The message has {n} MB.").format(n=len(data) // (1024 * 1024)))
+        if self.signer is not None:
+            data = self.signer.sign(data)
         return Payload(f"bounce+{token}@{self._domain}".encode(), recipient.encode(), data)
 
     def _subject_line(self, values: Mapping[str, object]) -> bytes:
