@@ -248,6 +248,13 @@ CELERY_BEAT_SCHEDULE = {
     # Starts what is due, wakes drains, recovers expired leases, finishes what is done. Seconds.
     "delivery-tick": {"task": "delivery.tasks.tick", "schedule": 2.0, "options": {"expires": 10}},
     "delivery-rollups": {"task": "delivery.tasks.refresh_stats", "schedule": 3600.0, "options": {"expires": 600}},
+    # Mails about sends in trouble. Seconds.
+    "delivery-watch": {"task": "delivery.tasks.watch", "schedule": 300.0, "options": {"expires": 240}},
+    "messaging-sender-dns": {
+        "task": "messaging.tasks.check_sender_dns",
+        "schedule": 900.0,
+        "options": {"expires": 600},
+    },
     "messaging-links": {"task": "messaging.tasks.check_links", "schedule": 15.0, "options": {"expires": 15}},
     "messaging-notices": {"task": "messaging.tasks.send_notices", "schedule": 10.0, "options": {"expires": 10}},
     # Opens, confirms and closes what repeating campaigns have due. Seconds.

@@ -250,6 +250,13 @@ class SenderDomain(models.Model):
     checked_at = models.DateTimeField(null=True, blank=True)
     # What the last check found wrong: "" | "missing" | "other" | "unreachable".
     problem = models.CharField(max_length=12, blank=True)
+    # What receivers ask for, as found by messaging.sender_dns: the records themselves, and the name of the DMARC ones
+    # (this domain's or that of a domain above); a time without an answer of DNS changes neither.
+    spf_records = models.JSONField(default=list)
+    dmarc_records = models.JSONField(default=list)
+    dmarc_domain = models.CharField(max_length=253, blank=True)
+    dns_checked_at = models.DateTimeField(null=True, blank=True)
+    dns_asked_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         default_permissions = ("view",)

@@ -114,6 +114,8 @@ TABLE: dict[str, tuple[str | None, str | None]] = {
     "audiences:estimate": (None, VIEW),
     "audiences:membership": (None, VIEW),
     "audiences:sample": (None, AUDIENCE),
+    "delivery:deliverability": (VIEW, None),
+    "delivery:check-dns": (None, MANAGE),
     "delivery:pill": (VIEW, None),
     "delivery:panel": (VIEW, None),
     "delivery:chart": (VIEW, None),
