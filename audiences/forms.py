@@ -17,8 +17,8 @@ def _moment() -> forms.DateTimeInput:
 class CriteriaForm(forms.Form):
     """What the addresses to release have in common. Times are in the reader's zone."""
 
-    since_from = forms.DateTimeField(required=False, label=gettext_lazy("In quarantine from"), widget=_moment())
-    since_to = forms.DateTimeField(required=False, label=gettext_lazy("until"), widget=_moment())
+    since_from = forms.DateTimeField(required=False, label=gettext_lazy("Quarantined from"), widget=_moment())
+    since_to = forms.DateTimeField(required=False, label=gettext_lazy("Quarantined until"), widget=_moment())
     domain = forms.CharField(
         required=False, max_length=253, label=gettext_lazy("Domain"), help_text=gettext_lazy("Such as gmail.com.")
     )

@@ -28,10 +28,11 @@ _FLAGS: dict[Criterion, str | Promise] = {
     Criterion.SOFT: _("Tell about many soft bounces"),
     Criterion.COMPLAINTS: _("Tell about many complaints"),
 }
+_SENT, _DELIVERED = _("Of those sent."), _("Of those delivered.")
 _SHARES: dict[Criterion, tuple[str | Promise, str | Promise]] = {
-    Criterion.HARD: (_("Hard bounces from"), _("% of those sent")),
-    Criterion.SOFT: (_("Soft bounces from"), _("% of those sent")),
-    Criterion.COMPLAINTS: (_("Complaints from"), _("% of those delivered")),
+    Criterion.HARD: (_("Threshold for hard bounces"), _SENT),
+    Criterion.SOFT: (_("Threshold for soft bounces"), _SENT),
+    Criterion.COMPLAINTS: (_("Threshold for complaints"), _DELIVERED),
 }
 
 
@@ -89,11 +90,9 @@ def _criteria() -> list[installation.Setting]:
         if criterion == Criterion.STALLED:
             found.append(_stalled())
         if criterion in _SHARES:
-            words, unit = _SHARES[criterion]
-            usual = _PERCENT[criterion]
-            found.append(
-                installation.Setting(f"alerts.{criterion}_percent", "decimal", words, usual, unit=unit, most=100)
-            )
+            words, hint = _SHARES[criterion]
+            name, usual = f"alerts.{criterion}_percent", _PERCENT[criterion]
+            found.append(installation.Setting(name, "decimal", words, usual, hint, "%", most=100))
     return [*found, _complaints_warn(), _least()]
 
 
@@ -103,11 +102,11 @@ def _stalled() -> installation.Setting:
 
 
 def _complaints_warn() -> installation.Setting:
-    hint = _("Drawn on Deliverability only. Large providers ask for less than 0.1 %.")
-    label, unit = _("Warn about complaints from"), _("% of those delivered")
-    return installation.Setting(_COMPLAINT_WARN, "decimal", label, 0.1, hint, unit, most=100)
+    hint = _("Only drawn on Deliverability. Large providers ask for less than 0.1% of those delivered.")
+    label = _("Complaints to watch from")
+    return installation.Setting(_COMPLAINT_WARN, "decimal", label, 0.1, hint, "%", most=100)
 
 
 def _least() -> installation.Setting:
-    hint = _("Shares of smaller sends say little: one bounce of ten is 10 %.")
+    hint = _("Shares of smaller sends say little: one bounce in ten messages is 10%.")
     return installation.Setting(_LEAST, "number", _("Shares count from"), 50, hint, _("messages sent"), least=1)

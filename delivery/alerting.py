@@ -14,13 +14,11 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Min, Q, Sum
 from django.utils import timezone, translation
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
 
 from accounts import roles
 from accounts.models import AuditEntry, User
-from delivery import alert_settings, domain_days, headlines, kpi, origins
+from delivery import alert_settings, domain_days, headlines, kpi, origins, shares
 from delivery.alert_settings import Limits
 from delivery.models import RUNNING, Criterion, Delivery, DeliveryState, DomainDay, SentAlert, Shard, ShardState
 from messaging import notices
@@ -76,12 +74,12 @@ def _by_state(facts: Facts, limits: Limits) -> Iterable[Finding]:
 def _by_shares(facts: Facts, limits: Limits) -> Iterable[Finding]:
     if facts.n_sent < limits.least:
         return
-    shares = (
+    parts = (
         (Criterion.HARD, facts.n_hard, facts.n_sent),
         (Criterion.SOFT, facts.n_soft, facts.n_sent),
         (Criterion.COMPLAINTS, facts.n_complained, facts.n_delivered),
     )
-    for criterion, part, whole in shares:
+    for criterion, part, whole in parts:
         limit = limits.shares[criterion]
         if part and whole and part / whole >= limit:
             yield Finding(criterion, {"n": part, "of": whole, "limit": limit})
@@ -114,10 +112,10 @@ def sentence(criterion: str, figures: dict[str, Any]) -> str:
     if criterion == Criterion.MISSED:
         return _("Nothing was running when it was due. Look at it and confirm it again.")
     values = {
-        "share": _percent(figures["n"] / figures["of"]),
+        "share": shares.percent(figures["n"] / figures["of"]),
         "n": headlines.count(figures["n"]),
         "of": headlines.count(figures["of"]),
-        "limit": _percent(figures["limit"]),
+        "limit": shares.percent(figures["limit"]),
     }
     texts = {
         Criterion.HARD: _("%(share)s hard bounces: %(n)s of %(of)s sent. The threshold is %(limit)s."),
@@ -128,15 +126,8 @@ def sentence(criterion: str, figures: dict[str, Any]) -> str:
 
 
 def _with_trouble(text: str, figures: dict[str, Any]) -> str:
-    trouble = str(figures.get("trouble") or "")
+    trouble = headlines.sentence(str(figures.get("trouble") or ""))
     return _("%(text)s Last error: %(error)s") % {"text": text, "error": trouble} if trouble else text
-
-
-def _percent(share: float) -> str:
-    """As many decimals as tell 0.08% from 0.1%, and none for whole percents."""
-    percent = round(100 * share, 2 if share < 0.01 else 1)
-    text = number_format(int(percent) if percent == int(percent) else percent, use_l10n=True)
-    return pgettext("percentage", "%(number)s%%") % {"number": text}
 
 
 def _candidates(now: dt.datetime) -> list[Delivery]:

@@ -15,44 +15,13 @@ from django.utils.translation import gettext as _
 from delivery import alert_settings, alerting, origins
 from delivery.alert_settings import Limits
 from delivery.models import Criterion, DomainDay, SentAlert
+from delivery.shares import Rate, Threshold
 
 SPANS = (7, 30, 90)
 _MOST_DOMAINS = 20
 _MOST_ALERTS = 50
 _ALERT_DAYS = 30
 _NAMES = ("n_sent", "n_delivered", "n_hard", "n_soft", "n_complained", "n_unsubscribed")
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """`at`: share of 1; `tone`: what a share from there on is."""
-
-    at: float
-    tone: str
-
-
-@dataclass(frozen=True)
-class Rate:
-    """A share of 1 with what it is made of; None while there is nothing to be a share of. `tone` says what it is."""
-
-    part: int
-    whole: int
-    thresholds: tuple[Threshold, ...] = ()
-
-    @property
-    def share(self) -> float | None:
-        return self.part / self.whole if self.whole else None
-
-    @property
-    def passed(self) -> Threshold | None:
-        """The highest threshold that is reached; a share of 0 reaches none."""
-        share = self.share
-        reached = [one for one in self.thresholds if share and share >= one.at]
-        return max(reached, key=lambda one: one.at, default=None)
-
-    @property
-    def tone(self) -> str:
-        return self.passed.tone if self.passed else ""
 
 
 @dataclass(frozen=True)
@@ -139,7 +108,8 @@ def alerts() -> list[Alert]:
 
 
 def _sums(rows: QuerySet[Any, Any]) -> QuerySet[Any, Any]:
-    return rows.annotate(**{name: Sum(name) for name in _NAMES})
+    summed: QuerySet[Any, Any] = rows.annotate(**{name: Sum(name) for name in _NAMES})
+    return summed
 
 
 def _row(name: str, sums: dict[str, Any], limits: Limits) -> Row:

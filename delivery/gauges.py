@@ -3,7 +3,8 @@
 import datetime as dt
 from dataclasses import dataclass
 
-from delivery.deliverability import Day, Rate, Threshold
+from delivery.deliverability import Day
+from delivery.shares import Rate, Threshold
 
 # Width and height of the chart's drawing; it is stretched to its place.
 WIDTH, HEIGHT = 900, 160
@@ -12,10 +13,10 @@ _GAP = 0.2
 
 @dataclass(frozen=True)
 class Line:
-    """One threshold: its place on the axis, and its share and tone for the words beside it."""
+    """One threshold: its place on the axis, and what it says beside it."""
 
     place: str
-    share: float
+    label: str
     tone: str
 
 
@@ -52,7 +53,7 @@ class Chart:
 def gauge(rate: Rate) -> Gauge:
     """The axis ends at one and a half times the highest threshold, or behind a larger share."""
     top = max([1.5 * one.at for one in rate.thresholds] + [1.1 * (rate.share or 0.0)]) or 1.0
-    lines = [Line(f"{100 * one.at / top:.2f}", one.at, one.tone) for one in rate.thresholds if one.at]
+    lines = [Line(f"{100 * one.at / top:.2f}", one.label, one.tone) for one in rate.thresholds if one.at]
     return Gauge(f"{100 * (rate.share or 0.0) / top:.2f}", rate.tone or "ok", lines)
 
 
@@ -78,5 +79,5 @@ def complaints(days: list[Day], thresholds: tuple[Threshold, ...]) -> Chart:
                 n_sent=day.n_sent,
             )
         )
-    lines = [Line(f"{HEIGHT - HEIGHT * one.at / top:.2f}", one.at, one.tone) for one in thresholds if one.at]
+    lines = [Line(f"{HEIGHT - HEIGHT * one.at / top:.2f}", one.label, one.tone) for one in thresholds if one.at]
     return Chart(bars, lines, top)

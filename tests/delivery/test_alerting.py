@@ -91,7 +91,7 @@ def test_people_who_may_start_are_told_once_in_their_language(settings: Any) -> 
     assert set(notices) == {operator, admin}
     mail = notices[admin]
     assert mail.subject == "Sending stalled: Autumn sale, version 4"
-    assert "No message was handed over for 30 min. Last error: 421 busy" in mail.body
+    assert "No message was handed over for 30 min. Last error: 421 busy." in mail.body
     assert "To send: 10" in mail.body and "Waiting: 10" in mail.body and str(made.public_id) in mail.url
     assert translation.get_language() == settings.LANGUAGE_CODE
 

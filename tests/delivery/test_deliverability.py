@@ -10,8 +10,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from delivery import deliverability, gauges
-from delivery.deliverability import Day, Rate, Threshold
+from delivery.deliverability import Day
 from delivery.models import DomainDay, SentAlert
+from delivery.shares import Rate, Threshold, percent
 from tests import factories
 from tests.delivery import records
 from tests.messaging.test_domains import Zone, zone  # noqa: F401
@@ -31,6 +32,13 @@ def test_a_share_has_the_tone_of_the_threshold_it_reaches(part: int, whole: int,
     drawn = gauges.gauge(rate)
     assert drawn.tone == (tone or "ok") and 0 <= float(drawn.width) <= 100
     assert [float(line.place) < 100 for line in drawn.lines] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("share", "words"), [(0, "0%"), (0.0008, "0.08%"), (0.001, "0.1%"), (0.02, "2%"), (0.1049, "10.5%"), (1, "100%")]
+)
+def test_a_threshold_is_written_as_short_as_it_can_be(share: float, words: str) -> None:
+    assert percent(share) == words
 
 
 def test_bars_stay_inside_the_drawing() -> None:
