@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from django.db import connection, transaction
 from django.db.models import Count, Max, QuerySet, Sum
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -22,6 +23,8 @@ from audiences.models import QuarantineEntry
 from lib.errors import DomainError
 
 SHOWN = 20
+# Released at once, within what a request may take.
+MOST = 250_000
 
 
 class ReleaseInvalid(DomainError):
@@ -74,13 +77,16 @@ def release_many(wanted: Criteria, *, seal: str, note: str, by: User) -> int:
     """Release exactly what the preview with `seal` showed; how many that were. One audit row with the criteria.
 
     Locks the rows in the order of their ids, so two releases wait for each other, and the second one refuses.
-    Raises NotAllowed, ReleaseInvalid (no criteria, no note), PreviewStale.
+    Raises NotAllowed, ReleaseInvalid (no criteria, no note, more than MOST), PreviewStale.
     """
     access.check(access.fresh(by), roles.RELEASE)
     if not note.strip():
         sentence = _("Say why these addresses can be released.")
         raise ReleaseInvalid(sentence, fields={"note": sentence})
     shown, newest = _parts(seal)
+    if shown > MOST:
+        sentence = _("At most %(n)s addresses are released at once. Choose a shorter time or one domain.")
+        raise ReleaseInvalid(sentence % {"n": number_format(MOST, force_grouping=True)})
     rows = _matching(wanted).filter(pk__lte=newest)
     # The lock comes first: what another release changed in between is seen by the sums.
     _lock(rows)
@@ -152,9 +158,10 @@ def _parts(seal: str) -> tuple[int, int]:
 
 
 def _changed(shown: int, n: int) -> str:
-    now = ngettext("Now it is %(n)s address.", "Now they are %(n)s addresses.", n) % {"n": n}
+    count = {"n": number_format(n, force_grouping=True)}
+    now = ngettext("Now it is %(n)s address.", "Now they are %(n)s addresses.", n) % count
     return _("The quarantine changed since you looked: there were %(shown)s. %(now)s Nothing was released.") % {
-        "shown": shown,
+        "shown": number_format(shown, force_grouping=True),
         "now": now,
     }
 

@@ -6,12 +6,13 @@ What trouble is, is decided by `found`, a pure function of `Facts`; thresholds c
 """
 
 import datetime as dt
-from collections.abc import Iterable
+import logging
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Min, Q, Sum
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
@@ -23,6 +24,7 @@ from delivery.alert_settings import Limits
 from delivery.models import RUNNING, Criterion, Delivery, DeliveryState, DomainDay, SentAlert, Shard, ShardState
 from messaging import notices
 
+logger = logging.getLogger(__name__)
 # How long after its validity period a send is still watched: complaints and bounces come late.
 _WATCH = dt.timedelta(days=7)
 # A preparation that failed, or a start that was missed, longer ago is no news.
@@ -88,7 +90,7 @@ def _by_shares(facts: Facts, limits: Limits) -> Iterable[Finding]:
 def watch(now: dt.datetime | None = None) -> int:
     """Tell people about all trouble they weren't told about; how many alerts that were."""
     now = now or timezone.now()
-    domain_days.refresh_recent()
+    _safely(domain_days.refresh_recent)
     limits = alert_settings.limits()
     deliveries = _candidates(now)
     facts = _facts(deliveries, now)
@@ -97,8 +99,20 @@ def watch(now: dt.datetime | None = None) -> int:
     for delivery in deliveries:
         for finding in found(facts[delivery.pk], limits):
             if (delivery.pk, finding.criterion.value) not in told:
-                n += _tell(delivery, finding, limits)
+                n += _safely(_tell, delivery, finding, limits)
     return n
+
+
+def _safely(step: Callable[..., int], *arguments: object) -> int:
+    """What `step` returns; an error in it is logged and must not keep people from hearing about other sends."""
+    try:
+        return step(*arguments)
+    except (OperationalError, InterfaceError):
+        # The database is away: nothing else will work either.
+        raise
+    except Exception:
+        logger.exception("a step of the alerts failed")
+        return 0
 
 
 def sentence(criterion: str, figures: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -20,7 +21,7 @@ from accounts.models import User
 from audiences import addresses, profiles, quarantine_list, quarantine_release, quarantine_words
 from audiences.forms import AddForm, CriteriaForm
 from audiences.models import Profile, QuarantineEntry
-from lib import csv_text, texts
+from lib import sheets, texts
 from lib.errors import DomainError
 
 _DAYS = (1, 7, 30, 90)
@@ -52,7 +53,7 @@ def listing(request: HttpRequest) -> HttpResponse:
 @require_safe
 def export(request: HttpRequest) -> StreamingHttpResponse:
     """All entries of the same filters as CSV, streamed."""
-    answer = StreamingHttpResponse(csv_text.lines(_lines(_wanted(request))), content_type="text/csv; charset=utf-8")
+    answer = StreamingHttpResponse(sheets.csv_lines(_lines(_wanted(request))), content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = 'attachment; filename="quarantine.csv"'
     return answer
 
@@ -89,7 +90,7 @@ def release(request: HttpRequest) -> HttpResponse:
 def release_many(request: HttpRequest) -> HttpResponse:
     """Say what the addresses have in common, see how many there are, release exactly those."""
     values = request.POST if request.method == "POST" else request.GET
-    form = CriteriaForm(values or None, reasons=_bulk_reasons())
+    form = CriteriaForm(values or None, reasons=_bulk_reasons(values.get("reason", "")))
     context: dict[str, Any] = {"form": form, "note": texts.storable(request.POST.get("note", ""))}
     if not form.is_bound or not form.is_valid():
         return render(request, "audiences/quarantine_release.html", context, status=422 if form.errors else 200)
@@ -104,7 +105,7 @@ def release_many(request: HttpRequest) -> HttpResponse:
             status = problem.status
         else:
             text = ngettext("%(n)s address was released.", "%(n)s addresses were released.", n)
-            messages.success(request, text % {"n": f"{n}"})
+            messages.success(request, text % {"n": number_format(n, force_grouping=True)})
             return redirect("audiences:quarantine")
     preview = quarantine_release.preview(wanted)
     rows = [(entry, quarantine_words.label(entry.reason)) for entry in preview.first]
@@ -150,9 +151,12 @@ def _address_page(
     return render(request, "audiences/quarantine_address.html", context, status=status)
 
 
-def _bulk_reasons() -> list[tuple[str, str]]:
-    found = quarantine_list.reasons()
-    return [(code, label) for code, label, _n in found if code not in quarantine_words.DENYLIST]
+def _bulk_reasons(chosen: str) -> list[tuple[str, str]]:
+    """Reasons that can be chosen; `chosen` stays one of them, also when its last address was just released."""
+    found = {code: label for code, label, _n in quarantine_list.reasons()}
+    if chosen and "\x00" not in chosen:
+        found.setdefault(chosen[:40], quarantine_words.label(chosen[:40]))
+    return [(code, label) for code, label in found.items() if code not in quarantine_words.DENYLIST]
 
 
 def _wanted(request: HttpRequest) -> quarantine_list.Filter:

@@ -219,6 +219,8 @@ def test_a_release_needs_the_right_a_reason_and_criteria(operator: User) -> None
         quarantine_release.release_many(criteria(), seal=seal, note="x", by=factories.user("Marketer"))
     with pytest.raises(ReleaseInvalid, match="Say why"):
         quarantine_release.release_many(criteria(), seal=seal, note=" ", by=operator)
+    with pytest.raises(ReleaseInvalid, match=r"At most 250,000 addresses"):
+        quarantine_release.release_many(criteria(), seal="250001-9-9", note="x", by=operator)
     with pytest.raises(ReleaseInvalid, match="in common"):
         quarantine_release.release_many(Criteria(), seal=seal, note="x", by=operator)
     assert left() == before
@@ -271,3 +273,5 @@ def test_many_are_released_in_the_browser_after_a_look(web: Client) -> None:
     seal = quarantine_release.preview(Criteria(**asked)).seal
     done = web.post(url, asked | {"seal": seal, "note": "outage"}, follow=True)
     assert "3 addresses were released." in text(done) and "bea@mail.test" not in left()
+    gone = web.post(url, {"reason": "mailbox_full", "seal": seal, "note": "outage"})
+    assert gone.status_code == 409 and "Now they are 0 addresses." in text(gone)

@@ -9,7 +9,7 @@ from django.db import connections
 from django.utils import timezone, translation
 
 from accounts import audit, installation
-from delivery import alert_settings, alerting, lifecycle
+from delivery import alert_settings, alerting, lifecycle, origins
 from delivery.alert_settings import Limits
 from delivery.alerting import Facts
 from delivery.models import Delivery, SentAlert, ShardState
@@ -126,6 +126,18 @@ def test_shares_are_counted_from_the_log() -> None:
     row = SentAlert.objects.get()
     assert row.delivery == made and row.figures == {"n": 6, "of": 60, "limit": 0.02}
     assert "10% hard bounces: 6 of 60 sent. The threshold is 2%." in Notice.objects.get().body
+
+
+def test_one_send_that_cant_be_told_about_keeps_no_other_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_delivery: Delivery) -> str:
+        raise LookupError
+
+    factories.user("Operator")
+    monkeypatch.setitem(origins._pages, "broken", refuse)
+    stalled(origin_kind="broken")
+    whole = stalled()
+    assert alerting.watch() == 1
+    assert SentAlert.objects.get().delivery == whole and Notice.objects.count() == 1
 
 
 def test_failed_and_missed_are_told_when_they_are_new() -> None:
