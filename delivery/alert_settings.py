@@ -102,7 +102,7 @@ def _stalled() -> installation.Setting:
 
 
 def _complaints_warn() -> installation.Setting:
-    hint = _("Only drawn on Deliverability. Large providers ask for less than 0.1% of those delivered.")
+    hint = _("Of those delivered; only drawn on Deliverability. Large providers ask for less than 0.1%.")
     label = _("Complaints to watch from")
     return installation.Setting(_COMPLAINT_WARN, "decimal", label, 0.1, hint, "%", most=100)
 
