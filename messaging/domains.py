@@ -98,12 +98,17 @@ def txt(name: str) -> list[str] | None:
 
 
 def _look_up(name: str) -> str:
-    values = txt(f"_chappe.{name}")
+    return look_up(f"_chappe.{name}", _value(name))
+
+
+def look_up(host: str, wanted: str) -> str:
+    """Whether the TXT record at `host` says `wanted`: "" when it does, else the problem as in SenderDomain."""
+    values = txt(host)
     if values is None:
         return "unreachable"
     if not values:
         return "missing"
-    return "" if _value(name) in values else "other"
+    return "" if wanted in values else "other"
 
 
 def _addresses() -> list[str]:

@@ -37,17 +37,21 @@ class Finding:
 
 @dataclass(frozen=True)
 class Status:
-    """One domain. Both findings are None until DNS answered once; `is_silent`: it didn't answer the last time."""
+    """One domain. Findings are None until DNS answered once; `is_silent`: it didn't answer the last time.
+
+    `dkim` stays None where the mail server signs, with a selector that isn't known here.
+    """
 
     domain: str
     spf: Finding | None
     dmarc: Finding | None
     checked_at: dt.datetime | None
     is_silent: bool
+    dkim: Finding | None = None
 
     @property
     def findings(self) -> list[Finding]:
-        return [one for one in (self.spf, self.dmarc) if one is not None]
+        return [one for one in (self.spf, self.dkim, self.dmarc) if one is not None]
 
 
 def every() -> list[Status]:

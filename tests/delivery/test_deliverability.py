@@ -15,7 +15,7 @@ from delivery.models import DomainDay, SentAlert
 from delivery.shares import Rate, Threshold, percent
 from tests import factories
 from tests.delivery import records
-from tests.messaging.test_domains import Zone, zone  # noqa: F401
+from tests.messaging.conftest import Zone, zone  # noqa: F401
 
 pytestmark = pytest.mark.django_db
 URL = "/deliverability/"

@@ -9,7 +9,7 @@ from lib.errors import NotAllowed
 from messaging import sender_dns
 from messaging.models import SenderDomain
 from tests import factories
-from tests.messaging.test_domains import Zone, zone  # noqa: F401
+from tests.messaging.conftest import Zone
 
 pytestmark = pytest.mark.django_db
 
@@ -53,7 +53,7 @@ def test_dmarc_is_judged(records: list[str], found_at: str, tone: str, label: st
     assert (found.tone, found.label) == (tone, label) and bool(found.advice) is (tone != "ok")
 
 
-def test_records_are_asked_in_the_background_once_a_day(zone: Zone) -> None:  # noqa: F811
+def test_records_are_asked_in_the_background_once_a_day(zone: Zone) -> None:
     factories.sender(address="news@mail.shop.test")
     assert sender_dns.every()[0].spf is None
     zone["mail.shop.test"] = ["other=1", "v=spf1 mx -all"]
@@ -65,7 +65,7 @@ def test_records_are_asked_in_the_background_once_a_day(zone: Zone) -> None:  # 
 
 
 def test_check_now_is_for_admins_and_keeps_what_was_found_when_dns_is_silent(
-    zone: Zone,  # noqa: F811
+    zone: Zone,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     factories.sender(address="news@shop.test")
