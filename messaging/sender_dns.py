@@ -1,18 +1,19 @@
 """What receivers find in DNS about the senders' domains: SPF and DMARC, and what to do about it.
 
-DNS is asked in the background and by [Check now]; pages show what was found last. DKIM is not looked at: its record's
-name depends on the selector that the relay signs with. Sources: RFC 7208 (SPF), RFC 7489 (DMARC).
+DNS is asked in the background and by [Check now]; pages show what was found last. Of DKIM only keys made here are known
+(messaging.signing): where the relay signs, the name of its record depends on the relay.
+Sources: RFC 7208 (SPF), RFC 7489 (DMARC).
 """
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts import access, audit, roles
 from accounts.models import User
-from messaging import domains
+from messaging import domains, signing
 from messaging.models import SenderDomain
 
 _EVERY = dt.timedelta(days=1)
@@ -55,10 +56,25 @@ class Status:
 
 
 def every() -> list[Status]:
-    """The domains of all senders that can be chosen, by name. Two queries."""
+    """The domains of all senders that can be chosen, by name. Three queries."""
     names = [domain.name for domain in domains.every()]
     rows = {row.domain: row for row in SenderDomain.objects.filter(domain__in=names)}
-    return [_status(name, rows.get(name)) for name in names]
+    keys = signing.states(names)
+    return [replace(_status(name, rows.get(name)), dkim=_dkim(keys[name])) for name in names]
+
+
+def _dkim(state: signing.State) -> Finding | None:
+    """What is known of the key made here; None where there is none."""
+    key = state.active or state.new
+    if key is None:
+        return None
+    if key.active_at is None:
+        return Finding("warn", _("DKIM waits for its record"), _("Add the record in Settings, Senders."), str(key))
+    if key.problem in {"missing", "other"}:
+        return Finding(
+            "err", _("DKIM record is gone"), _("Add it again, or stop signing in Settings, Senders."), str(key)
+        )
+    return Finding("ok", _("DKIM signs here"), record=str(key))
 
 
 def check(name: str, *, by: User) -> Status:

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("messaging", "0006_notices"),
+        ("messaging", "0007_dkim_keys"),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("delivery", "0002_log_partitions"),
+        ("delivery", "0003_events_may_be_labelled"),
     ]
 
     operations = [
