@@ -10,21 +10,33 @@ Stages of a message and what a fault there (loss, timeout, garbage) means for th
 | DOT | everything | unknown: the server may have it |
 
 A reply decides otherwise: 4xx deferred, 5xx refused, 2xx to the dot accepted, anything else as a fault. 421 ends the
-connection. With PIPELINING the envelope of the next message travels with the data of this one (RFC 2920); nothing else
-is assumed about a server than what its EHLO says. Setting up is a coroutine, sending is callbacks: about ten
-microseconds a message.
+connection. So does an answer that asks us to sign in, which is nobody's outcome, and 4.5.3, after which the message
+goes over a new one. With PIPELINING the envelope of the next message travels with the data of this one (RFC 2920);
+nothing else is assumed about a server than what its EHLO says. Setting up is a coroutine, sending is callbacks: about
+ten microseconds a message.
 """
 
-import re
 import time
 from collections.abc import Callable
 
 from django.utils.translation import gettext as _
 
-from messaging.handover import Envelope, Handover, Result, Source, Stage, Timeouts, Trouble, failure, fault, text_of
+from messaging.handover import (
+    Envelope,
+    Handover,
+    Result,
+    Source,
+    Stage,
+    Timeouts,
+    Trouble,
+    asks_to_sign_in,
+    failure,
+    fault,
+    is_too_many,
+    text_of,
+    unfit,
+)
 from messaging.talk import STAGED_BYTES, Talk
-
-_FORBIDDEN = re.compile(rb"[\r\n\0<>]")
 
 
 class Connection(Talk):
@@ -98,29 +110,10 @@ class Connection(Talk):
             envelope = self.source.take()
             if envelope is None:
                 return None
-            problem = self._unfit(envelope)
+            problem = unfit(envelope, self.extensions)
             if problem is None:
                 return envelope
             self.source.settle(envelope, problem)
-
-    def _unfit(self, envelope: Envelope) -> Handover | None:
-        addresses = envelope.mail_from + envelope.rcpt_to
-        if _FORBIDDEN.search(addresses):
-            return Handover(
-                Result.REFUSED, "invalid_address", "The address contains characters that no mail server accepts."
-            )
-        if not addresses.isascii() and "SMTPUTF8" not in self.extensions:
-            return Handover(
-                Result.REFUSED,
-                "invalid_address",
-                _("The mail server doesn't support addresses like this one (SMTPUTF8)."),
-            )
-        limit = self.extensions.get("SIZE", "")
-        if limit.isdigit() and 0 < int(limit) < len(envelope.data):
-            return Handover(
-                Result.REFUSED, "too_large", f"The message has {len(envelope.data)} bytes, the server takes {limit}."
-            )
-        return None
 
     def _on_reply(self, line: bytes) -> None:
         stage = self.stage
@@ -140,7 +133,10 @@ class Connection(Talk):
     def _on_step(self, line: bytes, after: Stage, command: bytes) -> None:
         """An answer to MAIL or RCPT."""
         if line[0] != 50 and self._failure is None:
-            self._failure = failure(line, self.stage)
+            if asks_to_sign_in(line):
+                self._sign_in_again(line)
+                return
+            self._failure = self._refused(line)
         if self._pipelines:
             self.stage = after
             return
@@ -152,6 +148,13 @@ class Connection(Talk):
         self.deadline = time.monotonic() + self.timeouts.command
         self._transport.write(command % self._current.rcpt_to if after is Stage.RCPT else command)
 
+    def _refused(self, line: bytes) -> Handover:
+        """What an answer to MAIL or RCPT that isn't good makes of the current message."""
+        if is_too_many(line):
+            self._is_ending = True
+            return Handover(Result.NOT_TRIED, "", text_of(line))
+        return failure(line, self.stage)
+
     def _on_data(self, line: bytes) -> None:
         if line.startswith(b"354"):
             if self._failure is None:
@@ -161,6 +164,7 @@ class Connection(Talk):
             assert self._transport is not None
             self._settle(self._failure)
             self.stage = Stage.RSET
+            self.deadline = time.monotonic() + self.timeouts.command
             self._transport.write(b".\r\nRSET\r\n")
             self._n_ignored = 1
             return
@@ -223,7 +227,7 @@ class Connection(Talk):
         else:
             handover = Handover(Result.UNKNOWN, "", f"Unclear answer: {text_of(line)}")
         self._settle(handover)
-        if line.startswith(b"421"):
+        if line.startswith(b"421") or handover.result is Result.UNKNOWN:
             self._on_unasked(line)
             return
         self._current, self._next = self._next, None
@@ -248,6 +252,15 @@ class Connection(Talk):
         if self.stage in (Stage.RCPT, Stage.DATA, Stage.BODY) and self._current is not None and line[:1] in b"45":
             self._settle(self._failure or failure(line, self.stage))
         self._break(_("The mail server closed the conversation: {text}").format(text=text), text)
+
+    def _sign_in_again(self, line: bytes) -> None:
+        """The account is refused in the middle of a conversation: whoever the message was for has no part in it."""
+        text = text_of(line)
+        message = _("The mail server asks to sign in: {text}").format(text=text)
+        current, self._current = self._current, None
+        if current is not None:
+            self.source.settle(current, Handover(Result.NOT_TRIED, "", message))
+        self._close(Trouble("auth", message, text, True))
 
     def _break(self, message: str, reply: str = "") -> None:
         """Give every message on the way its outcome by stage, then close."""

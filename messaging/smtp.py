@@ -202,9 +202,10 @@ class Pool:
             self._live.discard(connection)
 
     def _judge(self, trouble: Trouble, n_failures: int) -> None:
-        if self._is_out or self._live:
+        if self._is_out or any(connection.n_settled for connection in self._live):
             return
-        if trouble.is_lasting or n_failures >= _N_TRIES:
+        is_hopeless = self._n_failures >= _N_TRIES * len(self._slots)
+        if trouble.is_lasting or is_hopeless or (not self._live and n_failures >= _N_TRIES):
             self._is_out = True
             self._out_of_order(trouble)
 
