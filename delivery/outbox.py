@@ -16,7 +16,7 @@ from delivery.windows import Lease, Opened, Settled
 from lib.errors import DomainError
 from messaging import verdicts
 from messaging.channels.email import Program
-from messaging.handover import Handover, Result
+from messaging.handover import SIGN_IN, Handover, Result
 
 logger = logging.getLogger(__name__)
 # A person whose connection broke this often before they were named is deferred: they may be what breaks it.
@@ -76,7 +76,7 @@ class Outbox:
     # --- the connections' side
     def take(self) -> Entry | None:
         ready = self.ready
-        while ready:
+        while ready and not self._is_closed:
             entry = ready.popleft()
             held = entry.held
             if held.is_lost:
@@ -128,7 +128,7 @@ class Outbox:
         elif result is Result.REFUSED and handover.code in reasons.NOT_SENT:
             verdict = None
             self._not_sent(entry, handover.code, handover.reply)
-        elif result is Result.NOT_TRIED and not self._is_to_blame(entry):
+        elif result is Result.NOT_TRIED and (handover.code == SIGN_IN or not self._is_to_blame(entry)):
             self._put_back(entry)
             return
         elif verdict is None or retries.is_retried(result, verdict):
@@ -138,6 +138,10 @@ class Outbox:
             entry.held.journal.marks[entry.position] = journal.REFUSED
             self._attempted(entry, Outcome.FAILED, handover)
         self.fuse.note(handover, verdict)
+        if self.fuse.is_blown:
+            # Now, and not when the drain looks next: each connection that goes on costs people.
+            self.close()
+            self._on_change()
 
     @staticmethod
     def _is_to_blame(entry: Entry) -> bool:

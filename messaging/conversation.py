@@ -22,6 +22,7 @@ from collections.abc import Callable
 from django.utils.translation import gettext as _
 
 from messaging.handover import (
+    SIGN_IN,
     Envelope,
     Handover,
     Result,
@@ -132,11 +133,13 @@ class Connection(Talk):
 
     def _on_step(self, line: bytes, after: Stage, command: bytes) -> None:
         """An answer to MAIL or RCPT."""
-        if line[0] != 50 and self._failure is None:
-            if asks_to_sign_in(line):
-                self._sign_in_again(line)
+        if line[0] != 50:
+            if not self._note_refusal(line):
                 return
-            self._failure = self._refused(line)
+        elif self._failure is not None:
+            # A recipient without a sender: what ends a refused message might now deliver an empty one.
+            self._break(_("The mail server contradicts itself."))
+            return
         if self._pipelines:
             self.stage = after
             return
@@ -148,12 +151,22 @@ class Connection(Talk):
         self.deadline = time.monotonic() + self.timeouts.command
         self._transport.write(command % self._current.rcpt_to if after is Stage.RCPT else command)
 
-    def _refused(self, line: bytes) -> Handover:
-        """What an answer to MAIL or RCPT that isn't good makes of the current message."""
+    def _note_refusal(self, line: bytes) -> bool:
+        """Keep the first answer to MAIL or RCPT that isn't good as the outcome; False when it ended the connection."""
+        if self._failure is not None:
+            return True
+        if asks_to_sign_in(line):
+            self._sign_in_again(line)
+            return False
+        if line[:1] not in (b"4", b"5"):
+            self._break(_("Unclear answer: {text}").format(text=text_of(line)))
+            return False
         if is_too_many(line):
             self._is_ending = True
-            return Handover(Result.NOT_TRIED, "", text_of(line))
-        return failure(line, self.stage)
+            self._failure = Handover(Result.NOT_TRIED, "", text_of(line))
+        else:
+            self._failure = failure(line, self.stage)
+        return True
 
     def _on_data(self, line: bytes) -> None:
         if line.startswith(b"354"):
@@ -259,7 +272,7 @@ class Connection(Talk):
         message = _("The mail server asks to sign in: {text}").format(text=text)
         current, self._current = self._current, None
         if current is not None:
-            self.source.settle(current, Handover(Result.NOT_TRIED, "", message))
+            self.source.settle(current, Handover(Result.NOT_TRIED, SIGN_IN, message))
         self._close(Trouble("auth", message, text, True))
 
     def _break(self, message: str, reply: str = "") -> None:

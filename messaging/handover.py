@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from messaging import verdicts
 
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?=\s|$)")
+SIGN_IN = "sign_in"
 _FORBIDDEN = re.compile(rb"[\r\n\0<>]")
 # Before the words of an answer to MAIL: it names nobody but us, so it never speaks about a recipient's address.
 AT_MAIL = "MAIL FROM: "
@@ -31,7 +32,10 @@ class Result(enum.StrEnum):
 
 
 class Handover(NamedTuple):
-    """The outcome of one message. `code`: "" when accepted, else such as "550 5.1.1"; `reply`: their words or ours."""
+    """The outcome of one message. `code`: "" when accepted, else such as "550 5.1.1"; `reply`: their words or ours.
+
+    Not tried with the code SIGN_IN: the server takes nobody's message from us, so nobody can be what breaks it.
+    """
 
     result: Result
     code: str

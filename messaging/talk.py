@@ -149,9 +149,6 @@ class Talk(asyncio.Protocol, abc.ABC):
 
     def data_received(self, data: bytes) -> None:
         *lines, self._tail = (self._tail + data).split(b"\n")
-        if len(self._tail) > _MAX_REPLY or len(self._lines) > 1000:
-            self._break(_("The mail server's answer was too long."))
-            return
         for line in lines:
             if self.stage is Stage.CLOSED:
                 return
@@ -168,6 +165,9 @@ class Talk(asyncio.Protocol, abc.ABC):
                     line = b" ".join(parts) if len(parts) <= 20 else line
                     self._lines = []
                 self._on_reply(line)
+        # Last: whole answers that came before it count.
+        if (len(self._tail) > _MAX_REPLY or len(self._lines) > 1000) and self.stage is not Stage.CLOSED:
+            self._break(_("The mail server's answer was too long."))
 
     @abc.abstractmethod
     def _on_reply(self, line: bytes) -> None:

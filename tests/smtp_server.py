@@ -39,7 +39,7 @@ class Script:
     delay_s: float = 0.0
     close_after: int = 0
     helo_only: bool = False
-    # Stage → "drop", "stall", "garbage", "long" or an answer, every time. Stages: banner, ehlo, helo, starttls, tls (its
+    # Stage → "drop", "stall", "garbage", "long" or an answer, each time. Stages: banner, ehlo, helo, starttls, tls (its
     # handshake), auth, mail, rcpt, data, rset, after (the message was accepted and answered).
     faults: dict[str, str] = field(default_factory=dict)
     # Local part → its stage and the same.
@@ -130,10 +130,12 @@ class _Handler(socketserver.StreamRequestHandler):
                     refused = not self._say(script.rcpt.pop(0)) or refused
                 elif "rcpt" in script.faults:
                     refused = not self._at("rcpt", "") or refused
+                elif refused:
+                    self._say("503 5.5.1 MAIL first")
                 else:
                     refused = not self._fault(recipient, b"rcpt", "250 ok") or refused
             elif verb == b"DATA":
-                if refused:
+                if refused and "data" not in script.faults:
                     self._say("554 no valid recipients")
                     continue
                 good = self._at("data", "") if "data" in script.faults else self._fault(recipient, b"data", "354 go")
@@ -205,7 +207,8 @@ class _Handler(socketserver.StreamRequestHandler):
             return False
         if what == "long":
             self.wfile.write(b"250 " + b"x" * 100_000)
-            return False
+            self.server.stopping.wait(30)
+            raise _HangUp
         return self._say(what)
 
     def _fault(self, recipient: bytes, stage: bytes, good: str) -> bool:
