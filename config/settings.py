@@ -273,6 +273,15 @@ SMTP_URL = env.url(
     schemes=("smtp", "smtp+starttls", "smtps"),
     example="smtp+starttls://user:password@smtp.example.com:587",
 )
+# Domain of the return path, whose mail goes to the bounce mailbox; empty: the sender's own.
+BOUNCE_DOMAIN = env.domain("CHAPPE_BOUNCE_DOMAIN")
+# Mailbox that gets everything for bounce+…@ and unsubscribe+…@ at that domain; empty: nobody reads it.
+BOUNCE_MAILBOX = env.url(
+    "CHAPPE_BOUNCE_MAILBOX",
+    default="",
+    schemes=("imaps", "imap"),
+    example="imaps://bounces%40example.com:password@imap.example.com:993/INBOX",
+)
 # Seconds between Confirm and the first message, in which Cancel undoes everything; 0 to 300.
 GRACE_S = env.integer("CHAPPE_GRACE_S", default=10, low=0, high=300)
 # From this many recipients on, the confirm dialog asks to type the number.
