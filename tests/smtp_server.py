@@ -91,6 +91,8 @@ class Server(socketserver.ThreadingTCPServer):
 
 class _Handler(socketserver.StreamRequestHandler):
     server: Server
+    # Answers are written one by one; otherwise each message would wait for a delayed acknowledgement (40 ms).
+    disable_nagle_algorithm = True
 
     def handle(self) -> None:
         self.server._sockets.add(self.connection)
