@@ -13,6 +13,8 @@
 | REDIS_URL | set by `make run` | redis://… or rediss://… |
 | CELERY_BROKER_URL | REDIS_URL | redis://… or amqp://… |
 | SMTP_URL | local mail catcher (`make run`) | smtp://, smtp+starttls:// or smtps://user:password@host:port |
+| CHAPPE_BOUNCE_DOMAIN | the sender's | domain of the return path |
+| CHAPPE_BOUNCE_MAILBOX | none | imaps:// or imap://user:password@host:port/folder |
 """
 
 import secrets

@@ -74,7 +74,7 @@ def next_due(
 
     `verdict`: what the server's answer means; None when there was none.
     """
-    delays = _DELAYS
+    delays: tuple[int, ...] = _DELAYS
     if verdict is not None:
         delays = _BY_REASON.get(verdict.reason) or _BY_KIND.get(verdict.kind, _DELAYS)
     minutes = delays[min(attempt, len(delays)) - 1]

@@ -139,6 +139,20 @@ def test_a_message_that_can_not_be_written_is_not_sent_with_the_reason(mail_serv
     assert row.code == "aborted" and "not for you" in row.detail and row.n_attempts == 0
 
 
+def test_an_address_that_needs_more_than_mail_servers_give_is_not_sent_with_the_reason(
+    mail_server: smtp_server.Server,
+) -> None:
+    mail_server.script.smtputf8 = True
+    factories.people("plain", "changes")
+    delivery = factories.sending()
+    Profile.objects.filter(first_name="changes").update(email="élodie@bücher.example")
+    drain(delivery)
+    assert mail_server.recipients == ["plain@example.test"]
+    row = SendLog.objects.get(delivery_id=delivery.pk, outcome="not_sent")
+    assert row.code == "invalid_address" and "before the @" in row.detail
+    assert not any("SMTPUTF8" in command for command in mail_server.commands)
+
+
 def test_a_server_that_is_down_pauses_and_the_tick_resumes(mail_server: smtp_server.Server, settings: Settings) -> None:
     mail_server.stop()
     factories.people(*(f"p{i}" for i in range(20)))

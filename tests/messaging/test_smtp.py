@@ -129,7 +129,7 @@ def test_a_server_that_contradicts_itself_gets_no_empty_message(remote: smtp_ser
 @pytest.mark.parametrize(
     ("answer", "code"),
     [
-        ("550 5.1.1 unknown sender", "550 5.1.8"),
+        ("550 5.1.1 no such user", "550 5.1.8"),
         ("550 5.1.7 bad sender", "550 5.1.7"),
         ("550 5.7.1 no", "550 5.7.1"),
         ("552 5.3.4 too large", "552 5.3.4"),
