@@ -163,7 +163,7 @@ class Connection(Talk):
             return False
         if is_too_many(line):
             self._is_ending = True
-            self._failure = Handover(Result.NOT_TRIED, "", text_of(line))
+            self._failure = failure(line, self.stage)._replace(result=Result.NOT_TRIED)
         else:
             self._failure = failure(line, self.stage)
         return True
@@ -273,7 +273,7 @@ class Connection(Talk):
         current, self._current = self._current, None
         if current is not None:
             self.source.settle(current, Handover(Result.NOT_TRIED, SIGN_IN, message))
-        self._close(Trouble("auth", message, text, True))
+        self._close(Trouble("sign_in", message, text, True))
 
     def _break(self, message: str, reply: str = "") -> None:
         """Give every message on the way its outcome by stage, then close."""

@@ -45,7 +45,7 @@ class Handover(NamedTuple):
 class Trouble(NamedTuple):
     """The server can't be used, whoever the message is for. A lasting one needs a person to change the settings."""
 
-    kind: str  # "connect", "greeting", "tls", "auth", "protocol", "lost"
+    kind: str  # "connect", "greeting", "tls", "auth", "sign_in" (while sending), "protocol", "lost"
     message: str
     reply: str = ""
     is_lasting: bool = False

@@ -46,6 +46,9 @@ class Script:
     answers: dict[str, tuple[str, str]] = field(default_factory=dict)
     # Answers to RCPT, used up from the front; then as the recipient's name asks.
     rcpt: list[str] = field(default_factory=list)
+    # Connections at a time, 0 for any number; the answer to more.
+    most: int = 0
+    too_many: str = "421 4.7.0 too many connections"
     # Whether STARTTLS is offered without a certificate to go on with.
     offers_starttls: bool = False
 
@@ -107,6 +110,9 @@ class _Handler(socketserver.StreamRequestHandler):
         script = self.server.script
         if script.implicit_tls:
             self._start_tls()
+        if script.most and len(self.server._sockets) > script.most:
+            self._say(script.too_many)
+            return
         self._at("banner", script.greeting)
         n_messages = 0
         recipient, refused = b"", False

@@ -254,6 +254,16 @@ def test_after_a_bad_answer_to_rset_the_others_go_over_a_new_connection(mail_ser
     assert Counter(states(delivery).values()) == {"sent": 20, "failed": 1}
 
 
+@pytest.mark.parametrize("answer", ["421 4.7.0 too many connections", "554 5.7.1 too many connections"])
+def test_a_server_that_takes_fewer_connections_is_no_trouble(mail_server: smtp_server.Server, answer: str) -> None:
+    mail_server.script.most, mail_server.script.too_many = 1, answer
+    mail_server.script.delay_s = 0.02
+    factories.people(*(f"p{n}" for n in range(40)))
+    delivery = drain(factories.sending())
+    assert (delivery.state, delivery.trouble) == (DeliveryState.FINISHED, "")
+    assert len(mail_server.recipients) == len(set(mail_server.recipients)) == 40
+
+
 def test_too_many_recipients_is_submitted_again_at_once(mail_server: smtp_server.Server) -> None:
     mail_server.script.rcpt = ["452 4.5.3 too many recipients", "452 too many recipients on this connection"]
     factories.people(*(f"p{n}" for n in range(10)))
