@@ -76,7 +76,7 @@ def next_due(
     """
     delays: tuple[int, ...] = _DELAYS
     if verdict is not None:
-        delays = _BY_REASON.get(verdict.reason) or _BY_KIND.get(verdict.kind, _DELAYS)
+        delays = _BY_REASON.get(verdict.reason, _BY_KIND.get(verdict.kind, _DELAYS))
     minutes = delays[min(attempt, len(delays)) - 1]
     due = now + dt.timedelta(minutes=minutes)
     # Rounded up, so that people deferred at about the same time are due at the same moment and share a shard.
