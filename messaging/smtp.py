@@ -175,6 +175,8 @@ class Pool:
                 n_failures = 0
             if trouble is None or self._is_closing:
                 continue
+            # What it gave back goes over the others now.
+            self.wake()
             if not n_settled:
                 n_failures += 1
                 self._judge(trouble, n_failures)

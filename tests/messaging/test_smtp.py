@@ -1,7 +1,9 @@
 """The SMTP client against a real server on loopback: every stage, every fault, one honest outcome."""
 
+import asyncio
 import ssl
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -175,6 +177,29 @@ def test_421_at_mail_is_the_connections_fault(remote: smtp_server.Server) -> Non
     remote.script.mail = ["421 busy"]
     assert {outcome.result for outcome in send(remote, "one", "two")} == {Result.ACCEPTED}
     assert sorted(remote.recipients) == ["one@example.test", "two@example.test"]
+
+
+def test_what_a_broken_connection_gave_back_goes_over_the_others_at_once(
+    remote: smtp_server.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smtp, "_BACKOFF", (20.0,))
+    # Slow enough at MAIL that the other connections are there and idle when it breaks.
+    remote.script.faults = {"mail": "stall"}
+    started = time.monotonic()
+    source = smtp._List([envelope("one")])
+
+    async def run() -> None:
+        pool = smtp.Pool(local(remote.port, n_connections=4), source, out_of_order=source.give_up, timeouts=FAST)
+        pool.start()
+        while not any(command.startswith("MAIL") for command in remote.commands) or pool.n_live < 4:
+            await asyncio.sleep(0.01)
+        remote.script.faults = {}
+        await source.done.wait()
+        await pool.close()
+
+    asyncio.run(run())
+    assert [outcome.result for outcome in source.outcomes.values()] == [Result.ACCEPTED]
+    assert time.monotonic() - started < 10
 
 
 def test_connections_that_end_after_each_message_lose_nobody(remote: smtp_server.Server) -> None:
