@@ -217,7 +217,7 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             rf"|existing|local user)",
             r"\bnot (?:a |an |our )?(?:valid |known |existing |current )?(?:user|recipient|mail ?box|account"
             r"|customer|subscriber|addressee|e-?mail address)\b",
-            r"not listed in (?:domino|public|the )",
+            r"not listed in (?:domino|public|the )|nicht im (?:[\w-]{1,20}[ -])?verzeichnis",
             r"(?:unable to|could not|couldn.t|can.t|cannot|can not|failed to) (?:find|locate|resolve|look ?up"
             r"|identify) (?:the |a |this |local |that )?(?:user|recipient|mail ?box|account|address(?! of))",
             r"unknown (?:local |virtual )?(?:recipient(?! or )|mail ?box|account|addressee|destination|e-?mail"
@@ -325,7 +325,13 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"mail ?rejete",
         ),
     ),
-    (Meaning.REJECTED, (r"reject|refus|denied|declined|abgelehnt|rechazad|rifiutat|отклонен|拒否|拒绝|拒絕",)),
+    (
+        Meaning.REJECTED,
+        (
+            r"reject|(?<!connection )(?<!actively )refus|denied|declined",
+            r"abgelehnt|rechazad|rifiutat|отклонен|拒否|拒绝|拒絕",
+        ),
+    ),
     (
         Meaning.EXPIRED,
         (

@@ -1,6 +1,7 @@
 """What the words of a refusal say, in the languages and idioms of refusal_phrases.py. Pure."""
 
 import re
+from functools import lru_cache
 
 from messaging.refusal_phrases import CONDEMNING, PHRASES, Meaning
 
@@ -12,6 +13,8 @@ _URL = re.compile(r"(?:https?://|www\.)\S{1,500}")
 _CODE = re.compile(
     r"(?<![\d.])[245]\d\d(?:[- ]#?[245]\.\d{1,3}\.\d{1,3})?(?=[ -]|$)|[(#]*\b[245]\.\d{1,3}\.\d{1,3}\b\)?"
 )
+# Queue numbers and the like.
+_NUMBER = re.compile(r"\b(?=[a-z-]{0,20}\d)[\w-]{9,80}\b")
 _SPACE = re.compile(r"\s+")
 _SENTENCE = re.compile(r"(?<=[.;!?])\s+|(?<=[。！？])")
 _HEDGE = re.compile(
@@ -25,8 +28,12 @@ _HEDGE = re.compile(
 def of(text: str) -> Meaning | None:
     """What the first 2,000 characters of `text` say; None when nothing is recognised."""
     words = _plain(text)
-    if not words:
-        return None
+    return _meaning(words) if words else None
+
+
+# A server that refuses one refuses thousands, in the same words.
+@lru_cache(maxsize=1024)
+def _meaning(words: str) -> Meaning | None:
     stated: str | None = None
     for meaning, pattern in _TABLE:
         if meaning in CONDEMNING:
@@ -44,5 +51,5 @@ def _plain(text: str) -> str:
     text = text[:_MAX].casefold().replace("’", "'").replace("`", "'")
     text = _QUOTED_LOCAL.sub("x", text)
     text = _ADDRESS.sub("@", _URL.sub(" ", text))
-    text = _CODE.sub(" ", text)
+    text = _NUMBER.sub(" ", _CODE.sub(" ", text))
     return _SPACE.sub(" ", text).strip()

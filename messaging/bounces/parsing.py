@@ -1,32 +1,36 @@
 """A mail taken apart: its headers, its texts, the reports in it and the original message it returns.
 
 The standard library reads headers and transfer encodings; the parts are split here, so that no nesting and no size can
-make the work grow: the first megabyte counts, eight levels, fifty parts, and a returned message is not opened. CR, LF
-and CRLF are the same. Never raises: what can't be decoded is replaced, what can't be split is one text.
+make the work grow: the first half megabyte counts, eight levels, fifty parts, and a returned message stays closed. CR,
+LF and CRLF are the same. Never raises: what can't be decoded is replaced, what can't be split is one text.
 """
 
 import html
 import re
 from dataclasses import dataclass
-from email.errors import HeaderParseError
+from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.message import Message
-from email.parser import BytesHeaderParser, HeaderParser
+from email.parser import HeaderParser
 
-_MAX_BYTES = 1_000_000
+_MAX_BYTES = 512 * 1024
 _MAX_DEPTH = 8
 _MAX_PARTS = 50
-_MAX_TEXT = 60_000
+_MAX_TEXT = 40_000
+_MAX_HEADER = 2000
+_MAX_HEADERS = 100_000
 # What fails in the standard library on headers that nobody writes on purpose.
-_UNREADABLE = (ValueError, LookupError, HeaderParseError, TypeError, AttributeError)
+_UNREADABLE = (ValueError, LookupError, MessageError, TypeError, AttributeError)
 
-_NEWLINE = re.compile(rb"\r*\n|\r")
 _FIRST_DELIMITER = re.compile(r"^--(\S[^\n]{0,200}?)[ \t]*$", re.MULTILINE)
-_HIDDEN = re.compile(r"<(style|script|head)\b[^>]{0,500}>.{0,50000}?</\1>", re.DOTALL | re.IGNORECASE)
+_FIELD_LINE = re.compile(r"[!-9;-~]{1,100}[ \t]*:|[ \t]|From ")
+_HIDDEN = re.compile(r"<(/?)(?:style|script|head|title)\b[^<>]{0,500}>", re.IGNORECASE)
 _BREAK = re.compile(r"<(?:br|/p|/div|/tr|/li|/h\d)\b[^>]{0,200}>", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]{0,2000}>")
+# Begins where a word does, so that a long word is tried once; "=" is part of it, as in name=example.com@.
+_ATOM = r"""[^\s<>"'()\[\],;:@=\\]{1,100}"""
 ADDRESS = re.compile(
-    r"""(?:"[^"\n]{1,64}"|[^\s<>"'()\[\],;:@=\\]{1,100}(?:=[^\s<>"'()\[\],;:@=\\]{1,100}){0,9})@[\w.-]{1,250}\w"""
+    rf"""(?<![^\s<>"'()\[\],;:=\\])(?:"[^"\n]{{1,64}}"|{_ATOM}(?:={_ATOM}){{0,9}})@[\w.-]{{1,250}}\w"""
 )
 
 _ORIGINAL_TYPES = frozenset(
@@ -53,7 +57,6 @@ class Mail:
     parts: tuple[Part, ...]
 
     def header(self, name: str) -> str:
-        """The header's first value, decoded, on one line; "" without it."""
         return header(self.headers, name)
 
     @property
@@ -74,22 +77,35 @@ class Mail:
 
 
 def mail_of(source: bytes) -> Mail:
-    data = _NEWLINE.sub(b"\n", source[:_MAX_BYTES]).lstrip(b"\n")
-    headers: Message = BytesHeaderParser().parsebytes(data)
+    text = _with_newlines(source[:_MAX_BYTES]).decode("ascii", "surrogateescape").lstrip("\n")
+    head, _, body = text.partition("\n\n")
+    # A line that is no header is skipped here: those that follow matter more.
+    headers = headers_of("\n".join(line for line in head[:_MAX_HEADERS].split("\n") if _FIELD_LINE.match(line)))
     parts: list[Part] = []
-    _collect(headers, 1, parts)
+    _collect(headers, body, 1, parts)
     return Mail(headers, _content_type(headers), tuple(parts))
 
 
 def headers_of(text: str) -> Message:
-    return HeaderParser().parsestr(text.lstrip("\n"))
+    """The headers that `text` begins with; what follows them is not in the result."""
+    return _divided(text.lstrip("\n"))[0]
+
+
+def _divided(text: str) -> tuple[Message, str]:
+    """The headers of a part and its body, which begins at the first line that is no header."""
+    at = 0
+    while at < min(len(text), _MAX_HEADERS) and _FIELD_LINE.match(text, at):
+        at = text.find("\n", at) + 1 or len(text)
+    return HeaderParser().parsestr(text[:at]), text[at + 1 :] if text[at : at + 1] == "\n" else text[at:]
 
 
 def header(headers: Message, name: str) -> str:
+    """The header's first value, decoded, on one line; "" without it."""
+    value = str(headers.get(name, ""))[:_MAX_HEADER]
     try:
-        return " ".join(str(make_header(decode_header(str(headers.get(name, ""))))).split())
+        return " ".join(str(make_header(decode_header(value))).split())
     except _UNREADABLE:
-        return " ".join(str(headers.get(name, "")).encode("ascii", "replace").decode().split())
+        return " ".join(value.encode("ascii", "replace").decode().split())
 
 
 def addresses_in(text: str) -> list[str]:
@@ -97,71 +113,76 @@ def addresses_in(text: str) -> list[str]:
     return list(dict.fromkeys(ADDRESS.findall(text[:_MAX_TEXT])))
 
 
-def _collect(message: Message, depth: int, parts: list[Part]) -> None:
-    content_type = _content_type(message)
+def _collect(headers: Message, body: str, depth: int, parts: list[Part]) -> None:
+    content_type = _content_type(headers)
     if content_type.startswith("multipart/") and depth < _MAX_DEPTH:
-        chunks = _split(message)
+        chunks = _split(headers, body)
         for chunk in chunks:
             if len(parts) < _MAX_PARTS:
-                _collect(headers_of(chunk) if _has_headers(chunk) else _bare(chunk), depth + 1, parts)
+                _collect(*_divided(chunk), depth + 1, parts)
         if chunks:
             return
         content_type = "text/plain"
     if len(parts) < _MAX_PARTS:
-        parts.append(Part(content_type, _decoded(message)))
+        parts.append(Part(content_type, _decoded(headers, body)))
 
 
-def _has_headers(chunk: str) -> bool:
-    """A part may have none: then it begins with an empty line."""
-    return not chunk.startswith("\n")
-
-
-def _bare(chunk: str) -> Message:
-    message = Message()
-    message.set_payload(chunk)
-    return message
-
-
-def _split(message: Message) -> list[str]:
+def _split(headers: Message, body: str) -> list[str]:
     """The parts of a multipart as text; [] where no delimiter is found."""
-    payload = str(message.get_payload())
     try:
-        boundary = message.get_boundary() or ""
+        boundary = headers.get_boundary() or ""
     except _UNREADABLE:
         boundary = ""
-    if not boundary or f"--{boundary}" not in payload:
-        found = _FIRST_DELIMITER.search(payload)
+    if not boundary or f"--{boundary}" not in body:
+        found = _FIRST_DELIMITER.search(body)
         if found is None:
             return []
         boundary = found[1]
     delimiter = re.compile(rf"^--{re.escape(boundary)}(?:--)?[ \t]*\n?", re.MULTILINE)
-    return [chunk for chunk in delimiter.split(payload, maxsplit=_MAX_PARTS)[1:] if chunk.strip()]
+    return [chunk for chunk in delimiter.split(body, maxsplit=_MAX_PARTS)[1:] if chunk.strip()]
 
 
 def _content_type(message: Message) -> str:
     try:
+        value = message.get("Content-Type")
+        if value is not None and len(str(value)) > _MAX_HEADER:
+            message.replace_header("Content-Type", str(value)[:_MAX_HEADER])
         return message.get_content_type()
     except _UNREADABLE:
         return "text/plain"
 
 
-def _decoded(message: Message) -> str:
+def _decoded(headers: Message, body: str) -> str:
+    raw = body.encode("ascii", "surrogateescape")
     try:
-        data = message.get_payload(decode=True)
-        charset = str(message.get_content_charset() or "utf-8")
+        headers.set_payload(body)
+        data = headers.get_payload(decode=True)
+        charset = str(headers.get_content_charset() or "utf-8")
     except _UNREADABLE:
-        data, charset = str(message.get_payload()).encode("ascii", "replace"), "utf-8"
-    raw = data if isinstance(data, bytes) else b""
+        data, charset = raw, "utf-8"
+    raw = _with_newlines(data) if isinstance(data, bytes) else raw
     # An old name that Outlook.com still writes.
     charset = {"unicode-1-1-utf-7": "utf-7"}.get(charset, charset)
     for encoding in (charset, "utf-8"):
         try:
-            return _NEWLINE.sub(b"\n", raw).decode(encoding).replace("\0", "")
+            return raw.decode(encoding).replace("\0", "")
         except (LookupError, ValueError):
             continue
     return raw.decode("latin-1").replace("\0", "")
 
 
+def _with_newlines(data: bytes) -> bytes:
+    return data.replace(b"\r\r\n", b"\n").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
 def _words_of(source: str) -> str:
-    text = _HIDDEN.sub(" ", source[: 4 * _MAX_TEXT])
-    return html.unescape(_TAG.sub(" ", _BREAK.sub("\n", text)))
+    """The words of an HTML text, without what isn't shown."""
+    shown: list[str] = []
+    hidden = 0
+    # Alternately a text and whether the tag after it ("/" or "") closes an element that isn't shown.
+    for n, piece in enumerate(_HIDDEN.split(source[: 2 * _MAX_TEXT])):
+        if n % 2:
+            hidden = max(0, hidden - 1) if piece else hidden + 1
+        elif not hidden:
+            shown.append(piece)
+    return html.unescape(_TAG.sub(" ", _BREAK.sub("\n", "".join(shown))))

@@ -12,6 +12,7 @@ from messaging.bounces.parsing import ADDRESS
 from messaging.verdicts import Stage
 
 _MAX_LINES = 400
+_MAX_LINE = 1000
 # Where the returned message begins: a line that announces it, or the first header that only a message has.
 _ORIGINAL = re.compile(
     r"^(?:[^\w\n]*[^\n]{0,60}\b(?:copy of (?:the|your|my) (?:original )?(?:message|mail)"
@@ -26,7 +27,7 @@ _ANNOUNCED = re.compile(
 )
 _STAGES = re.compile(
     r"(?P<recipient>in reply to rcpt|\[rcpt_to\]|(?:after|following|in response to|response to"
-    r"|to) (?:the )?rcpt\b|[<>]{3} ?rcpt to[^\n]{0,300}\n\W{0,9}(?:received\W{0,9})?[45]\d\d"
+    r"|to) (?:the )?rcpt\b|[<>]{3} ?rcpt to[^\n]{0,300}\n\W{0,40}(?:received\W{0,9})?[45]\d\d"
     r"|\(state 14\)|does not like recipient|not like our rcpt|rcpt to command|rejected (?:the )?(?:recipient|address))"
     r"|(?P<data>in reply to (?:end of )?data|(?:after|following|for|during|to"
     r"|in response to)(?: the)? (?:end of (?:data|message)|data|text|body|message body)\b(?: command)?"
@@ -85,7 +86,7 @@ def statements(notice: str, *, known: Sequence[str], ours: Collection[str], like
     `known`: the addresses where something else names them, then nobody is added; `ours`: the addresses that the
     bounce itself is from or to; `likely`: the recipients of the original message, where it is known.
     """
-    lines = notice.splitlines()[:_MAX_LINES]
+    lines = [line[:_MAX_LINE] for line in notice.splitlines()[:_MAX_LINES]]
     wanted = {address.lower() for address in known} or _candidates(lines, ours, likely)
     words: dict[str, list[str]] = {}
     names: dict[str, str] = {address.lower(): address for address in known}
