@@ -28,7 +28,7 @@ _HIDDEN = re.compile(r"<(/?)(?:style|script|head|title)\b[^<>]{0,500}>", re.IGNO
 _BREAK = re.compile(r"<(?:br|/p|/div|/tr|/li|/h\d)\b[^>]{0,200}>", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]{0,2000}>")
 # Begins where a word does, so that a long word is tried once; "=" is part of it, as in name=example.com@.
-_ATOM = r"""[^\s<>"'()\[\],;:@=\\]{1,100}"""
+_ATOM = r"""[^\s<>"'()\[\],;:@=\\]{1,200}"""
 ADDRESS = re.compile(
     rf"""(?<![^\s<>"'()\[\],;:=\\])(?:"[^"\n]{{1,64}}"|{_ATOM}(?:={_ATOM}){{0,9}})@[\w.-]{{1,250}}\w"""
 )

@@ -8,7 +8,7 @@ import re
 from email.message import Message
 
 from messaging import verdicts
-from messaging.bounces import complaints, notifications, parsing, replies, reports, texts
+from messaging.bounces import complaints, notifications, parsing, recognition, replies, reports, texts
 from messaging.bounces.parsing import Mail
 from messaging.bounces.reports import Failure
 from messaging.bounces.texts import Statement
@@ -18,41 +18,8 @@ from messaging.verdicts import Kind, Stage, Verdict
 _COMPLAINT = Verdict(Kind.IGNORED, verdicts.COMPLAINT)
 _REPLY = Verdict(Kind.IGNORED, verdicts.AUTO_REPLY)
 _NOTHING = Verdict(Kind.IGNORED, verdicts.UNDETERMINED)
+_UNCLEAR = Verdict(Kind.SOFT, verdicts.UNDETERMINED)
 _MAX_PROSE = 20
-_SYSTEM_NAME = re.compile(
-    r"mail(?:er)?[ -]?(?:daemon|delivery|deliver|admin|system)|postmaster|system administrator|delivery (?:sub)?system",
-    re.IGNORECASE,
-)
-_FORWARDED = re.compile(r"^\W*(?:fwd?|re|tr|wg|aw|rv|i)\s*:", re.IGNORECASE)
-_FAILURE = re.compile(
-    r"undeliver|(?:not|n't|never) (?:be )?(?:delivered|sent|relayed)"
-    r"|deliver\w* (?:\w+ ){0,3}(?:fail|error|problem|status)"
-    r"|fail\w*(?: permanently)? (?:to|in) (?:deliver|send)"
-    r"|unable to (?:deliver|send)|failure notice|notice ?: ?failure|returned mail"
-    r"|return(?:ed|ing)(?: mail| message)? to sender|mail (?:delivery|failure|system error)"
-    r"|delivery (?:to|of|has)\b[^.\n]{0,60}fail"
-    r"|did not reach|permanent(?:ly)? (?:fatal )?(?:error|fail)|non-?delivery"
-    r"|could not (?:be )?(?:deliver|send|sent|relay)|cannot be delivered"
-    r"|(?:error|trouble|problem)s? (?:sending|delivering)|delivery problems|bounced? (?:mail|message)"
-    r"|invalid final delivery|failed addresses|following addresses? (?:had|failed)|malformed recipient"
-    r"|rejected your message"
-    r"|unzustellbar|nicht (?:zugestellt|übermittelt|ausgeliefert)|non (?:remis|distribu|délivr)"
-    r"|pu être (?:remis|distribu|délivr|envoy|livr)|échec (?:de la remise|d.envoi)"
-    r"|no se (?:ha )?(?:pudo|podido) entregar"
-    r"|no entregad|non (?:è stato )?(?:possibile )?(?:recapit|consegn)|não (?:foi |pôde )[^.\n]{0,20}entreg"
-    r"|не (?:может быть |было )?доставлен|недоставлен|не удалось доставить|未送达|无法投递|退信|投递失败"
-    r"|(?:配信|送信|配送|お届け)[^。\n]{0,8}(?:でき|不能|失敗)|届けられ|反송|전송되지",
-    re.IGNORECASE,
-)
-_ANSWER = re.compile(r"^\W{0,6}[45]\d\d[ -]", re.MULTILINE)
-_DELAY = re.compile(
-    r"has not yet been delivered|not been delivered yet|delivery attempts will continue"
-    r"|will (?:keep|continue) (?:trying|to try)|still undelivered|could not send message for past"
-    r"|warning message only"
-    r"|delivery (?:is |has been |incomplete|temporarily)[^.\n]{0,20}(?:delayed|incomplete|suspended)"
-    r"|message (?:is |has been )?delayed|temporary failure report|will be retried|\bdelayed mail\b",
-    re.IGNORECASE,
-)
 _ENVELOPE = ("X-Original-To", "Envelope-To", "X-Envelope-To", "Delivered-To", "To")
 
 
@@ -88,8 +55,8 @@ def _judged(mail: Mail, notice: str, original: Message) -> tuple[MailKind, tuple
     failures = _failures(mail)
     if failures:
         return _reported(failures, notice)
-    if _is_prose_bounce(mail, notice):
-        delayed = bool(_DELAY.search(f"{mail.header('Subject')}\n{notice}"))
+    if recognition.is_bounce(mail, notice):
+        delayed = recognition.is_of_delay(mail, notice)
         people = tuple(_prose(mail, notice, original, is_delayed=delayed))
         return (MailKind.DELAYED if delayed else MailKind.BOUNCE), people, ""
     if replies.is_automatic(mail):
@@ -99,15 +66,15 @@ def _judged(mail: Mail, notice: str, original: Message) -> tuple[MailKind, tuple
 
 def _failures(mail: Mail) -> list[Failure]:
     """The recipients of a delivery report: in a part of its own, else in the text of a mail system."""
-    is_report = mail.content_type == "multipart/report" or _is_system(mail)
-    if not is_report or (_FORWARDED.match(mail.header("Subject")) and not _is_system(mail)):
+    if not recognition.may_report(mail):
         return []
     found = reports.recipients("\n\n".join(mail.parts_of(*parsing.STATUS_TYPES)))
     return found or reports.recipients(mail.text)
 
 
 def _reported(failures: list[Failure], notice: str) -> tuple[MailKind, tuple[Recipient, ...], str]:
-    said = {one.address.lower(): one.words for one in _statements_of(failures, notice)}
+    known = [failure.address for failure in failures if failure.address]
+    said = {one.address.lower(): one.words for one in texts.statements(notice, known=known, ours=(), likely=())}
     people = []
     for failure in failures:
         words = said.get(failure.address.lower(), "")
@@ -122,11 +89,6 @@ def _reported(failures: list[Failure], notice: str) -> tuple[MailKind, tuple[Rec
     return kind, tuple(people), ""
 
 
-def _statements_of(failures: list[Failure], notice: str) -> list[Statement]:
-    known = [failure.address for failure in failures if failure.address]
-    return texts.statements(notice, known=known, ours=(), likely=())
-
-
 def _recipient_of(failure: Failure, words: str) -> Recipient:
     """One recipient of a report; `words`: what its text for people says of it."""
     text = failure.diagnostic or words
@@ -139,26 +101,6 @@ def _recipient_of(failure: Failure, words: str) -> Recipient:
     else:
         verdict = verdicts.of_refusal(reply, text, stage=texts.stage_in(words), status=failure.status)
     return Recipient(failure.address, verdict, code, _shown(text))
-
-
-def _is_system(mail: Mail) -> bool:
-    """Whether a mail system wrote the mail, by its name or by what only such systems set."""
-    sender = mail.header("From")
-    addresses = parsing.addresses_in(sender)
-    if mail.header("X-Failed-Recipients") or any(texts.is_role(address) for address in addresses):
-        return True
-    return not addresses or bool(_SYSTEM_NAME.search(sender))
-
-
-def _is_prose_bounce(mail: Mail, notice: str) -> bool:
-    subject = mail.header("Subject")
-    if _is_system(mail):
-        return bool(
-            _FAILURE.search(subject) or _FAILURE.search(notice) or _ANSWER.search(notice) or _DELAY.search(subject)
-        )
-    path = mail.headers.get("Return-Path")
-    is_null = path is not None and not parsing.addresses_in(str(path))
-    return is_null and bool(_FAILURE.search(subject)) and bool(_FAILURE.search(notice) or _ANSWER.search(notice))
 
 
 def _prose(mail: Mail, notice: str, original: Message, *, is_delayed: bool) -> list[Recipient]:
@@ -178,11 +120,11 @@ def _of_statement(said: Statement, rest: str, subject: str, *, is_delayed: bool)
     words = said.words
     code = texts.code_in(words)
     verdict = verdicts.of_refusal(code, words, stage=texts.stage_in(words))
-    if rest and verdict == Verdict(Kind.SOFT, verdicts.UNDETERMINED):
+    if rest and verdict == _UNCLEAR:
         words = rest
         code = texts.code_in(words)
         verdict = verdicts.of_refusal(code, words, stage=texts.stage_in(words))
-    if verdict == Verdict(Kind.SOFT, verdicts.UNDETERMINED):
+    if verdict == _UNCLEAR:
         verdict = verdicts.of_refusal("", subject, stage=Stage.UNKNOWN)
     if is_delayed:
         verdict = Verdict(Kind.IGNORED, verdict.reason)

@@ -49,6 +49,7 @@ _TRANSCRIPT = re.compile(r"^\s*[245]\d\d[ -].{0,300}\.\.\.")
 _ECHO = re.compile(r"^\s*(?:To|Cc|From|Subject|Sent|Date|Reply-To|Message-ID|Message-Id)\s*:", re.IGNORECASE)
 # The address that was written to, where the one in the report is what it stands for.
 _ALIAS = re.compile(rf"\((?:\w+ )?(?:generated|expanded|forwarded) from:? <?({ADDRESS.pattern})>?\)", re.IGNORECASE)
+_ROLES = frozenset({"postmaster", "mailerdaemon", "maildaemon", "mdaemon", "abuse"})
 _LEADING = re.compile(r"^[\s>*\"'<(\[-]{0,20}$")
 _LABEL = re.compile(
     r"(?:recipients?|rcpt to|address|addressee|addressed to|to|deliver\w*|empfänger|destinataire|userid)[^@\n]{0,40}$",
@@ -87,71 +88,52 @@ def statements(notice: str, *, known: Sequence[str], ours: Collection[str], like
     bounce itself is from or to; `likely`: the recipients of the original message, where it is known.
     """
     lines = [line[:_MAX_LINE] for line in notice.splitlines()[:_MAX_LINES]]
-    wanted = {address.lower() for address in known} or _candidates(lines, ours, likely)
-    words: dict[str, list[str]] = {}
-    names: dict[str, str] = {address.lower(): address for address in known}
-    known_by = {address.lower() for address in known}
+    names = {address.lower(): address for address in known} or _candidates(lines, ours, likely)
+    said: dict[str, list[str]] = {}
     current = ""
     for line in lines:
-        alias = _ALIAS.search(line)
-        found = (
-            ""
-            if _ECHO.match(line)
-            else next((a for a in ADDRESS.findall(_ALIAS.sub("", line)) if a.lower() in wanted), "")
-        )
-        is_new = bool(found) and found.lower() != current
-        if is_new:
-            current = found.lower()
-            names.setdefault(current, found)
-            words.setdefault(current, [])
-        if current and alias and current not in known_by:
-            names[current] = alias[1]
+        spoken_of = next((key for address in _named_in(line) if (key := address.lower()) in names), current)
+        is_new = spoken_of != current
+        current = spoken_of
         if current:
-            words[current].append(line)
+            said.setdefault(current, []).append(line)
         if is_new and _TRANSCRIPT.match(line):
             current = ""
-    return [Statement(names[key], "\n".join(said)) for key, said in words.items()]
+    return [_statement(names[key], "\n".join(words), may_be_alias=not known) for key, words in said.items()]
 
 
-def _candidates(lines: Sequence[str], ours: Collection[str], likely: Collection[str]) -> set[str]:
-    """The addresses of a notice that are recipients: of the original message if any is, else at the start of a line,
-    else after a word such as "recipient", else the first one.
+def _statement(address: str, words: str, *, may_be_alias: bool) -> Statement:
+    alias = _ALIAS.search(words) if may_be_alias else None
+    return Statement(alias[1] if alias else address, words)
+
+
+def _named_in(line: str) -> list[str]:
+    return [] if _ECHO.match(line) else ADDRESS.findall(_ALIAS.sub("", line))
+
+
+def _candidates(lines: Sequence[str], ours: Collection[str], likely: Collection[str]) -> dict[str, str]:
+    """The addresses of a notice that are recipients, by their lower case: those at the start of a line or in the
+    original message, else those after a word such as "recipient", else the first one.
     """
     excluded = {address.lower() for address in ours}
-    hopeful = {address.lower() for address in likely} - excluded
-    named: set[str] = set()
-    leading: set[str] = set()
-    labelled: set[str] = set()
-    first: list[str] = []
+    hopeful = {address.lower() for address in likely}
+    ranked: dict[int, dict[str, str]] = {}
     for line in lines:
-        for found in ADDRESS.finditer("" if _ECHO.match(line) else _ALIAS.sub("", line)):
-            address = found[0].lower()
-            if address in excluded or is_role(address):
+        for address in _named_in(line):
+            key = address.lower()
+            if key in excluded or is_role(address):
                 continue
-            first.append(address)
-            before = line[: found.start()]
-            if address in hopeful:
-                named.add(address)
-            if _LEADING.match(before) or _TRANSCRIPT.match(line):
-                leading.add(address)
-            elif _LABEL.search(before):
-                labelled.add(address)
-    return leading | named or labelled or set(first[:1])
+            before = line.partition(address)[0]
+            is_leading = bool(_LEADING.match(before) or _TRANSCRIPT.match(line))
+            rank = 0 if is_leading or key in hopeful else 1 if _LABEL.search(before) else 2
+            ranked.setdefault(rank, {}).setdefault(key, address)
+    best = ranked.get(0) or ranked.get(1) or ranked.get(2, {})
+    return best if 2 not in ranked or best is not ranked[2] else dict(list(best.items())[:1])
 
 
 def is_role(address: str) -> bool:
     """Whether the address is that of a mail system, not of somebody who could be written to."""
-    local = address.partition("@")[0].lower().replace("_", "-").replace(".", "-")
-    return local in {
-        "postmaster",
-        "post-master",
-        "mailer-daemon",
-        "mailerdaemon",
-        "mail-daemon",
-        "maildaemon",
-        "mdaemon",
-        "abuse",
-    }
+    return re.sub(r"[-_.]", "", address.partition("@")[0].lower()) in _ROLES
 
 
 def stage_in(text: str) -> Stage:

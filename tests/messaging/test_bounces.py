@@ -440,6 +440,7 @@ def test_real_bounces_are_judged_well() -> None:
     assert figures["recall"] >= 0.90, figures["wrong"]
     assert figures["false_bounces"] == []
     assert figures["kinds"]["other"] <= 8
+    assert figures["slowest_ms"] < 200
 
 
 def test_the_figures_are_counted_per_recipient(tmp_path: Path) -> None:

@@ -3,13 +3,15 @@
 import json
 import time
 from argparse import ArgumentParser
+from collections import Counter
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from messaging import bounces
-from messaging.bounces import MailKind
+from messaging.bounces import MailKind, Report
 from messaging.verdicts import Kind
 
 _SUFFIXES = {".eml", ".mbox", ".txt", ".msg", ""}
@@ -34,43 +36,58 @@ class Command(BaseCommand):
 
 def compare(folder: Path, labels: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     """The counts: right and wrong judgements of "hard" per recipient, precision and recall, and each wrong one."""
-    counts = {"true_hard": 0, "false_hard": 0, "missed_hard": 0, "true_soft": 0}
+    tally: Counter[tuple[bool, bool]] = Counter()
+    kinds: Counter[str] = Counter()
     wrong: list[dict[str, Any]] = []
     false_bounces: list[str] = []
-    kinds = {kind.value: 0 for kind in MailKind}
-    slowest_ms = 0.0
-    names = sorted(set(labels) | {path.name for path in folder.iterdir() if _is_mail(path)})
+    slowest_s = 0.0
+    names = sorted(path.name for path in folder.iterdir() if path.name in labels or _is_mail(path))
     for name in names:
-        started = time.perf_counter()
-        report = bounces.read((folder / name).read_bytes())
-        slowest_ms = max(slowest_ms, (time.perf_counter() - started) * 1000)
-        kinds[report.kind] += 1
+        report, took_s = _read(folder / name)
+        slowest_s = max(slowest_s, took_s)
+        kinds[report.kind.value] += 1
+        if not labels.get(name) and report.kind in (MailKind.BOUNCE, MailKind.COMPLAINT):
+            false_bounces.append(name)
         if name not in labels:
-            if report.kind in (MailKind.BOUNCE, MailKind.COMPLAINT):
-                false_bounces.append(name)
             continue
-        expected = [bool(label["hard"]) for label in labels[name]]
-        got = [recipient.verdict.kind is Kind.HARD for recipient in report.recipients]
-        for number in range(max(len(expected), len(got))):
-            pair = (number < len(expected) and expected[number], number < len(got) and got[number])
-            counts[
-                {(True, True): "true_hard", (False, True): "false_hard", (True, False): "missed_hard"}.get(
-                    pair, "true_soft"
-                )
-            ] += 1
+        for number, pair in enumerate(_pairs(labels[name], report)):
+            tally[pair] += 1
             if pair[0] != pair[1]:
                 wrong.append({"file": name, "recipient": number, "expected_hard": pair[0], "got_hard": pair[1]})
-    judged, real = counts["true_hard"] + counts["false_hard"], counts["true_hard"] + counts["missed_hard"]
-    return {
+    return _figures(tally) | {
         "mails": len(names),
-        "recipients": sum(len(entries) for entries in labels.values()),
-        "precision": round(counts["true_hard"] / judged, 4) if judged else None,
-        "recall": round(counts["true_hard"] / real, 4) if real else None,
-        **counts,
-        "kinds": kinds,
+        "missing": sorted(set(labels) - set(names)),
+        "kinds": dict(sorted(kinds.items())),
         "false_bounces": false_bounces,
-        "slowest_ms": round(slowest_ms, 1),
+        "slowest_ms": round(slowest_s * 1000, 1),
         "wrong": wrong,
+    }
+
+
+def _read(path: Path) -> tuple[Report, float]:
+    """The report, and the seconds of processor time it took."""
+    source = path.read_bytes()
+    started = time.process_time()
+    return bounces.read(source), time.process_time() - started
+
+
+def _pairs(labels: list[dict[str, Any]], report: Report) -> list[tuple[bool, bool]]:
+    """Whether each recipient is expected and judged a permanent failure; one that only one side knows is none there."""
+    expected = [bool(label["hard"]) for label in labels]
+    got = [recipient.verdict.kind is Kind.HARD for recipient in report.recipients]
+    return list(zip_longest(expected, got, fillvalue=False))
+
+
+def _figures(tally: Counter[tuple[bool, bool]]) -> dict[str, Any]:
+    right, false, missed = tally[True, True], tally[False, True], tally[True, False]
+    return {
+        "precision": round(right / (right + false), 4) if right + false else None,
+        "recall": round(right / (right + missed), 4) if right + missed else None,
+        "recipients": tally.total(),
+        "true_hard": right,
+        "false_hard": false,
+        "missed_hard": missed,
+        "true_not_hard": tally[False, False],
     }
 
 
