@@ -28,6 +28,8 @@ _ANNOUNCED = re.compile(
 _STAGES = re.compile(
     r"(?P<recipient>in reply to rcpt|\[rcpt_to\]|(?:after|following|in response to|response to"
     r"|to) (?:the )?rcpt\b|[<>]{3} ?rcpt to[^\n]{0,300}\n\W{0,40}(?:received\W{0,9})?[45]\d\d"
+    # Sendmail's own line on an address, where no ">>> DATA" comes before it.
+    r"|^[245]\d\d (?:[245]\.\d+\.\d+ )?<[^<>\n]{1,250}>\.\.\. "
     r"|\(state 14\)|does not like recipient|not like our rcpt|rcpt to command|rejected (?:the )?(?:recipient|address))"
     r"|(?P<data>in reply to (?:end of )?data|(?:after|following|for|during|to"
     r"|in response to)(?: the)? (?:end of (?:data|message)|data|text|body|message body)\b(?: command)?"
@@ -39,7 +41,7 @@ _STAGES = re.compile(
     r"|(?P<connection>refused to talk to me|after (?:initial connection|ehlo|helo|starttls|connect)"
     r"|in reply to (?:ehlo|helo|auth|initial|starttls)|greeting|\[connect\]"
     r"|>>> ?(?:ehlo|helo)[^\n]{0,300}\n[<\s]*[45]\d\d)",
-    re.IGNORECASE,
+    re.IGNORECASE | re.MULTILINE,
 )
 _CODE = re.compile(r"(?<![\d.\[:/])([45]\d\d)(?:[- ]+#?([245]\.\d{1,3}\.\d{1,3})\b)?(?=[ \-:]|$|\n)")
 _ENHANCED = re.compile(r"(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?![\d.]*\d)")

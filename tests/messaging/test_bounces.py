@@ -101,6 +101,8 @@ def test_a_delivery_report_is_judged(kind: Kind, reason: str, code: str, fields:
         ("<kim@example.com>: host mx said: 550 User unknown (in reply to end of DATA command)", S),
         ("kim@example.com\n>>> RCPT To:<kim@example.com>\n<<< 550 User unknown", H),
         ("kim@example.com\n>>> DATA\n<<< 550 User unknown", S),
+        ("kim@example.com\n>>> DATA\n<<< 550 User unknown\n550 5.1.1 <kim@example.com>... User unknown", S),
+        ("550 5.1.1 <kim@example.com>... User unknown", H),
         ("kim@example.com\n SMTP error from remote mail server after MAIL FROM:<x@y>: 550 User unknown", B),
     ],
 )
@@ -513,10 +515,12 @@ def mutated(source: bytes, chance: random.Random) -> bytes:
 def test_no_bytes_break_the_reading(seed: int) -> None:
     chance = random.Random(seed)
     source = mutated(chance.choice(MAILS), chance)
-    started = time.process_time()
-    read = bounces.read(source)
-    assert time.process_time() - started < 0.2
-    assert read == bounces.read(source)
+    first, read = time.process_time(), bounces.read(source)
+    second = time.process_time()
+    assert bounces.read(source) == read
+    # Of two, as the collector of Python's garbage may come in between once.
+    took_s = min(second - first, time.process_time() - second)
+    assert took_s < 0.2
     assert all(len(one.text) <= 500 for one in read.recipients)
 
 
