@@ -55,7 +55,7 @@ def _judged(mail: Mail, notice: str, original: Message) -> tuple[MailKind, tuple
     failures = _failures(mail)
     if failures:
         return _reported(failures, notice)
-    if recognition.is_bounce(mail, notice):
+    if recognition.is_bounce(mail, notice, has_original=bool(original.keys())):
         delayed = recognition.is_of_delay(mail, notice)
         people = tuple(_prose(mail, notice, original, is_delayed=delayed))
         return (MailKind.DELAYED if delayed else MailKind.BOUNCE), people, ""

@@ -6,7 +6,7 @@ from messaging.bounces import parsing, texts
 from messaging.bounces.parsing import Mail
 
 _SYSTEM_NAME = re.compile(
-    r"mail(?:er)?[ -]?(?:daemon|delivery|deliver|admin|system)|postmaster|system administrator|delivery (?:sub)?system",
+    r"mail(?:er)?[ -]?(?:daemon|delivery|deliver|admin|system)|postmaster|system administrator",
     re.IGNORECASE,
 )
 _FORWARDED = re.compile(r"^\W*(?:fwd?|re|tr|wg|aw|rv|i)\s*:", re.IGNORECASE)
@@ -30,7 +30,7 @@ _FAILURE = re.compile(
     r"|(?:配信|送信|配送|お届け)[^。\n]{0,8}(?:でき|不能|失敗)|届けられ|反송|전송되지",
     re.IGNORECASE,
 )
-_ANSWER = re.compile(r"^\W{0,6}[45]\d\d[ -]", re.MULTILINE)
+_ANSWER = re.compile(r"^\W{0,6}(?:421|45\d|50[0-4]|5[1-7]\d)[ -]", re.MULTILINE)
 _DELAY = re.compile(
     r"has not yet been delivered|not been delivered yet|delivery attempts will continue"
     r"|will (?:keep|continue) (?:trying|to try)|still undelivered|could not send message for past"
@@ -51,23 +51,25 @@ def may_report(mail: Mail) -> bool:
 def is_from_system(mail: Mail) -> bool:
     """Whether a mail system wrote the mail, by its name or by what only such systems set."""
     sender = mail.header("From")
-    addresses = parsing.addresses_in(sender)
-    if mail.header("X-Failed-Recipients") or any(texts.is_role(address) for address in addresses):
+    if mail.header("X-Failed-Recipients") or sender in ("", "<>") or _SYSTEM_NAME.search(sender):
         return True
-    return not addresses or bool(_SYSTEM_NAME.search(sender))
+    return any(texts.is_role(address) for address in parsing.addresses_in(sender))
 
 
-def is_bounce(mail: Mail, notice: str) -> bool:
+def is_bounce(mail: Mail, notice: str, *, has_original: bool) -> bool:
     """Whether the mail's text says that something was not delivered. An empty return path alone proves little, as
-    automatic replies have it too: then the subject has to say so as well.
+    automatic replies have it too: then the subject has to say so as well. And a name alone is soon assumed: with
+    somebody's return path, there has to be a server's answer or the returned message.
     """
     subject = mail.header("Subject")
     is_told = bool(_FAILURE.search(notice) or _ANSWER.search(notice))
-    if is_from_system(mail):
-        return is_told or bool(_FAILURE.search(subject) or _DELAY.search(subject))
-    path = mail.headers.get("Return-Path")
-    is_null = path is not None and not parsing.addresses_in(str(path))
-    return is_null and is_told and bool(_FAILURE.search(subject))
+    path = str(mail.headers.get("Return-Path", ""))
+    returns_to = parsing.addresses_in(path)
+    if not is_from_system(mail):
+        return bool(path) and not returns_to and is_told and bool(_FAILURE.search(subject))
+    if returns_to and not any(texts.is_role(address) for address in returns_to):
+        return is_told and (has_original or bool(texts.code_in(notice)))
+    return is_told or bool(_FAILURE.search(subject) or _DELAY.search(subject))
 
 
 def is_of_delay(mail: Mail, notice: str) -> bool:

@@ -376,6 +376,8 @@ PEOPLE = {"From": "Kim <kim@example.com>", "Return_Path": "<kim@example.com>"}
         ("Undelivered Mail", "Where is my parcel?", {"Return_Path": "<>"}),
         ("Invoice", "Please pay 550 euros to kim@example.com", {"Return_Path": "<>"}),
         ("Welcome", "This is the postmaster. Your account is ready.", {"From": "postmaster@example.com"}),
+        ("Undelivered messages", "5 messages could not be delivered. Log in", {"From": "postmaster@example.com"}),
+        ("Delivery failed", "Your parcel could not be delivered", {"From": "Delivery System <info@parcel.example>"}),
         ("", "", {}),
     ],
 )
