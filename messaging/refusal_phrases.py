@@ -61,6 +61,7 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"exceed\w*[^.;]{0,30}(?:mail ?box|storage|disk|user'?s?|recipient'?s?) ?(?:quota|limit|space"
             r"|allow\w+|alloc\w+)",
             r"(?:exceed\w*|reached|over)[^.;]{0,20}(?<!sending )(?<!relay )(?<!rate )(?<!message )\bquota\b",
+            r"(?:mail ?|in-?)box[^.;]{0,30} exceed",
             r"disk quota|out of storage|storage (?:limit|space|quota|allocation)[^.;]{0,20}(?:exceed|full|reached)",
             rf"(?:insufficient|not enough|no more|no) (?:disk |free |storage )?space[^.;]{{0,20}}(?:{_BOX}|user"
             rf"|recipient)",

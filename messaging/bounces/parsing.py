@@ -27,10 +27,13 @@ _FIELD_LINE = re.compile(r"[!-9;-~]{1,100}[ \t]*:|[ \t]|From ")
 _HIDDEN = re.compile(r"<(/?)(?:style|script|head|title)\b[^<>]{0,500}>", re.IGNORECASE)
 _BREAK = re.compile(r"<(?:br|/p|/div|/tr|/li|/h\d)\b[^>]{0,200}>", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]{0,2000}>")
-# Begins where a word does, so that a long word is tried once; "=" is part of it, as in name=example.com@.
-_ATOM = r"""[^\s<>"'()\[\],;:@=\\]{1,200}"""
+# Begins where a word does, so that a long word is tried once; "=" is part of it, as in name=example.com@. Chinese and
+# Japanese stand beside an address without a space.
+_AROUND = r"""\s<>"'()\[\],;:\\\u3000-\u30ff\u4e00-\u9fff\uff00-\uffef"""
+_ATOM = rf"[^{_AROUND}@=]{{1,200}}"
+_HOST = r"[^\W\u3000-\u30ff\u4e00-\u9fff\uff00-\uffef]"
 ADDRESS = re.compile(
-    rf"""(?<![^\s<>"'()\[\],;:=\\])(?:"[^"\n]{{1,64}}"|{_ATOM}(?:={_ATOM}){{0,9}})@[\w.-]{{1,250}}\w"""
+    rf"""(?<![^{_AROUND}=])(?:"[^"\n]{{1,64}}"|{_ATOM}(?:[=']{_ATOM}){{0,9}})@(?:{_HOST}|[.-]){{1,250}}(?<![.-])"""
 )
 
 _ORIGINAL_TYPES = frozenset(

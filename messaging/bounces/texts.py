@@ -27,16 +27,17 @@ _ANNOUNCED = re.compile(
 )
 _STAGES = re.compile(
     r"(?P<recipient>in reply to rcpt|\[rcpt_to\]|(?:after|following|in response to|response to"
-    r"|to) (?:the )?rcpt\b|[<>]{3} ?rcpt to[^\n]{0,300}\n\W{0,40}(?:received\W{0,9})?[45]\d\d"
+    r"|to) (?:the )?rcpt\b|rcpt to ?:[^\n]{0,300}\n[^\n]{0,60}?(?<![\d.])[45]\d\d[ -]"
     # Sendmail's own line on an address, where no ">>> DATA" comes before it.
     r"|^[245]\d\d (?:[245]\.\d+\.\d+ )?<[^<>\n]{1,250}>\.\.\. "
     r"|\(state 14\)|does not like recipient|not like our rcpt|rcpt to command|rejected (?:the )?(?:recipient|address))"
     r"|(?P<data>in reply to (?:end of )?data|(?:after|following|for|during|to"
     r"|in response to)(?: the)? (?:end of (?:data|message)|data|text|body|message body)\b(?: command)?"
-    r"|>>> ?(?:data|\.)[^\n]{0,20}\n[<\s]*[45]\d\d|\(state 1[5-8]\)|failed after i sent the message"
+    r"|(?:>>>|-->|sent:|c:) ?(?:data|\.)[^\n]{0,20}\n[^\n]{0,60}?(?<![\d.])[45]\d\d[ -]"
+    r"|\(state 1[5-8]\)|failed after i sent the message"
     r"|our final data|\[(?:data|body|end_of_data)\]|smtp command\n+data|\(data\))"
     r"|(?P<sender>in reply to mail from|\[mail_from\]|(?:after|following|in response to"
-    r"|to)(?: the)? mail (?:from|command)\b|>>> ?mail from[^\n]{0,300}\n[<\s]*[45]\d\d|\(state 13\)"
+    r"|to)(?: the)? mail (?:from|command)\b|mail from ?:[^\n]{0,300}\n[^\n]{0,60}?(?<![\d.])[45]\d\d[ -]|\(state 13\)"
     r"|sender was rejected|not like our mail)"
     r"|(?P<connection>refused to talk to me|after (?:initial connection|ehlo|helo|starttls|connect)"
     r"|in reply to (?:ehlo|helo|auth|initial|starttls)|greeting|\[connect\]"

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from messaging import bounces, verdicts
-from messaging.bounces import MailKind, Report
+from messaging.bounces import MailKind, Report, parsing
 from messaging.verdicts import Kind, Verdict
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "bounces"
@@ -223,6 +223,26 @@ PROSE = [
         "Recipient\n",
     ),
     (
+        "session, timed",
+        H,
+        "user_unknown",
+        "The attached message had PERMANENT fatal delivery errors!\n\nFailed address: kim@example.com\n\n"
+        " Tue 10:00:00: --> RCPT To:<kim@example.com>\n Tue 10:00:01: <-- 550 user unknown\n\n",
+    ),
+    (
+        "session, told",
+        H,
+        "user_unknown",
+        "The following recipient(s) could not be reached:\n\nkim@example.com\n   Error Type: SMTP\n"
+        "   We sent: RCPT TO:<kim@example.com>\n   Remote server replied: 550 user unknown\n\n",
+    ),
+    (
+        "quoted",
+        H,
+        "user_unknown",
+        "Failed to deliver to 'kim@example.com'\nSMTP module reports:\n mx says:\n 550 5.1.1 User unknown\n\n",
+    ),
+    (
         "gateway",
         H,
         "user_unknown",
@@ -418,6 +438,20 @@ def test_a_notification_in_json_is_read() -> None:
 )
 def test_where_the_mail_was_sent_to(headers: dict[str, str], expected: str) -> None:
     assert bounces.read(mail("x", **headers)).envelope_to == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("<a+b=c.example@x.test>.", ["a+b=c.example@x.test"]),
+        ("'kim@x.test' To:lee@x.test; o'neil@x.test", ["kim@x.test", "lee@x.test", "o'neil@x.test"]),
+        ('"kim long"@x.test', ['"kim long"@x.test']),
+        ("收件人（kim@x.test）lee@x.test您好", ["kim@x.test", "lee@x.test"]),
+        ("kim@müller.test kim@ @x.test kim", ["kim@müller.test"]),
+    ],
+)
+def test_addresses_are_found_where_people_write_them(text: str, found: list[str]) -> None:
+    assert parsing.addresses_in(text) == found
 
 
 def test_long_words_of_servers_are_cut() -> None:
