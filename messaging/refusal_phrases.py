@@ -46,7 +46,9 @@ CONDEMNING = frozenset(
         Meaning.PERHAPS_UNKNOWN_USER,
     }
 )
-_PERSON = r"(?:user|recipient|mail ?box|account|address|addressee|e-?mail|destination|customer|subscriber|alias|member)"
+_PERSON = (
+    r"(?:user|recipient|mail ?box|account|address|addressee|e-?mail|destination|customer|subscribers?|alias|member)"
+)
 _BOX = r"(?:mail ?box|account|in-?box|mail ?drop|mail ?folder|mail ?dir|mail storage)"
 _SPAM = r"spam|junk ?mail|unsolicited|bulk mail|phish|virus|malware|trojan|infected|\bworm\b"
 
@@ -210,14 +212,14 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
         Meaning.UNKNOWN_USER,
         (
             r"no such (?:local |virtual |e-?mail |mail |valid )?(?:user|recipient|mail ?box|account|address"
-            r"|person|customer|alias|destination|e-?mail|member|subscriber|name|id)\b",
+            r"|person|customer|alias|destination|e-?mail|member|subscribers?|name|id)\b",
             rf"(?:{_PERSON}|login|userid|mailbox)\b[^.;:]{{0,50}}(?:does ?n.t|does not|do ?n.t|do not|did ?n.t"
             rf"|did not|\bnot|never) (?:currently |even )?exist",
             rf"(?:{_PERSON}|login|userid|mailbox)\b[^.;:]{{0,40}}(?:n.t|\bnot|cannot|never) (?:be |been )?(?:a "
             rf"|an )?(?:currently )?(?:found|located|known|recogni[sz]ed|listed|registered|valid|defined|present"
             rf"|existing|local user)",
             r"\bnot (?:a |an |our )?(?:valid |known |existing |current )?(?:user|recipient|mail ?box|account"
-            r"|customer|subscriber|addressee|e-?mail address)\b",
+            r"|customer|subscribers?|addressee|e-?mail address)\b",
             r"not listed in (?:domino|public|the )|nicht im (?:[\w-]{1,20}[ -])?verzeichnis",
             r"(?:unable to|could not|couldn.t|can.t|cannot|can not|failed to) (?:find|locate|resolve|look ?up"
             r"|identify) (?:the |a |this |local |that )?(?:user|recipient|mail ?box|account|address(?! of))",
