@@ -24,6 +24,8 @@ _UNREADABLE = (ValueError, LookupError, MessageError, TypeError, AttributeError)
 
 _FIRST_DELIMITER = re.compile(r"^--(\S[^\n]{0,200}?)[ \t]*$", re.MULTILINE)
 _FIELD_LINE = re.compile(r"[!-9;-~]{1,100}[ \t]*:|[ \t]|From ")
+# A part that begins as a message does is a returned one that nobody declared.
+_RETURNED = re.compile(r"(?:Return-Path|Received)[ \t]*:", re.IGNORECASE)
 _HIDDEN = re.compile(r"<(/?)(?:style|script|head|title)\b[^<>]{0,500}>", re.IGNORECASE)
 _BREAK = re.compile(r"<(?:br|/p|/div|/tr|/li|/h\d)\b[^>]{0,200}>", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]{0,2000}>")
@@ -81,17 +83,18 @@ class Mail:
 
 def mail_of(source: bytes) -> Mail:
     text = _with_newlines(source[:_MAX_BYTES]).decode("ascii", "surrogateescape").lstrip("\n")
-    head, _, body = text.partition("\n\n")
-    # A line that is no header is skipped here: those that follow matter more.
-    headers = headers_of("\n".join(line for line in head[:_MAX_HEADERS].split("\n") if _FIELD_LINE.match(line)))
+    headers = headers_of(text)
     parts: list[Part] = []
-    _collect(headers, body, 1, parts)
+    _collect(headers, text.partition("\n\n")[2], 1, parts)
     return Mail(headers, _content_type(headers), tuple(parts))
 
 
 def headers_of(text: str) -> Message:
-    """The headers that `text` begins with; what follows them is not in the result."""
-    return _divided(text.lstrip("\n"))[0]
+    """The headers that `text` begins with. Lines that are none are skipped: servers break long ones without indenting
+    what follows, and the headers after them matter more.
+    """
+    head = text.lstrip("\n").partition("\n\n")[0][:_MAX_HEADERS]
+    return HeaderParser().parsestr("\n".join(line for line in head.split("\n") if _FIELD_LINE.match(line)))
 
 
 def _divided(text: str) -> tuple[Message, str]:
@@ -121,7 +124,11 @@ def _collect(headers: Message, body: str, depth: int, parts: list[Part]) -> None
     if content_type.startswith("multipart/") and depth < _MAX_DEPTH:
         chunks = _split(headers, body)
         for chunk in chunks:
-            if len(parts) < _MAX_PARTS:
+            if _RETURNED.match(chunk):
+                parts.append(
+                    Part("message/rfc822", chunk.encode("ascii", "surrogateescape").decode("utf-8", "replace"))
+                )
+            elif len(parts) < _MAX_PARTS:
                 _collect(*_divided(chunk), depth + 1, parts)
         if chunks:
             return

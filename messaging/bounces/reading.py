@@ -54,7 +54,7 @@ def _judged(mail: Mail, notice: str, original: Message) -> tuple[MailKind, tuple
         return _notified(notification)
     failures = _failures(mail)
     if failures:
-        return _reported(failures, notice)
+        return _reported(failures, notice, parsing.addresses_in(mail.header("X-Failed-Recipients")))
     if recognition.is_bounce(mail, notice, has_original=bool(original.keys())):
         delayed = recognition.is_of_delay(mail, notice)
         people = tuple(_prose(mail, notice, original, is_delayed=delayed))
@@ -72,7 +72,10 @@ def _failures(mail: Mail) -> list[Failure]:
     return found or reports.recipients(mail.text)
 
 
-def _reported(failures: list[Failure], notice: str) -> tuple[MailKind, tuple[Recipient, ...], str]:
+def _reported(failures: list[Failure], notice: str, failed: list[str]) -> tuple[MailKind, tuple[Recipient, ...], str]:
+    """What a delivery report says; `failed`: who failed by the mail's header, for a report that names no address."""
+    if len(failures) == len(failed) == 1 and not failures[0].address:
+        failures = [failures[0]._replace(address=failed[0])]
     known = [failure.address for failure in failures if failure.address]
     said = {one.address.lower(): one.words for one in texts.statements(notice, known=known, ours=(), likely=())}
     people = []

@@ -454,6 +454,24 @@ def test_addresses_are_found_where_people_write_them(text: str, found: list[str]
     assert parsing.addresses_in(text) == found
 
 
+@pytest.mark.parametrize(
+    "original",
+    [
+        ORIGINAL,
+        ORIGINAL.replace("X-Chappe", "DKIM-Signature: v=1; a=rsa;\nb=abc; d=shop.test\nX-Chappe"),
+        "Received: from a\nby b; today\n" + ORIGINAL,
+    ],
+)
+def test_the_original_is_found_though_its_lines_are_broken(original: str) -> None:
+    declared = bounces.read(report(f"{FAILED}Status: 5.1.1", original=original))
+    undeclared = report(f"{FAILED}Status: 5.1.1", original=original).replace(b"Content-Type: message/rfc822\n\n", b"")
+    quoted = bounces.read(
+        mail(f"Not delivered:\n\nkim@example.com: 550 5.1.1 unknown\n\n--- Original message ---\n\n{original}")
+    )
+    for read in (declared, bounces.read(undeclared), quoted):
+        assert (read.message_id, read.x_delivery) == ("k3x9.17@news.shop.test", "d-42.k3x9")
+
+
 def test_long_words_of_servers_are_cut() -> None:
     read = bounces.read(report(f"{FAILED}Status: 5.1.1\nDiagnostic-Code: smtp; 550 {'very ' * 2000}"))
     assert len(read.recipients[0].text) == 500
