@@ -172,7 +172,7 @@ def test_fields_in_the_text_count_from_a_mail_system_only() -> None:
     )
 
 
-# (family, kind, reason, address, headers, text)
+# (family, kind, reason, text)
 PROSE = [
     (
         "qmail",
