@@ -1,13 +1,12 @@
-"""What the log pages show in groups: links, failures by reason, who did what. Reads only."""
+"""What the log pages show in groups: links, failures by reason. Reads only."""
 
-import datetime as dt
 from dataclasses import dataclass
 
 from django.db import connection
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext_lazy
+from django.utils.translation import gettext_lazy
 
-from accounts import audit
+from delivery import logs
 from delivery.models import Delivery
 
 
@@ -31,15 +30,6 @@ class Failure:
     advice: str
 
 
-@dataclass(frozen=True)
-class Activity:
-    at: dt.datetime
-    who: str
-    what: str
-    detail: str
-    tone: str
-
-
 _LINKS = """
 SELECT link_no, count(DISTINCT (request_no, profile_id)), count(*)
 FROM delivery_event
@@ -48,8 +38,9 @@ GROUP BY link_no
 """
 
 
-def links(of: Delivery) -> list[Link]:
-    """Every tracked link of the message, the most clicked first; links nobody clicked are there with 0."""
+def links(of: Delivery, *, search: str = "") -> list[Link]:
+    """Tracked links of the message with `search` in their address, the most clicked first; links nobody clicked are
+    there with 0. Shares are of all clicks."""
     with connection.cursor() as cursor:
         cursor.execute(_LINKS, [of.opened_month, of.pk])
         counts = {number: (people, clicks) for number, people, clicks in cursor.fetchall()}
@@ -58,16 +49,21 @@ def links(of: Delivery) -> list[Link]:
     for number, url in enumerate(of.message.links):
         people, clicks = counts.get(number, (0, 0))
         found.append(Link(number, url, people, clicks, clicks / total if total else 0.0))
+    found = [link for link in found if search.lower() in link.url.lower()]
     return sorted(found, key=lambda link: (-link.n_people, -link.n_clicks, link.number))
 
 
 _FAILURES = """
 SELECT code, is_event, count(*), min(detail) FROM (
     SELECT code, false AS is_event, detail
-    FROM delivery_sendlog WHERE opened_month = %(month)s AND delivery_id = %(id)s AND outcome = 'failed'
+    FROM delivery_sendlog l WHERE opened_month = %(month)s AND delivery_id = %(id)s AND outcome = 'failed'
+      AND (%(at)s = '' OR lower(address) LIKE %(at)s)
     UNION ALL
     SELECT DISTINCT ON (request_no, profile_id) split_part(detail, ' ', 1), true, detail
-    FROM delivery_event WHERE opened_month = %(month)s AND delivery_id = %(id)s AND kind = 'bounced'
+    FROM delivery_event e WHERE opened_month = %(month)s AND delivery_id = %(id)s AND kind = 'bounced'
+      AND (%(at)s = '' OR EXISTS (SELECT 1 FROM delivery_sendlog l
+           WHERE l.opened_month = e.opened_month AND l.delivery_id = e.delivery_id AND l.request_no = e.request_no
+             AND l.profile_id = e.profile_id AND lower(l.address) LIKE %(at)s))
 ) AS failures
 GROUP BY code, is_event ORDER BY count(*) DESC LIMIT 100
 """
@@ -91,13 +87,15 @@ _MEANINGS = (
 )
 
 
-def failures(of: Delivery) -> list[Failure]:
-    """Refusals at hand-over and bounces, by code, the most frequent first."""
+def failures(of: Delivery, *, domain: str = "", search: str = "") -> list[Failure]:
+    """Refusals at hand-over and bounces at `domain`, by code, the most frequent first; those with `search` in their
+    words. Shares are of all at that domain."""
     with connection.cursor() as cursor:
-        cursor.execute(_FAILURES, {"month": of.opened_month, "id": of.pk})
+        cursor.execute(_FAILURES, {"month": of.opened_month, "id": of.pk, "at": logs.at_domain(domain)})
         rows = cursor.fetchall()
     total = sum(n for _code, _event, n, _detail in rows)
-    return [_failure(code, n, n / total, detail) for code, _is_event, n, detail in rows]
+    found = [_failure(code, n, n / total, detail) for code, _is_event, n, detail in rows]
+    return [one for one in found if search.lower() in f"{one.reason} {one.example}".lower()]
 
 
 def _failure(code: str, n: int, share: float, example: str) -> Failure:
@@ -107,37 +105,3 @@ def _failure(code: str, n: int, share: float, example: str) -> Failure:
             kind = _SOFT if prefix.startswith("4") else _HARD
             return Failure(f"{reason} ({code})", str(kind), n, share, example, str(advice))
     return Failure(code or _("No code"), "", n, share, example, _("Look at the answer of the mail server."))
-
-
-_ACTIONS = {
-    "delivery.opened": pgettext_lazy("send", "Opened"),
-    "delivery.preparing": gettext_lazy("Started preparing"),
-    "delivery.preparation_aborted": gettext_lazy("Stopped preparing"),
-    "delivery.prepared": gettext_lazy("Prepared"),
-    "delivery.failed": gettext_lazy("Preparation failed"),
-    "delivery.confirmed": gettext_lazy("Confirmed"),
-    "delivery.cancelled": gettext_lazy("Cancelled the send"),
-    "delivery.started": gettext_lazy("Started sending"),
-    "delivery.missed": gettext_lazy("Missed its start"),
-    "delivery.paused": gettext_lazy("Paused"),
-    "delivery.resumed": gettext_lazy("Resumed"),
-    "delivery.retried": gettext_lazy("Retried at once"),
-    "delivery.stopped": gettext_lazy("Stopped"),
-    "delivery.finished": gettext_lazy("Finished"),
-    "delivery.discarded": gettext_lazy("Discarded"),
-}
-_TONES = {"delivery.failed": "err", "delivery.missed": "err", "delivery.paused": "warn", "delivery.stopped": "warn"}
-
-
-def activity(of: Delivery) -> list[Activity]:
-    """Who did what to this delivery, newest first."""
-    return [
-        Activity(
-            at=entry.at,
-            who=str(entry.actor or _("Chappe")),
-            what=str(_ACTIONS.get(entry.action, entry.action)),
-            detail=str(entry.detail.get("trouble") or entry.detail.get("failure") or ""),
-            tone=_TONES.get(entry.action, ""),
-        )
-        for entry in audit.timeline("delivery", str(of.public_id))
-    ]

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from delivery import clock, computing, preparation, recovery, rollups, sending
+from delivery import alerting, clock, computing, domain_days, preparation, recovery, rollups, sending
 
 # Seconds after which a hint that nobody took is worthless: the tick has sent newer ones.
 _STALE_S = 10
@@ -35,4 +35,11 @@ def compute_stats(delivery_id: int) -> None:
 @shared_task
 def refresh_stats() -> None:
     rollups.refresh()
+    domain_days.refresh()
     recovery.remove_orphans()
+
+
+@shared_task
+def watch() -> int:
+    """Leave mails about sends in trouble; return how many alerts there were."""
+    return alerting.watch()

@@ -1,9 +1,11 @@
 from django.urls import path
 
-from delivery.views import control, lists, logs, panel, public
+from delivery.views import control, deliverability, lists, logs, panel, public
 
 app_name = "delivery"
 urlpatterns = [
+    path("deliverability/", deliverability.overview, name="deliverability"),
+    path("deliverability/check-dns/", deliverability.check_dns, name="check-dns"),
     path("deliveries/pill/", panel.pill, name="pill"),
     path("deliveries/figures/", lists.figures, name="figures"),
     path("deliveries/<uuid:public_id>/panel/", panel.panel, name="panel"),

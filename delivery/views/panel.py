@@ -14,8 +14,9 @@ from django.views.decorators.http import require_safe
 
 from accounts import access, roles
 from accounts.models import User
-from delivery import charts, kpi, origins, pages, polling, recipients, rollups, spreadsheets
+from delivery import charts, kpi, origins, pages, polling, recipients, rollups
 from delivery.models import RUNNING, Delivery, DeliveryState
+from lib import sheets
 from messaging import frames
 
 # live.js stops polling on this status.
@@ -113,7 +114,7 @@ def chart_csv(request: HttpRequest, public_id: UUID) -> StreamingHttpResponse:
     delivery = get(public_id)
     span = request.GET.get("span", "all")
     points = charts.points(delivery, until=charts.end(delivery), span=charts.SPANS.get(span))
-    text = spreadsheets.lines(charts.table(delivery, points))
+    text = sheets.csv_lines(charts.table(delivery, points))
     answer = StreamingHttpResponse(text, content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="over-time-{delivery.public_id}.csv"'
     return answer

@@ -1,9 +1,9 @@
-"""Rows as CSV that a spreadsheet reads right and runs nothing of."""
+"""CSV for spreadsheets, made line by line, in which no cell is run as a formula."""
 
 import csv
 from collections.abc import Iterable, Iterator
 
-# What a spreadsheet would run as a formula (OWASP, CSV injection).
+# What a spreadsheet would run (OWASP, CSV injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
@@ -12,10 +12,9 @@ class _Echo:
         return value
 
 
-def lines(rows: Iterable[list[object]]) -> Iterator[str]:
-    """One piece of CSV text per row, for a streamed answer."""
+def csv_lines(rows: Iterable[Iterable[object]]) -> Iterator[str]:
+    """Each row as a line of text, after a byte order mark, without which Excel reads UTF-8 as something else."""
     writer = csv.writer(_Echo())
-    # A byte order mark, without which Excel reads UTF-8 as something else.
     yield "\ufeff"
     for row in rows:
         yield writer.writerow([_safe(cell) for cell in row])
