@@ -6,7 +6,7 @@ from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Reverse
 from django.utils.translation import gettext_lazy as _
 
 
@@ -129,6 +129,18 @@ class QuarantineEntry(models.Model):
             models.UniqueConstraint(
                 fields=["address_key"], condition=Q(released_at__isnull=True), name="quarantine_one_active"
             )
+        ]
+        indexes = [
+            # The list, newest first.
+            models.Index(fields=["-since", "-id"], condition=Q(released_at__isnull=True), name="quarantine_newest"),
+            # The beginning of an address, and the history of one.
+            models.Index(fields=["address_key"], name="quarantine_address", opclasses=["text_pattern_ops"]),
+            # All addresses of a domain, from their end.
+            models.Index(
+                OpClass(Reverse("address_key"), "text_pattern_ops"),
+                condition=Q(released_at__isnull=True),
+                name="quarantine_domain",
+            ),
         ]
 
 

@@ -13,7 +13,8 @@
 | REDIS_URL | set by `make run` | redis://… or rediss://… |
 | CELERY_BROKER_URL | REDIS_URL | redis://… or amqp://… |
 | SMTP_URL | local mail catcher (`make run`) | smtp://, smtp+starttls:// or smtps://user:password@host:port |
-| CHAPPE_BOUNCE_MAILBOX | none | imaps://user:password@host/folder: where bounces and complaints come |
+| CHAPPE_BOUNCE_DOMAIN | the sender's | domain of the return path |
+| CHAPPE_BOUNCE_MAILBOX | none | imaps:// or imap://user:password@host:port/folder |
 | CHAPPE_HOOKS_SECRET | none: providers' webhooks are off | 20 or more random letters and digits |
 """
 
@@ -250,7 +251,15 @@ CELERY_BEAT_SCHEDULE = {
     # Starts what is due, wakes drains, recovers expired leases, finishes what is done. Seconds.
     "delivery-tick": {"task": "delivery.tasks.tick", "schedule": 2.0, "options": {"expires": 10}},
     "delivery-rollups": {"task": "delivery.tasks.refresh_stats", "schedule": 3600.0, "options": {"expires": 600}},
+    # Mails about sends in trouble. Seconds.
+    "delivery-watch": {"task": "delivery.tasks.watch", "schedule": 300.0, "options": {"expires": 240}},
+    "messaging-sender-dns": {
+        "task": "messaging.tasks.check_sender_dns",
+        "schedule": 900.0,
+        "options": {"expires": 600},
+    },
     "messaging-links": {"task": "messaging.tasks.check_links", "schedule": 15.0, "options": {"expires": 15}},
+    "messaging-notices": {"task": "messaging.tasks.send_notices", "schedule": 10.0, "options": {"expires": 10}},
     # Opens, confirms and closes what repeating campaigns have due. Seconds.
     "campaigns-recurring": {"task": "campaigns.tasks.advance_recurring", "schedule": 20.0, "options": {"expires": 20}},
     "campaigns-purge": {"task": "campaigns.tasks.purge_snapshots", "schedule": 3600.0, "options": {"expires": 600}},
@@ -272,12 +281,14 @@ SMTP_URL = env.url(
     schemes=("smtp", "smtp+starttls", "smtps"),
     example="smtp+starttls://user:password@smtp.example.com:587",
 )
-# The mailbox that bounces, complaints and unsubscribe mails come to, read every minute; empty: there is none.
+# Domain of the return path, whose mail goes to the bounce mailbox; empty: the sender's own.
+BOUNCE_DOMAIN = env.domain("CHAPPE_BOUNCE_DOMAIN")
+# Mailbox that gets everything for bounce+…@ and unsubscribe+…@ at that domain, read every minute; empty: there is none.
 BOUNCE_MAILBOX = env.url(
     "CHAPPE_BOUNCE_MAILBOX",
     default="",
-    schemes=("imap", "imaps"),
-    example="imaps://bounces%40example.com:password@imap.example.com/INBOX",
+    schemes=("imaps", "imap"),
+    example="imaps://bounces%40example.com:password@imap.example.com:993/INBOX",
 )
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from delivery import reasons, rollups
+from delivery import logs, reasons, rollups
 from delivery.models import Delivery
 from messaging import verdicts
 from messaging.verdicts import Kind
@@ -36,12 +36,16 @@ _GROUPS = f"""
            CASE WHEN l.code = %(expired)s THEN l.profile_id END AS tried_id, l.request_no
     FROM delivery_sendlog l
     WHERE l.opened_month = %(month)s AND l.delivery_id = %(id)s AND l.outcome = 'failed'
+      AND (%(at)s = '' OR lower(l.address) LIKE %(at)s)
     UNION ALL
     SELECT e.code, e.verdict, e.reason, e.detail, NULL, e.request_no FROM (
         SELECT DISTINCT ON (e.request_no, e.profile_id) e.*
         FROM delivery_event e
         JOIN rows r ON r.request_no = e.request_no AND r.profile_id = e.profile_id AND r.verdict = 'failed'
+        JOIN delivery_sendlog l ON l.opened_month = e.opened_month AND l.delivery_id = e.delivery_id
+          AND l.request_no = e.request_no AND l.profile_id = e.profile_id
         WHERE e.opened_month = %(month)s AND e.delivery_id = %(id)s
+          AND (%(at)s = '' OR lower(l.address) LIKE %(at)s)
           AND e.kind IN ('bounced', 'deferred') AND e.verdict <> 'ignored'
         ORDER BY e.request_no, e.profile_id, (e.kind = 'bounced') DESC, (e.verdict <> 'soft') DESC, e.at DESC
     ) e
@@ -90,9 +94,11 @@ _ADVICE: dict[str, str | Promise] = {
 _LOOK = _("Read the answer of the mail server.")
 
 
-def failures(of: Delivery) -> list[Failure]:
-    """Failed people by reason and kind, the most frequent first; shares are of all of them."""
-    values = rollups.verdict_values(of, timezone.now()) | {"expired": reasons.EXPIRED}
+def failures(of: Delivery, *, domain: str = "", search: str = "") -> list[Failure]:
+    """Failed people with an address at `domain` by reason and kind, the most frequent first; shares are of all of them.
+    Groups are given that have `search` in their words."""
+    values = rollups.verdict_values(of, timezone.now())
+    values |= {"expired": reasons.EXPIRED, "at": logs.at_domain(domain)}
     with connection.cursor() as cursor:
         cursor.execute(_GROUPS, values)
         rows = cursor.fetchall()
@@ -105,7 +111,8 @@ def failures(of: Delivery) -> list[Failure]:
         examples.setdefault(group, example)
     total = sum(counts.values())
     ordered = sorted(counts, key=lambda group: (-counts[group], group))
-    return [_failure(group, counts[group], total, examples[group]) for group in ordered]
+    found = [_failure(group, counts[group], total, examples[group]) for group in ordered]
+    return [one for one in found if search.lower() in f"{one.reason} {one.example}".lower()]
 
 
 def _group(code: str, verdict: str, reason: str, is_expired: bool, example: str) -> tuple[str, str]:

@@ -35,6 +35,9 @@ class Filter:
     status: str = ""
     reason: str = ""
     kind: str = ""
+    severity: str = ""
+    # What stands after the @ of the address.
+    domain: str = ""
     has_automatic: bool = False
     # The key after which (or, `is_back`, before which) the page begins.
     after: int | None = None
@@ -83,39 +86,39 @@ class Tracked:
 
 def sending(of: Delivery, wanted: Filter) -> Page[Sending]:
     """Recipients with an outcome, by profile. Those who wait have no row yet."""
-    rows, previous, following = _keyset(_sendlog(of, wanted), wanted, "profile_id")
+    rows, previous, following = keyset(_sendlog(of, wanted), wanted, "profile_id")
     return Page(_sending_rows(of, rows), previous, following)
 
 
 def exclusions(of: Delivery, wanted: Filter) -> Page[Excluded]:
     """People who were targeted and left out, by profile."""
-    rows, previous, following = _keyset(_exclusions(of, wanted), wanted, "profile_id")
+    rows, previous, following = keyset(_exclusions(of, wanted), wanted, "profile_id")
     return Page(_excluded_rows(rows), previous, following)
 
 
 def tracking(of: Delivery, wanted: Filter) -> Page[Tracked]:
     """Opens, clicks, unsubscribes and complaints, newest first."""
-    rows, previous, following = _keyset(_events(of, wanted), wanted, "id", is_newest_first=True)
+    rows, previous, following = keyset(_events(of, wanted), wanted, "id", is_newest_first=True)
     return Page(_tracked_rows(of, rows), previous, following)
 
 
 def export_sending(of: Delivery, wanted: Filter) -> Iterator[Sending]:
     """All rows of `sending`, in batches."""
-    for rows in _batches(_sendlog(of, wanted), "profile_id"):
+    for rows in batches(_sendlog(of, wanted), "profile_id"):
         yield from _sending_rows(of, rows)
 
 
 def export_exclusions(of: Delivery, wanted: Filter) -> Iterator[Excluded]:
-    for rows in _batches(_exclusions(of, wanted), "profile_id"):
+    for rows in batches(_exclusions(of, wanted), "profile_id"):
         yield from _excluded_rows(rows)
 
 
 def export_tracking(of: Delivery, wanted: Filter) -> Iterator[Tracked]:
-    for rows in _batches(_events(of, wanted), "id"):
+    for rows in batches(_events(of, wanted), "id"):
         yield from _tracked_rows(of, rows)
 
 
-def _keyset(
+def keyset(
     rows: QuerySet[Any], wanted: Filter, key: str, *, is_newest_first: bool = False
 ) -> tuple[list[Any], int | None, int | None]:
     """The rows of the page in order of `key`, and the keys from which the previous and the next page go on."""
@@ -134,7 +137,7 @@ def _keyset(
     return found, getattr(found[0], key) if has_previous else None, getattr(found[-1], key) if has_next else None
 
 
-def _batches(rows: QuerySet[Any], key: str) -> Iterator[list[Any]]:
+def batches(rows: QuerySet[Any], key: str) -> Iterator[list[Any]]:
     """A keyset walk instead of a cursor: a long download holds no transaction open."""
     after = None
     while True:
@@ -150,7 +153,15 @@ def _sendlog(of: Delivery, wanted: Filter) -> QuerySet[SendLog]:
     rows = SendLog.objects.filter(opened_month=of.opened_month, delivery=of)
     if wanted.search:
         rows = rows.filter(profile_id__in=_people(wanted.search))
+    if wanted.domain:
+        rows = rows.filter(address__iendswith=f"@{wanted.domain}")
     return rows.filter(_with_status(of, wanted.status)) if wanted.status else rows
+
+
+def at_domain(domain: str) -> str:
+    """The LIKE pattern of addresses at `domain`, lower case; "" for no domain."""
+    escaped = domain.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%@{escaped}" if escaped else ""
 
 
 def _with_status(of: Delivery, wanted: str) -> Q:

@@ -359,3 +359,66 @@ class DeliveryStat(models.Model):
 
     class Meta:
         default_permissions = ("view",)
+
+
+class DomainDay(models.Model):
+    """What one delivery's messages to one domain came to, by the UTC day on which they were handed over.
+
+    Rebuilt from the log by `domain_days.rebuild`, never edited. Domains beyond the largest of a delivery share the row
+    with the empty domain, so that a table row never stands for one person's own domain in a large send.
+    """
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="domain_days")
+    day = models.DateField()
+    domain = models.CharField(max_length=255, blank=True)
+    computed_at = models.DateTimeField()
+    # Handed over, refusals included; the base of the other five. Messages that bounced softly may count as delivered
+    # until their validity period ends, see delivery.status.
+    n_sent = models.BigIntegerField(default=0)
+    n_delivered = models.BigIntegerField(default=0)
+    n_hard = models.BigIntegerField(default=0)
+    n_soft = models.BigIntegerField(default=0)
+    n_complained = models.BigIntegerField(default=0)
+    n_unsubscribed = models.BigIntegerField(default=0)
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [models.UniqueConstraint(fields=["delivery", "day", "domain"], name="domain_day_once")]
+        # The deliverability page: the last days of everything.
+        indexes = [models.Index(fields=["day", "domain"], name="domain_day")]
+
+    def __str__(self) -> str:
+        return f"{self.domain} {self.day}"
+
+
+class Criterion(models.TextChoices):
+    """What people are told about by mail; see delivery.alerting."""
+
+    STALLED = "stalled", _("Sending stalled")
+    PAUSED = "paused", _("Paused by errors")
+    FAILED = "failed", _("Preparation failed")
+    MISSED = "missed", _("Missed its start")
+    HARD = "hard", _("Many hard bounces")
+    SOFT = "soft", _("Many soft bounces")
+    COMPLAINTS = "complaints", _("Many complaints")
+
+
+class SentAlert(models.Model):
+    """One thing people were told about one delivery, at most once. Written by delivery.alerting, with the notices."""
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="alerts")
+    criterion = models.CharField(max_length=12, choices=Criterion.choices)
+    at = models.DateTimeField(auto_now_add=True)
+    # What was measured: see alerting.sentence.
+    figures = models.JSONField(default=dict)
+    # People a mail was left for.
+    n_people = models.IntegerField(default=0)
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [models.UniqueConstraint(fields=["delivery", "criterion"], name="alert_once")]
+        # The newest, on the deliverability page.
+        indexes = [models.Index(fields=["-at"], name="alert_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.criterion} {self.delivery_id}"

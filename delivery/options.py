@@ -7,6 +7,8 @@ from accounts import installation
 
 GRACE_S = "delivery.grace_s"
 TYPED_FROM = "delivery.confirm_typed_from"
+FAILED_WARN = "delivery.failed_warn_percent"
+FAILED_ERR = "delivery.failed_err_percent"
 
 GENERAL = installation.Page("general", _("General"), 10)
 
@@ -33,6 +35,24 @@ def register() -> None:
                 _("From this many recipients on, confirming asks to type how many there are."),
                 _("recipients"),
                 least=1,
+            ),
+            installation.Setting(
+                FAILED_WARN,
+                "decimal",
+                _("Bounces + errors, warning from"),
+                2.0,
+                _("The panel of a send then says High, in yellow. Below it nothing is coloured."),
+                _("% of sent"),
+                most=100,
+            ),
+            installation.Setting(
+                FAILED_ERR,
+                "decimal",
+                _("Bounces + errors, error from"),
+                5.0,
+                _("The panel of a send then says High, in red."),
+                _("% of sent"),
+                most=100,
             ),
         ],
     )

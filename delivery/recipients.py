@@ -43,6 +43,8 @@ class Recipient:
     code: str
     answer: str
     steps: list[Step]
+    # When the person's data changed after the message was made: what is shown may differ from what they got.
+    changed_at: dt.datetime | None = None
 
 
 def delivery(delivery_id: int) -> Delivery | None:
@@ -51,7 +53,7 @@ def delivery(delivery_id: int) -> Delivery | None:
 
 
 def find(of: Delivery, profile_id: int, request_no: int = 0) -> Recipient | None:
-    """The record of one person; None while they have no outcome. Three queries."""
+    """The record of one person; None while they have no outcome. Four queries."""
     mine = {"opened_month": of.opened_month, "delivery": of, "request_no": request_no, "profile_id": profile_id}
     row = SendLog.objects.filter(**mine).first()
     if row is None:
@@ -71,6 +73,9 @@ def find(of: Delivery, profile_id: int, request_no: int = 0) -> Recipient | None
         code=row.code,
         answer=answer(row),
         steps=sorted(steps, key=lambda step: step.at),
+        changed_at=Profile.objects.filter(pk=profile_id, updated_at__gt=row.at)
+        .values_list("updated_at", flat=True)
+        .first(),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import connection
 
-from delivery import rollups
+from delivery import domain_days, rollups
 from delivery.models import Delivery
 
 # Messages a minute the made-up server took.
@@ -107,6 +107,7 @@ def fill(delivery: Delivery, *, now: dt.datetime) -> None:
         cursor.execute("ANALYZE delivery_event")
     _withdraw(delivery)
     rollups.rebuild(delivery.pk)
+    domain_days.rebuild(delivery.pk)
 
 
 def _withdraw(delivery: Delivery) -> None:

@@ -11,8 +11,9 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from accounts import audit
 from audiences.models import Profile
-from delivery import breakdowns, failures, history, logs, recipients, rollups, status
+from delivery import activities, breakdowns, charts, failures, history, logs, recipients, rollups, status
 from delivery.models import Delivery, Event, SendLog
 from messaging.models import Feedback
 from tests import factories
@@ -219,6 +220,67 @@ def test_an_export_has_all_rows_and_runs_no_formula() -> None:
     assert len(exported(made, "sending", status="failed")) == 1
 
 
+@pytest.mark.parametrize("tab", ["sending", "exclusions", "tracking", "links", "failures", "activity"])
+def test_every_tab_can_be_exported_and_has_a_heading(tab: str) -> None:
+    made = records.delivery(people=1)
+    records.log(made, 1, "failed", code="550 5.1.1", detail="550 5.1.1 User unknown")
+    rows = exported(made, tab)
+    assert len(rows[0]) >= 4 and all(len(row) == len(rows[0]) for row in rows)
+
+
+def test_a_domain_is_its_addresses_and_no_pattern() -> None:
+    made = records.delivery(people=4)
+    for profile_id, address in ((1, "a@Shop.test"), (2, "b@myshop.test"), (3, "c@shop.test"), (4, "d@shopxtest")):
+        records.log(made, profile_id, "failed", address=address, code="550 5.1.1", detail="550 5.1.1 User unknown")
+    assert [row[1] for row in exported(made, "sending", domain="@shop.test")[1:]] == ["a@Shop.test", "c@shop.test"]
+    assert [row[1] for row in exported(made, "sending", domain="%")[1:]] == []
+    assert [one.n for one in breakdowns.failures(made, domain="SHOP.test")] == [2]
+    assert breakdowns.failures(made, domain="shop_test") == []
+    assert "Nothing matches." in read(made, "failures", domain="else.test")
+
+
+def test_activity_is_filtered_by_severity_and_by_who_did_it() -> None:
+    operator = factories.user("Operator", name="Olga Ochs")
+    made = records.delivery(people=1)
+    caller = Client()
+    caller.force_login(operator)
+    caller.post(reverse("delivery:pause", args=[made.public_id]))
+    caller.post(reverse("delivery:resume", args=[made.public_id]))
+    assert [row[2] for row in exported(made, "activity")[1:]] == ["Paused", "Resumed"]
+    assert [row[2] for row in exported(made, "activity", severity="warn")[1:]] == ["Paused"]
+    assert [row[2] for row in exported(made, "activity", severity="info", q="ochs")[1:]] == ["Resumed"]
+    assert "Nothing matches." in read(made, "activity", severity="err")
+
+
+def test_activity_pages_by_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "PAGE", 2)
+    made = records.delivery(people=1)
+    for number in range(5):
+        audit.record(f"delivery.step{number}", subject=("delivery", str(made.public_id)), label="worker")
+    first = activities.page(made, logs.Filter())
+    second = activities.page(made, logs.Filter(after=first.next))
+    last = activities.page(made, logs.Filter(after=second.next))
+    seen = [row.what for page in (first, second, last) for row in page.rows]
+    assert seen == [f"delivery.step{number}" for number in (4, 3, 2, 1, 0)] and last.next is None
+
+
+def test_links_and_failures_can_be_searched() -> None:
+    made = records.delivery(people=1)
+    records.log(made, 1, "failed", code="550 5.1.1", detail="550 5.1.1 User unknown")
+    assert [one.url for one in breakdowns.links(made, search="SALE")] == ["https://shop.test/sale"]
+    assert breakdowns.links(made, search="nowhere") == [] and breakdowns.failures(made, search="full") == []
+    assert "Nothing matches." in read(made, "links", q="nowhere")
+
+
+def test_a_record_says_when_the_person_changed_after_the_send() -> None:
+    made, people = sent_to(1)
+    address = reverse("delivery:recipient", args=[made.public_id, people[0].public_id])
+    Profile.objects.filter(pk=people[0].pk).update(updated_at=records.START - dt.timedelta(days=1))
+    assert "data changed after the send" not in client().get(address).content.decode()
+    people[0].save()
+    assert "data changed after the send" in client().get(address).content.decode()
+
+
 def test_exports_keep_the_filter_and_need_the_permission() -> None:
     made = records.delivery(people=1)
     records.exclude(made, factories.profile(), "unsubscribed")
@@ -296,7 +358,7 @@ def test_the_chart_ends_at_the_logs_own_totals() -> None:
         for _twice in range(2):
             records.event(made, profile.pk, "opened")
     records.event(made, people[4].pk, "opened", is_automatic=True)
-    points = breakdowns._points(made, records.timezone.now(), 60)
+    points = charts.count(made, records.timezone.now(), 60)
     last = points[-1]
     assert (last.sent, last.failed, last.opened, last.clicked) == (7, 1, 3, 0)
     assert SendLog.objects.filter(outcome__in=["sent", "failed"]).count() == last.sent

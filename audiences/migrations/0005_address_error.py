@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("audiences", "0003_profile_test_index"),
+        ("audiences", "0004_quarantine_indexes"),
     ]
 
     operations = [

@@ -42,7 +42,7 @@ ALTER TABLE delivery_event DROP COLUMN code, DROP COLUMN verdict, DROP COLUMN re
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("delivery", "0002_log_partitions"),
+        ("delivery", "0004_domain_days_and_alerts"),
     ]
 
     operations = [
