@@ -234,8 +234,8 @@ def test_a_domain_is_its_addresses_and_no_pattern() -> None:
         records.log(made, profile_id, "failed", address=address, code="550 5.1.1", detail="550 5.1.1 User unknown")
     assert [row[1] for row in exported(made, "sending", domain="@shop.test")[1:]] == ["a@Shop.test", "c@shop.test"]
     assert [row[1] for row in exported(made, "sending", domain="%")[1:]] == []
-    assert [one.n for one in breakdowns.failures(made, domain="SHOP.test")] == [2]
-    assert breakdowns.failures(made, domain="shop_test") == []
+    assert [one.n for one in failures.failures(made, domain="SHOP.test")] == [2]
+    assert failures.failures(made, domain="shop_test") == []
     assert "Nothing matches." in read(made, "failures", domain="else.test")
 
 
@@ -268,7 +268,7 @@ def test_links_and_failures_can_be_searched() -> None:
     made = records.delivery(people=1)
     records.log(made, 1, "failed", code="550 5.1.1", detail="550 5.1.1 User unknown")
     assert [one.url for one in breakdowns.links(made, search="SALE")] == ["https://shop.test/sale"]
-    assert breakdowns.links(made, search="nowhere") == [] and breakdowns.failures(made, search="full") == []
+    assert breakdowns.links(made, search="nowhere") == [] and failures.failures(made, search="full") == []
     assert "Nothing matches." in read(made, "links", q="nowhere")
 
 
