@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from accounts.admin import ReadOnlyAdmin
 from audiences import profiles
 from audiences.models import (
+    AddressError,
     AttributeDefinition,
     ConsentChange,
     Profile,
@@ -75,6 +76,13 @@ class ConsentChangeAdmin(ReadOnlyAdmin):
     search_fields = ["=profile__email_key"]
     ordering = ["-id"]
     raw_id_fields = ["profile"]
+
+
+@admin.register(AddressError)
+class AddressErrorAdmin(ReadOnlyAdmin):
+    list_display = ["address_key", "n_errors", "last_error_at", "reason"]
+    search_fields = ["=address_key"]
+    ordering = ["-last_error_at"]
 
 
 @admin.register(QuarantineEntry)

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -202,6 +202,42 @@ class QuarantineEntry(models.Model):
             models.UniqueConstraint(
                 fields=["address_key"], condition=Q(released_at__isnull=True), name="quarantine_one_active"
             )
+        ]
+        indexes = [
+            # The list, newest first.
+            models.Index(fields=["-since", "-id"], condition=Q(released_at__isnull=True), name="quarantine_newest"),
+            # The beginning of an address, and the history of one.
+            models.Index(fields=["address_key"], name="quarantine_address", opclasses=["text_pattern_ops"]),
+            # All addresses of a domain, from their end.
+            models.Index(
+                OpClass(Reverse("address_key"), "text_pattern_ops"),
+                condition=Q(released_at__isnull=True),
+                name="quarantine_domain",
+            ),
+        ]
+
+
+class AddressError(models.Model):
+    """Temporary failures of an address that may still work, counted towards quarantine. Written by `quarantine`.
+
+    Gone after a success, when the last error that counted is old, and when the address goes into quarantine.
+    """
+
+    address_key = models.CharField(max_length=320, unique=True)
+    # Errors that counted: at least the set time apart.
+    n_errors = models.PositiveSmallIntegerField(default=1)
+    first_error_at = models.DateTimeField()
+    # The last one that counted.
+    last_error_at = models.DateTimeField()
+    # A key of messaging.verdicts.REASONS, and what the server wrote.
+    reason = models.CharField(max_length=40)
+    evidence = models.TextField(blank=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        indexes = [
+            # What is old enough to be forgotten.
+            models.Index(fields=["last_error_at"], name="address_error_last")
         ]
 
 

@@ -70,6 +70,7 @@ _FIELDS = {
         Field("delivery.asks_confirmation", "flag", True, gettext_lazy("Ask for confirmation before each send")),
         Field("delivery.confirm_within_hours", "number", 4, gettext_lazy("Time to confirm")),
         Field("delivery.if_unconfirmed", "text", "skip", gettext_lazy("If nobody confirms")),
+        Field("delivery.aggregate", "text", "", gettext_lazy("Count sends together")),
         Field("delivery.reeligibility", "text", "never", gettext_lazy("Who can get it again")),
         Field("delivery.reeligible_after", "number", 7, gettext_lazy("Get it again after")),
         Field("delivery.reeligible_unit", "text", "days", gettext_lazy("Unit of getting it again")),

@@ -8,7 +8,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -158,9 +158,10 @@ def under_way(campaign: Campaign) -> list[CampaignSend]:
 
 
 def history(campaign: Campaign) -> list[CampaignSend]:
-    """All sends with version (without its document), delivery and who confirmed it, newest first."""
+    """All sends with version (without its document, but its delivery section as `section`), delivery and who confirmed
+    it, newest first."""
     sends = _sends(campaign).select_related("delivery__confirmed_by", "version").defer("version__document")
-    return list(sends.order_by("-pk"))
+    return list(sends.annotate(section=F("version__document__delivery")).order_by("-pk"))
 
 
 def of_delivery(delivery: Delivery) -> CampaignSend | None:

@@ -9,6 +9,8 @@ GRACE_S = "delivery.grace_s"
 TYPED_FROM = "delivery.confirm_typed_from"
 CAP_MESSAGES = "delivery.cap_messages"
 CAP_HOURS = "delivery.cap_hours"
+FAILED_WARN = "delivery.failed_warn_percent"
+FAILED_ERR = "delivery.failed_err_percent"
 
 GENERAL = installation.Page("general", _("General"), 10)
 LIMITS = installation.Page(
@@ -41,6 +43,24 @@ def register() -> None:
                 _("From this many recipients on, confirming asks to type how many there are."),
                 _("recipients"),
                 least=1,
+            ),
+            installation.Setting(
+                FAILED_WARN,
+                "decimal",
+                _("Bounces + errors, warning from"),
+                2.0,
+                _("The panel of a send then says High, in yellow. Below it nothing is coloured."),
+                _("% of sent"),
+                most=100,
+            ),
+            installation.Setting(
+                FAILED_ERR,
+                "decimal",
+                _("Bounces + errors, error from"),
+                5.0,
+                _("The panel of a send then says High, in red."),
+                _("% of sent"),
+                most=100,
             ),
         ],
     )

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from audiences import profiles
 from audiences.models import Profile
-from delivery import origins, preferences
+from delivery import origins, preferences, scanners
 from delivery.models import Delivery, EventKind
 from delivery.preferences import Wish
 from messaging import links
@@ -204,7 +204,18 @@ def _store(seen: Hit) -> None:
     values = vars(seen) | {"too_fast": _TOO_FAST_S}
     try:
         with transaction.atomic(), connection.cursor() as cursor:
+            if seen.kind != EventKind.CLICKED:
+                cursor.execute(_INSERT, values)
+                return
+            scanners.take_turn(cursor, delivery_id=seen.delivery_id, profile_id=seen.profile_id)
             cursor.execute(_INSERT, values)
+            scanners.label(
+                cursor,
+                delivery_id=seen.delivery_id,
+                profile_id=seen.profile_id,
+                request_no=seen.request_no,
+                at=seen.at,
+            )
     except IntegrityError:
         # The month's partition is gone: retention ended, and with it the figures this would have changed.
         logger.info("An event for delivery %s came after its log was removed.", seen.delivery_id)

@@ -18,6 +18,7 @@ import psycopg
 from audiences import mailable, profiles
 from delivery import journal, logrows, reasons, retries
 from delivery.models import Outcome
+from messaging.verdicts import Verdict
 
 LEASE_S = 60
 DOOR_S = 5.0
@@ -39,6 +40,8 @@ class Settled(NamedTuple):
     is_attempt: bool = False
     code: str = ""
     detail: str = ""
+    # What the answer to a deferred one means; None when there was none.
+    verdict: Verdict | None = None
 
 
 @dataclass
@@ -237,27 +240,32 @@ LEFT JOIN audiences_profile p ON p.id = u.profile_id
 
 @dataclass(frozen=True)
 class _Batch:
-    """Outcomes sorted by what becomes of them: log rows, attempts, people of a later shard due at `due_at`."""
+    """Outcomes sorted by what becomes of them: log rows, attempts, people of a later shard by when it is due."""
 
     counts: dict[str, int]
     rows: list[bytes]
     attempts: list[Settled]
-    again: list[int]
-    due_at: dt.datetime | None
+    again: dict[dt.datetime, list[int]]
 
 
 def _sort(held: Lease, settled: list[Settled], valid_until: dt.datetime) -> _Batch:
-    due_at = retries.next_due(held.attempt, now=dt.datetime.now(dt.UTC), valid_until=valid_until)
     counts = dict.fromkeys(("sent", "failed", "not_sent", "unknown", "cancelled", "retried"), 0)
-    batch = _Batch(counts, [], [], [], due_at)
+    batch = _Batch(counts, [], [], {})
+    due_by_verdict: dict[Verdict | None, dt.datetime | None] = {}
     for one in settled:
         profile_id, outcome = held.ids[one.position], one.outcome
         if one.is_attempt and outcome in (None, Outcome.FAILED):
             batch.attempts.append(one)
-        if outcome is None and due_at is not None:
-            batch.again.append(profile_id)
-            counts["retried"] += 1
-            continue
+        if outcome is None:
+            if one.verdict not in due_by_verdict:
+                due_by_verdict[one.verdict] = retries.next_due(
+                    held.attempt, now=dt.datetime.now(dt.UTC), valid_until=valid_until, verdict=one.verdict
+                )
+            due_at = due_by_verdict[one.verdict]
+            if due_at is not None:
+                batch.again.setdefault(due_at, []).append(profile_id)
+                counts["retried"] += 1
+                continue
         # Deferred, and the validity period ends before it could be tried again.
         outcome = outcome or Outcome.FAILED
         counts[outcome] += 1
@@ -272,15 +280,14 @@ def _store(connection: Connection, held: Lease, batch: _Batch) -> None:
             copy.write(b"".join((logrows.HEADER, *batch.rows, logrows.TRAILER)))
     if batch.attempts:
         _store_attempts(connection, held, batch.attempts)
-    if batch.again:
-        assert batch.due_at is not None
+    for due_at, ids in batch.again.items():
         retries.plan(
             connection,
             delivery_id=held.delivery_id,
             request_no=held.request_no,
             attempt=held.attempt + 1,
-            ids=batch.again,
-            due_at=batch.due_at,
+            ids=ids,
+            due_at=due_at,
         )
 
 

@@ -91,19 +91,33 @@ def _value(name: str) -> str:
     return _PREFIX + base64.b32encode(digest[:15]).decode().lower()
 
 
-def _look_up(name: str) -> str:
+def txt(name: str) -> list[str] | None:
+    """The TXT records of a name, [] when it has none, None when DNS doesn't answer within some seconds."""
     resolver = dns.resolver.Resolver(configure=not settings.DNS_URL)
     if settings.DNS_URL:
         server = urlsplit(settings.DNS_URL)
         resolver.nameservers, resolver.port = [str(server.hostname)], server.port or 53
     try:
-        answer = resolver.resolve(f"_chappe.{name}", "TXT", lifetime=_TIMEOUT_S)
+        answer = resolver.resolve(name, "TXT", lifetime=_TIMEOUT_S)
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
-        return "missing"
+        return []
     except dns.exception.DNSException:
+        return None
+    return [b"".join(record.strings).decode("ascii", "replace") for record in answer]
+
+
+def _look_up(name: str) -> str:
+    return look_up(f"_chappe.{name}", _value(name))
+
+
+def look_up(host: str, wanted: str) -> str:
+    """Whether the TXT record at `host` says `wanted`: "" when it does, else the problem as in SenderDomain."""
+    values = txt(host)
+    if values is None:
         return "unreachable"
-    values = [b"".join(record.strings).decode("ascii", "replace") for record in answer]
-    return "" if _value(name) in values else "other"
+    if not values:
+        return "missing"
+    return "" if wanted in values else "other"
 
 
 def _addresses() -> list[str]:

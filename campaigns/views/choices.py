@@ -96,6 +96,12 @@ def withins(chosen: object) -> list[Option]:
     return [Option(str(n), summaries.hours(n), n == chosen) for n in offered]
 
 
+def aggregates(chosen: str) -> list[Option]:
+    """Which sends of a repeating campaign are counted together; the first: none."""
+    offered = {"": _("No, each on its own"), **summaries.AGGREGATES}
+    return [Option(value, str(label), value == chosen) for value, label in offered.items()]
+
+
 def weekdays(chosen: list[str]) -> list[Option]:
     """The days of the week, short, with their whole name as note."""
     monday = dt.date(2024, 1, 1)

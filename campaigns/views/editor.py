@@ -123,6 +123,7 @@ def _delivery(request: HttpRequest, now: parts.State) -> dict[str, Any]:
         "kind": section["kind"] if section["kind"] in {"at", "repeat", "api"} else "once",
         "today": occurrences.today(chosen, timezone.now()).isoformat(),
         "weekdays": choices.weekdays(section["repeat_weekdays"]),
+        "aggregates": choices.aggregates(section["aggregate"]),
         "withins": choices.withins(section["confirm_within_hours"]),
         "upcoming": rhythms.upcoming(section, now=timezone.now(), reader_zone=reader),
         "may_start": may_start,

@@ -52,7 +52,8 @@ def test_navigation_shows_what_the_role_may_open(
 ) -> None:
     built = shell.build(_request(factories.user(role)))
     labels = [str(item.label) for item in built.nav]
-    assert labels[:7] == ["Home", "Campaigns", "Segments", "Profiles", "Templates", "Media", "Inbox"]
+    assert labels[:6] == ["Home", "Campaigns", "Segments", "Profiles", "Templates", "Media"]
+    assert labels[6:8] == ["Deliverability", "Inbox"]
     assert ("Settings" in labels) is sees_settings
     assert bool(built.urls["new_campaign"]) is can_create
     assert bool(built.urls["admin"]) is opens_admin
@@ -75,6 +76,7 @@ def test_a_stranger_sees_no_navigation() -> None:
         ("/profiles/import/", "Profiles"),
         ("/templates/new/", "Templates"),
         ("/settings/sending/", "Settings"),
+        ("/deliverability/quarantine/", "Deliverability"),
         ("/me/", None),
     ],
 )

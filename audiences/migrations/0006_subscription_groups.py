@@ -10,7 +10,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("audiences", "0003_profile_test_index"),
+        ("audiences", "0005_address_error"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
