@@ -46,7 +46,7 @@ class _Turn:
 
     def asks(self, send: CampaignSend) -> bool:
         """Whether a person must confirm `send`."""
-        return bool(self.section["asks_confirmation"] or send.asks_because)
+        return bool(schedules.asks(self.section) or send.asks_because)
 
     def limit(self, send: CampaignSend) -> dt.datetime:
         """From when on `send` is too late: its time to confirm is over, or one that asks nobody is an hour late."""
@@ -187,7 +187,7 @@ def _ask(turn: _Turn, send: CampaignSend, because: str, **detail: object) -> boo
 def _open_due(turn: _Turn) -> None:
     campaign = turn.campaign
     low = campaign.opened_until or campaign.activated_at or campaign.created_at
-    lead = occurrences.LEAD if turn.section["asks_confirmation"] else dt.timedelta(0)
+    lead = occurrences.LEAD if schedules.asks(turn.section) else dt.timedelta(0)
     due = occurrences.between(turn.plan, low, turn.now + lead)
     if not due:
         return

@@ -10,7 +10,7 @@ from accounts import roles
 from accounts.models import User
 from campaigns import badges, facts, lifecycle
 from campaigns.models import Campaign, CampaignState
-from delivery import kpi
+from delivery import headlines, kpi
 from delivery.models import Delivery, DeliveryState
 
 
@@ -40,6 +40,8 @@ class Row:
     n_to_send: int | None
     preparing_rate: float | None
     summary: kpi.Summary | None
+    # "4 min" until the last message, while that is known.
+    left: str
     is_moving: bool
     actions: tuple[str, ...]
 
@@ -74,6 +76,7 @@ def _row(
     is_mine = campaign.owner_id == user.pk
     state = delivery.state if delivery else ""
     may = _May(may_edit, may_start, is_mine)
+    summary = summaries.get(delivery.pk) if delivery else None
     return Row(
         id=campaign.pk,
         public_id=str(campaign.public_id),
@@ -97,7 +100,8 @@ def _row(
         ended_at=delivery.ended_at if delivery else None,
         n_to_send=delivery.n_to_send if delivery else None,
         preparing_rate=_preparing_rate(delivery),
-        summary=summaries.get(delivery.pk) if delivery else None,
+        summary=summary,
+        left=headlines.duration(summary.eta_s) if summary and summary.eta_s and summary.eta_s >= 5 else "",
         is_moving=_is_moving(delivery),
         actions=actions(campaign, state, badge, may),
     )

@@ -7,7 +7,7 @@ campaign's own state moves in the same transaction as the delivery's. Locks: cam
 import datetime as dt
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -152,9 +152,10 @@ def under_way(campaign: Campaign) -> list[CampaignSend]:
 
 
 def history(campaign: Campaign) -> list[CampaignSend]:
-    """All sends with version (without its document), delivery and who confirmed it, newest first."""
+    """All sends with version (without its document, but its delivery section as `section`), delivery and who confirmed
+    it, newest first."""
     sends = _sends(campaign).select_related("delivery__confirmed_by", "version").defer("version__document")
-    return list(sends.order_by("-pk"))
+    return list(sends.annotate(section=F("version__document__delivery")).order_by("-pk"))
 
 
 def of_delivery(delivery: Delivery) -> CampaignSend | None:
@@ -208,6 +209,7 @@ def _open(
         author=version.published_by,
         by=by,
         n_estimated=estimated,
+        ignores_cap=section["ignores_cap"],
     )
     return CampaignSend.objects.create(
         campaign=campaign,
@@ -219,10 +221,10 @@ def _open(
 
 
 def _estimated(campaign: Campaign) -> int | None:
-    """What the estimate says now, to be shown beside the prepared number; None when it can't be counted."""
+    """How many people the estimate says now, to be shown beside those prepared; None when it can't be counted."""
     if campaign.live_version is None:
         return None
     try:
-        return estimates.estimate(documents.normalise(campaign.live_version.document)["audience"]).n_reachable
+        return estimates.estimate(documents.normalise(campaign.live_version.document)["audience"]).n_people
     except DomainError:
         return None

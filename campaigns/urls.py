@@ -98,6 +98,7 @@ urlpatterns: list[URLPattern] = [
     path(f"{_ONE}save-as-template/", creating.save_as_template, name="save-as-template"),
     path(f"{_ONE}deliveries/", sends.index, name="sends"),
     path(f"{_ONE}deliveries/new/", sends.new, name="send-new"),
+    path(f"{_ONE}deliveries/by/<slug:unit>/<str:first>/", sends.period, name="period"),
     path(_SEND, sends.detail, name="send"),
     path(f"{_SEND}confirm/", sends.confirm, name="confirm"),
     path(f"{_SEND}ask/", requesting.ask, name="ask"),

@@ -45,6 +45,7 @@ _NAV = (
     NavItem(_("Profiles"), "audiences:profiles", "square-user", "p"),
     NavItem(_("Templates"), "campaigns:templates", "layout-template", "t"),
     NavItem(_("Media"), "messaging:media", "image", "m"),
+    NavItem(_("Deliverability"), "delivery:deliverability", "shield-check", "d"),
     NavItem(_("Inbox"), "messaging:inbox", "inbox", "i"),
     NavItem(_("Settings"), "messaging:settings-senders", "settings", permission=roles.MANAGE_TRANSPORTS, at_end=True),
 )

@@ -21,7 +21,7 @@ waits; workers notice the new state within seconds.
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -38,6 +38,8 @@ from messaging import transports
 
 S = DeliveryState
 _STATE = Delivery._meta.get_field("state")
+# Lines of delivery.controls as the delivery keeps them.
+Controls = Sequence[Mapping[str, object]]
 # Pause causes, and who acted when no person did.
 _PAUSED_BY = {"person": "worker", "transport": "worker", "errors": "fuse"}
 
@@ -58,6 +60,7 @@ class Prepared:
     excluded_by_reason: dict[str, int]
     samples: list[dict[str, object]]
     seal: str
+    controls: Controls = ()
     basis: dict[str, object] = field(default_factory=dict)
 
 
@@ -127,24 +130,26 @@ def seal(delivery_id: int, *, result: Prepared, preparing_since: dt.datetime, by
     delivery.n_prepared = result.n_targeted
     delivery.excluded_by_reason = result.excluded_by_reason
     delivery.samples = result.samples
+    delivery.controls = list(result.controls)
     delivery.seal = result.seal
     delivery.basis = result.basis
     delivery.prepared_at = timezone.now()
     numbers = ["n_targeted", "n_to_send", "n_excluded", "n_prepared", "excluded_by_reason"]
-    fields = [*numbers, "samples", "seal", "basis", "prepared_at"]
+    fields = [*numbers, "samples", "controls", "seal", "basis", "prepared_at"]
     return _save(delivery, "delivery.prepared", by, fields, detail={"n_to_send": result.n_to_send, "seal": result.seal})
 
 
 @transaction.atomic
-def fail(delivery_id: int, *, failure: str, preparing_since: dt.datetime, by: User | None = None) -> Delivery:
-    """Preparation is impossible, and why, in a sentence for people."""
+def fail(delivery_id: int, *, failure: str, preparing_since: dt.datetime, controls: Controls = ()) -> Delivery:
+    """Preparation is impossible, and why, in a sentence for people; `controls` as in Prepared."""
     delivery = _lock(delivery_id)
     if delivery.preparing_since != preparing_since:
         raise WrongState(_("This preparation was replaced by another one."))
     _move(_to_failed, delivery)
     delivery.failure = failure
+    delivery.controls = list(controls)
     delivery.ended_at = timezone.now()
-    return _save(delivery, "delivery.failed", by, ["failure", "ended_at"], detail={"failure": failure})
+    return _save(delivery, "delivery.failed", None, ["failure", "controls", "ended_at"], detail={"failure": failure})
 
 
 @transaction.atomic

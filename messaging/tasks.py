@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from messaging import linkcheck, media, notices
+from messaging import linkcheck, media, notices, sender_dns
 
 
 @shared_task
@@ -24,3 +24,9 @@ def purge_media() -> int:
 def send_notices() -> int:
     """Send the notices that wait; return how many the mail server took."""
     return notices.send_due()
+
+
+@shared_task
+def check_sender_dns() -> int:
+    """Ask DNS about the senders' domains that weren't looked at for a day; return how many."""
+    return sender_dns.check_due()

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from audiences import imports
-from audiences.models import Profile, ProfileImport, Segment
+from audiences.models import Profile, ProfileImport, Segment, SubscriptionGroup
 from campaigns import approvals, drafts, sends
 from campaigns.models import Campaign, ConfirmationRequest
 from delivery import preparation
@@ -26,6 +26,7 @@ class World:
     owner: User
     profile: Profile
     segment: Segment
+    group: SubscriptionGroup
     profile_import: ProfileImport
     sender: Sender
     campaign: Campaign
@@ -67,6 +68,7 @@ def make() -> World:
         owner=owner,
         profile=person,
         segment=segment,
+        group=factories.group(name="World news"),
         profile_import=imports.receive([b"email\na@example.test\n"], file_name="people.csv", by=owner),
         sender=sender,
         campaign=Campaign.objects.get(pk=campaign.pk),

@@ -17,9 +17,10 @@ from django.utils import timezone, translation
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
 
 from accounts.models import User
+from audiences import profiles
 from campaigns import approvals, sources
 from campaigns.models import Campaign, DraftSnapshot
-from delivery.models import Delivery
+from delivery.models import Delivery, DomainDay, SentAlert
 from tests import factories
 from tests.browser.test_editor import AXE, RULES
 from tests.config import test_french
@@ -118,6 +119,21 @@ def url(name: str, campaign: Campaign, **more: object) -> str:
     return reverse(f"campaigns:{name}", kwargs={"public_id": campaign.public_id, **more})
 
 
+def deliverability(live: Campaign) -> dict[str, str]:
+    """How mail arrives, and the quarantine, with something in them."""
+    send = factories.campaign_send(factories.published(live.owner, name="Zig"), "prepared")
+    figures = {"n_sent": 1000, "n_delivered": 990, "n_hard": 25, "n_soft": 3, "n_complained": 2, "n_unsubscribed": 1}
+    now = timezone.now()
+    DomainDay.objects.create(delivery=send, day=now.date(), domain="z.test", computed_at=now, **figures)
+    SentAlert.objects.create(delivery=send, criterion="hard", figures={"n": 25, "of": 1000, "limit": 0.02}, n_people=2)
+    profiles.quarantine("zoe@z.test", "user_unknown", "550")
+    profiles.quarantine("zac@z.test", "complaint", "")
+    pages = {"deliverability": reverse("delivery:deliverability"), "quarantine": reverse("audiences:quarantine")}
+    pages["quarantine without match"] = f"{pages['quarantine']}?q=zzzz"
+    pages["quarantine address"] = f"{reverse('audiences:quarantine-address')}?address=zac@z.test"
+    return pages
+
+
 def addresses(live: Campaign) -> dict[str, str]:
     """Every page about campaigns, templates and images, full and empty, and each question that can be a page."""
     by = live.owner
@@ -134,6 +150,12 @@ def addresses(live: Campaign) -> dict[str, str]:
     pages["media"] = reverse("messaging:media")
     pages["media file"] = reverse("messaging:media-file", args=[factories.media(by, name="Zoé").public_id])
     pages["media without match"] = f"{reverse('messaging:media')}?q=zzzz"
+    group = factories.group(name="Zazou")
+    pages |= {"groups": reverse("audiences:groups"), "group new": reverse("audiences:group-new")}
+    pages["group"] = reverse("audiences:group", args=[group.public_id])
+    person = factories.profile(first_name="Zoé")
+    pages["profile groups"] = reverse("audiences:profile-subscriptions", args=[person.public_id])
+    pages |= deliverability(live)
     fresh = factories.campaign(by, name="Zora")
     pages |= {"fresh": url("edit", fresh, step="review"), "delete": url("delete", fresh)}
     pages |= approving(live)
@@ -204,6 +226,23 @@ def test_every_page_is_accessible_still_and_in_one_language(
             wrong.append(f"{name}: moved by {shifted:.3f}")
         if page.evaluate("document.documentElement.lang") != language:
             wrong.append(f"{name}: says another language")
+    assert wrong == []
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 360)])
+def test_what_operators_do_with_the_quarantine_is_accessible(
+    browse: Callable[..., Page], live: Campaign, screenshot: Callable[[Page, str], Path], theme: str, width: int
+) -> None:
+    pages = deliverability(live)
+    pages["add"] = reverse("audiences:quarantine-add")
+    pages["release many"] = f"{reverse('audiences:quarantine-release-many')}?domain=z.test"
+    page = browse(factories.user("Admin"), width=width, theme=theme)
+    wrong: list[str] = []
+    for name, address in pages.items():
+        page.goto(address)
+        page.wait_for_timeout(200)
+        screenshot(page, f"craft-operator-{name}-{width}-{theme}".replace(" ", "-"))
+        wrong += [f"{name}: {one}" for one in [*violations(page), *misfits(page, set())]]
     assert wrong == []
 
 

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("delivery", "0002_log_partitions"),
+        ("delivery", "0006_left_out"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
