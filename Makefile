@@ -9,7 +9,7 @@ PRODUCTION_ENV = $(TOOL_ENV) CHAPPE_ENV=production CHAPPE_ALLOWED_HOSTS=mail.exa
 	CHAPPE_PUBLIC_URL=https://mail.example.com SMTP_URL=smtps://smtp.example.com \
 	CHAPPE_SECRET_KEY=only-for-checks-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJ
 
-.PHONY: help run test lint manage smoke bench bench-editor install lock messages clean
+.PHONY: help run test lint manage smoke bench bench-editor chaos install lock messages clean
 
 help:
 	@echo "make run     start Chappe on this machine (PORT, CHAPPE_HOME, DATABASE_URL, REDIS_URL, SMTP_URL change what it uses)"
@@ -18,6 +18,7 @@ help:
 	@echo "make manage ARGS=\"...\"   run manage.py with the servers of make run"
 	@echo "make smoke   send 2,000 messages through a running make run, over HTTP only"
 	@echo "make bench   send 100,000 messages into a local sink and measure"
+	@echo "make chaos   kill everything while 2,000 messages are sent; PEOPLE, KILLS and SEED change that"
 	@echo "make bench-editor  time autosave, previews and the list with 10,000 campaigns"
 	@echo "make lock    pin the requirements anew (needs uv)"
 	@echo "make messages  bring new strings into the French catalogue and compile it (needs GNU gettext)"
@@ -43,6 +44,9 @@ lint: $(VENV)/.installed-dev
 	CHAPPE_ENV=test $(TOOL_ENV) $(BIN)/lint-imports
 	$(PRODUCTION_ENV) $(BIN)/python manage.py check --deploy --fail-level WARNING
 	CHAPPE_ENV=test $(TOOL_ENV) $(BIN)/python -W "ignore:Got an error checking" manage.py makemigrations --check --dry-run
+
+chaos: $(VENV)/.installed-dev
+	@$(BIN)/python -m tests.chaos --people $(or $(PEOPLE),2000) --kills $(or $(KILLS),10) $(if $(SEED),--seed $(SEED))
 
 smoke: $(VENV)/.installed
 	@$(BIN)/python -m benchmarks.smoke

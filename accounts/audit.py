@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from django.db.models import QuerySet
+
 from accounts.models import AuditEntry, User
 
 
@@ -33,10 +35,20 @@ def record_many(
     )
 
 
+def has(action: str, *, subject: tuple[str, str], **detail: str) -> bool:
+    """Whether `action` was recorded for `subject` with these values in its detail. One query."""
+    rows = AuditEntry.objects.filter(subject_kind=subject[0], subject_id=subject[1], action=action)
+    return rows.filter(detail__contains=detail).exists()
+
+
+Entries = QuerySet[AuditEntry]
+
+
+def about(kind: str, subject_id: str) -> Entries:
+    """All rows about one thing, actors loaded, in no order."""
+    return AuditEntry.objects.filter(subject_kind=kind, subject_id=subject_id).select_related("actor")
+
+
 def timeline(kind: str, subject_id: str, *, limit: int = 200) -> list[AuditEntry]:
     """The newest `limit` rows about one thing, newest first, actors loaded."""
-    return list(
-        AuditEntry.objects.filter(subject_kind=kind, subject_id=subject_id)
-        .select_related("actor")
-        .order_by("-at", "-id")[:limit]
-    )
+    return list(about(kind, subject_id).order_by("-at", "-id")[:limit])

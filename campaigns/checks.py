@@ -87,7 +87,10 @@ def tracking(section: Mapping[str, Any]) -> Iterator[Alert]:
 
 def _repeat(section: Mapping[str, Any]) -> Iterator[Alert]:
     found = [*_calendar(section)]
-    if section["asks_confirmation"]:
+    if section["aggregate"] and section["aggregate"] not in schedules.AGGREGATES:
+        message = _("Choose which sends are counted together.")
+        found.append(Alert("aggregate_unknown", ERROR, message, "delivery", "delivery.aggregate"))
+    if schedules.asks(section):
         found += _whole(section, "delivery", "confirm_within_hours", schedules.CONFIRM_WITHIN_HOURS)
         if section["if_unconfirmed"] not in {"skip", "send"}:
             message = _("Choose what happens when nobody confirms.")
@@ -146,7 +149,7 @@ def _eligibility_gap(section: Mapping[str, Any], plan: occurrences.Calendar, now
     gap, wait, unit = occurrences.shortest_gap(plan, now), section["reeligible_after"], section["reeligible_unit"]
     if section["reeligibility"] != "after" or not occurrences.is_within(wait, _REELIGIBLE) or gap is None:
         return
-    ahead = occurrences.LEAD if section["asks_confirmation"] else dt.timedelta(0)
+    ahead = occurrences.LEAD if schedules.asks(section) else dt.timedelta(0)
     most_s = int((gap - ahead).total_seconds()) - 1
     if wait * (_DAY_S if unit == "days" else _HOUR_S) <= most_s:
         return
@@ -195,7 +198,8 @@ def _waves(section: Mapping[str, Any]) -> Iterator[Alert]:
 def _unasked(section: Mapping[str, Any], by: User | None) -> Iterator[Alert]:
     if by is None or not schedules.sends_unasked(section) or (by.is_active and by.has_perm(roles.START)):
         return
-    field = "if_unconfirmed" if section["asks_confirmation"] else "asks_confirmation"
+    field = "aggregate" if schedules.aggregate(section) else "asks_confirmation"
+    field = "if_unconfirmed" if schedules.asks(section) else field
     sentence = _("Only operators can publish a campaign that sends without confirmation.")
     people = [str(person) for person in roles.holders(roles.START)]
     if len(people) == 1:

@@ -70,6 +70,7 @@ _FIELDS = {
         Field("delivery.asks_confirmation", "flag", True, gettext_lazy("Ask for confirmation before each send")),
         Field("delivery.confirm_within_hours", "number", 4, gettext_lazy("Time to confirm")),
         Field("delivery.if_unconfirmed", "text", "skip", gettext_lazy("If nobody confirms")),
+        Field("delivery.aggregate", "text", "", gettext_lazy("Count sends together")),
         Field("delivery.reeligibility", "text", "never", gettext_lazy("Who can get it again")),
         Field("delivery.reeligible_after", "number", 7, gettext_lazy("Get it again after")),
         Field("delivery.reeligible_unit", "text", "days", gettext_lazy("Unit of getting it again")),
@@ -81,10 +82,12 @@ _FIELDS = {
         Field("delivery.wave_every", "number", 1, gettext_lazy("Time between waves")),
         Field("delivery.wave_every_unit", "text", "hours", gettext_lazy("Unit of the time between waves")),
         Field("delivery.ignores_quiet_hours", "flag", False, gettext_lazy("Send also in quiet hours")),
+        Field("delivery.ignores_cap", "flag", False, gettext_lazy("Ignore the sending limit")),
         Field("audience.segments", "list", [], gettext_lazy("Segments")),
         Field("audience.segments_match", "text", "any", gettext_lazy("Any or all segments")),
         Field("audience.conditions", "tree", None, gettext_lazy("Conditions")),
         Field("audience.exclude", "list", [], gettext_lazy("Left out")),
+        Field("audience.subscription_group", "text", "", gettext_lazy("Subscription group")),
         Field("audience.limit", "number", None, gettext_lazy("Limit")),
         Field("audience.control_percent", "number", 0, gettext_lazy("Control group")),
         Field("tracking.opens", "flag", True, gettext_lazy("Track opens")),
@@ -188,7 +191,7 @@ def without_schedule(document: Document) -> Document:
     """A copy that is sent once confirmed: nothing of when, how often and who confirms is taken over."""
     copied = copy.deepcopy(document)
     fresh = blank()["delivery"]
-    again = ("reeligibility", "reeligible_after", "reeligible_unit")
+    again = ("reeligibility", "reeligible_after", "reeligible_unit", "ignores_cap")
     kept = ("zone", *again, "validity_hours", "rate_per_minute", "ignores_quiet_hours")
     copied["delivery"] = fresh | {key: copied["delivery"][key] for key in kept}
     return copied

@@ -14,11 +14,25 @@ CONFIRM_WITHIN_HOURS = (1, 18)
 _USUAL_HOURS = 4
 
 
+AGGREGATES = ("day", "week", "month", "year")
+
+
+def aggregate(delivery: Mapping[str, Any]) -> str:
+    """The period whose repeating sends are counted together: one of AGGREGATES, "" for each send on its own."""
+    chosen = str(delivery["aggregate"])
+    return chosen if delivery["kind"] == "repeat" and chosen in AGGREGATES else ""
+
+
+def asks(delivery: Mapping[str, Any]) -> bool:
+    """Whether somebody is asked before each repeating send. Sends that are counted together never ask."""
+    return bool(delivery["asks_confirmation"]) and not aggregate(delivery)
+
+
 def sends_unasked(delivery: Mapping[str, Any]) -> bool:
     """Whether some send of it needs no later confirmation: only people who may start sends may publish that."""
     if delivery["kind"] != "repeat":
         return False
-    return not delivery["asks_confirmation"] or delivery["if_unconfirmed"] == "send"
+    return not asks(delivery) or delivery["if_unconfirmed"] == "send"
 
 
 def confirm_within(delivery: Mapping[str, Any]) -> dt.timedelta:

@@ -5,10 +5,9 @@ campaign's own state moves in the same transaction as the delivery's. Locks: cam
 """
 
 import datetime as dt
-from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -16,7 +15,7 @@ from accounts import access, audit, roles
 from accounts.models import User
 from audiences import estimates
 from campaigns import document as documents
-from campaigns import drafts, lifecycle, schedules, spreads
+from campaigns import drafts, lifecycle, schedules, spreads, staleness
 from campaigns.models import Campaign, CampaignSend, CampaignState, CampaignVersion
 from delivery import lifecycle as delivery_lifecycle
 from delivery import opening, rescheduling
@@ -28,13 +27,12 @@ from lib.errors import DomainError
 _YIELDING = frozenset({DeliveryState.NEW, DeliveryState.PREPARED, DeliveryState.MISSED})
 _UNDER_WAY = frozenset({DeliveryState.CONFIRMED, DeliveryState.SENDING, DeliveryState.PAUSED})
 
+# None of these becomes unconfirmed again without the campaign's lock.
+_RELEASED = frozenset({*_UNDER_WAY, DeliveryState.FINISHED, DeliveryState.STOPPED})
 
-@dataclass(frozen=True)
-class Staleness:
-    """Why a prepared send can't be confirmed any more: `code` "" when it can."""
-
-    code: str = ""
-    message: str = ""
+# Both are judged in a room of their own, which approvals ask as well.
+deadline = staleness.deadline
+Staleness = staleness.Staleness
 
 
 def open_send(campaign_id: int, *, by: User) -> Delivery:
@@ -77,18 +75,22 @@ def open_occurrence(campaign: Campaign, at: dt.datetime, *, asks_because: str = 
     return send
 
 
-def confirm(campaign_id: int, delivery_id: int, *, by: User, seal: str, n_to_send: int) -> Delivery:
+def confirm(campaign_id: int, delivery_id: int, *, by: User, seal: str, n_to_send: int, key: str = "") -> Delivery:
     """Release the send and make the campaign active, in one transaction; refused when another version is live by now.
 
-    `seal` and `n_to_send` are what the page showed. Raises what delivery.lifecycle.confirm raises, and "stale".
+    `seal` and `n_to_send` are what the page showed, `key` is the page's own. Raises what delivery.lifecycle.confirm
+    raises, and "stale".
     """
+    access.check(access.fresh(by), roles.START)
     with transaction.atomic():
         campaign = drafts.lock_campaign(campaign_id)
         send = _send(campaign, delivery_id)
-        stale = staleness(campaign, send)
-        if stale.code:
-            raise DomainError(stale.message, code="stale")
-        delivery = delivery_lifecycle.confirm(delivery_id, by=by, seal=seal, n_to_send=n_to_send)
+        if send.delivery.state not in _RELEASED:
+            # For one that is confirmed already, who did it is the answer, not what changed since.
+            stale = staleness.of(campaign, send)
+            if stale.code:
+                raise DomainError(stale.message, code="stale")
+        delivery = delivery_lifecycle.confirm(delivery_id, by=by, seal=seal, n_to_send=n_to_send, key=key)
         if campaign.state == CampaignState.PUBLISHED:
             lifecycle.activate(campaign_id, by=by)
     return delivery
@@ -144,14 +146,6 @@ def skip(campaign_id: int, delivery_id: int, *, by: User) -> Delivery:
     return delivery
 
 
-def deadline(send: CampaignSend) -> dt.datetime | None:
-    """Until when a planned send of a repeating campaign can be confirmed; None for any other send."""
-    section = documents.normalise(send.version.document)["delivery"]
-    if section["kind"] != "repeat":
-        return None
-    return send.occurrence_at + schedules.confirm_within(section)
-
-
 def waiting(campaign: Campaign) -> list[CampaignSend]:
     """Sends that were opened, are not confirmed and were not dropped, oldest first."""
     states = [*_YIELDING, DeliveryState.PREPARING]
@@ -170,30 +164,15 @@ def under_way(campaign: Campaign) -> list[CampaignSend]:
 
 
 def history(campaign: Campaign) -> list[CampaignSend]:
-    """All sends with version (without its document), delivery and who confirmed it, newest first."""
+    """All sends with version (without its document, but its delivery section as `section`), delivery and who confirmed
+    it, newest first."""
     sends = _sends(campaign).select_related("delivery__confirmed_by", "version").defer("version__document")
-    return list(sends.order_by("-pk"))
+    return list(sends.annotate(section=F("version__document__delivery")).order_by("-pk"))
 
 
 def of_delivery(delivery: Delivery) -> CampaignSend | None:
     """Which campaign and version a delivery belongs to; None when it was not opened by a campaign."""
     return CampaignSend.objects.select_related("campaign", "version", "delivery").filter(delivery=delivery).first()
-
-
-def staleness(campaign: Campaign, send: CampaignSend) -> Staleness:
-    """Whether the list of `send` may still be confirmed, as far as the campaign is concerned."""
-    if campaign.archived_at:
-        return Staleness("archived", _("%(name)s is archived. Unarchive it first.") % {"name": campaign.name})
-    if campaign.state == CampaignState.STOPPED:
-        return Staleness("stopped", _("%(name)s is stopped. Resume it first.") % {"name": campaign.name})
-    live = campaign.live_version
-    if live is None or live.pk != send.version_id:
-        number = live.number if live else 0
-        return Staleness("published_again", _("The campaign was published again (version %(n)d).") % {"n": number})
-    until = deadline(send)
-    if until is not None and until <= timezone.now():
-        return Staleness("too_late", _("The time to confirm this send is over, so it is skipped."))
-    return Staleness()
 
 
 def _sends(campaign: Campaign) -> QuerySet[CampaignSend]:
@@ -240,8 +219,10 @@ def _open(
         scheduled_zone=section["zone"] if occurrence_at else chosen.zone if chosen else "",
         spread=spreads.of(section),
         owner=campaign.owner,
+        author=version.published_by,
         by=by,
         n_estimated=estimated,
+        ignores_cap=section["ignores_cap"],
     )
     return CampaignSend.objects.create(
         campaign=campaign,
@@ -253,10 +234,10 @@ def _open(
 
 
 def _estimated(campaign: Campaign) -> int | None:
-    """What the estimate says now, to be shown beside the prepared number; None when it can't be counted."""
+    """How many people the estimate says now, to be shown beside those prepared; None when it can't be counted."""
     if campaign.live_version is None:
         return None
     try:
-        return estimates.estimate(documents.normalise(campaign.live_version.document)["audience"]).n_reachable
+        return estimates.estimate(documents.normalise(campaign.live_version.document)["audience"]).n_people
     except DomainError:
         return None

@@ -9,11 +9,12 @@ from typing import Any
 
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
+from django.utils.functional import Promise
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
-from audiences import wording
+from audiences import groups, wording
 from campaigns import document as documents
 from campaigns import rhythms, schedules, spreads
 
@@ -21,6 +22,13 @@ from campaigns import rhythms, schedules, spreads
 VALIDITY_HOURS = (1, 4, 12, 24, 48, 72, 120, 168, 336)
 # Hours offered for the confirmation of a repeating send.
 CONFIRM_WITHIN_HOURS = (1, 2, 4, 8, 12, 18)
+# The periods whose repeating sends can be counted together.
+AGGREGATES: dict[str, str | Promise] = {
+    "day": gettext_lazy("By day"),
+    "week": gettext_lazy("By week"),
+    "month": gettext_lazy("By month"),
+    "year": gettext_lazy("By year"),
+}
 
 
 @dataclass(frozen=True)
@@ -131,7 +139,7 @@ def _repeated(section: dict[str, Any]) -> str:
     rhythm = rhythms.words(section)
     if not rhythm:
         return _("Sends again and again at the times you choose")
-    if not section["asks_confirmation"]:
+    if not schedules.asks(section):
         return _("Sends %(rhythm)s, without confirmation") % {"rhythm": rhythm}
     if section["if_unconfirmed"] == "send":
         return _("Sends %(rhythm)s, after an operator confirms or when the time to confirm is over") % {
@@ -194,6 +202,8 @@ def _delivery(document: documents.Document) -> Card:
     rows = [(_("When"), when(document, reader_zone=timezone.get_current_timezone_name()))]
     if section["kind"] == "repeat":
         rows.append((_("Confirmation"), confirmation(section)))
+        if schedules.aggregate(section):
+            rows.append((_("Count sends together"), str(AGGREGATES[schedules.aggregate(section)])))
     rows += [
         (_("Who can get it again"), again(section)),
         (_("Keep retrying for"), hours(section["validity_hours"])),
@@ -207,12 +217,14 @@ def _delivery(document: documents.Document) -> Card:
         rows.append((_("Who gets it when"), spreads.words(section)))
     if section["ignores_quiet_hours"]:
         rows.append((_("Quiet hours"), _("Sent in them too")))
+    if section["ignores_cap"]:
+        rows.append((_("Sending limit"), _("Ignored")))
     return Card("delivery", _("Delivery"), tuple(rows))
 
 
 def confirmation(section: dict[str, Any]) -> str:
     """Who is asked before each send of a repeating campaign, and what happens without an answer."""
-    if not section["asks_confirmation"]:
+    if not schedules.asks(section):
         return _("Not asked, sends on its own")
     time = hours(section["confirm_within_hours"])
     if section["if_unconfirmed"] == "send":
@@ -226,6 +238,8 @@ def _audience(document: documents.Document) -> Card:
     if not words:
         return Card("audience", _("Audience"), ((_("Send to"), _("None yet")),), is_empty=True)
     rows = [(_("Send to"), capfirst(words))]
+    if group := groups.of(section):
+        rows.append((_("Sent under"), group.name))
     if section["limit"]:
         rows.append((_("Limit"), _("%(n)s people") % {"n": _grouped(section["limit"])}))
     if section["control_percent"]:

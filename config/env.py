@@ -5,11 +5,14 @@ what is wrong with it and what would be right. Values are never echoed in full w
 """
 
 import os
+import re
 import sys
 import zoneinfo
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+_DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
 def stop(name: str, problem: str) -> NoReturn:
@@ -64,6 +67,14 @@ def time_zone(name: str, *, default: str) -> str:
         zoneinfo.ZoneInfo(value)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         stop(name, f"is {value!r}, which is no time zone. Example: Europe/Paris")
+    return value
+
+
+def domain(name: str) -> str:
+    """A domain in ASCII, lower case; "" when it is unset. Stops on anything else."""
+    value = text(name).lower()
+    if value and not (len(value) <= 190 and _DOMAIN.fullmatch(value)):
+        stop(name, f"is {value!r}, which is no domain. Example: bounces.example.com")
     return value
 
 

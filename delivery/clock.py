@@ -1,7 +1,8 @@
 """The tick: everything that time makes due, found in the database again and again. Idempotent; one at a time by a lock.
 
 Starts and misses, ends what is expired or finished, recovers lost leases, resumes deliveries whose mail server answers
-again, and says which workers to wake. Whatever is lost (a hint, a worker, the broker), the next tick finds it.
+again, holds refusals against their addresses, and says which workers to wake. Whatever is lost (a hint, a worker, the
+broker), the next tick finds it.
 """
 
 import datetime as dt
@@ -13,7 +14,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from delivery import endings, lifecycle, options, preparation, quiet, recovery, refreshing, sending, tracking
+from delivery import endings, lifecycle, options, preparation, quiet, recovery, refreshing, refused, sending, tracking
 from delivery.models import Delivery, DeliveryState, Shard, ShardState
 from lib.errors import DomainError
 from messaging import smtp, transports
@@ -51,6 +52,7 @@ def tick() -> Hints:
                 _finish,
                 _resume,
                 tracking.drain_spool,
+                refused.hold_against_addresses,
             ):
                 _do(step)
             hints.prepare = _unprepared()

@@ -15,7 +15,7 @@ from delivery import domain_limits, limits, origins, quiet, slowdowns, windows
 from delivery.models import Delivery
 from delivery.outbox import Outbox
 from delivery.windows import Lease
-from messaging import channels, smtp, transports
+from messaging import channels, signing, smtp, transports
 from messaging.handover import Trouble
 
 T = TypeVar("T")
@@ -48,6 +48,7 @@ class Drain:
             delivery_ref=str(delivery.public_id),
             campaign=origins.campaign(delivery),
         )
+        program.signer = signing.signer_of(delivery.message)
         self.outbox = Outbox(program, on_change=self._something_to_do)
         self._limiter = limits.Limiter(
             delivery=(delivery.pk, delivery.rate_per_minute),

@@ -22,7 +22,7 @@ waits; workers notice the new state within seconds.
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
 
 from django.db import transaction
@@ -32,23 +32,23 @@ from django_fsm import TransitionNotAllowed, transition
 
 from accounts import access, audit, installation, roles
 from accounts.models import User
-from delivery import endings, options, refusals, results, timetables
+from delivery import endings, gate, options, origins, refusals, results, timetables
 from delivery.models import Delivery, DeliveryState, Shard, ShardState
+from messaging import transports
 
-# A list older than this is refused at confirmation: people unsubscribe, segments change.
-MAX_AGE = dt.timedelta(hours=24)
 S = DeliveryState
 _STATE = Delivery._meta.get_field("state")
+# Lines of delivery.controls as the delivery keeps them.
+Controls = Sequence[Mapping[str, object]]
 # Pause causes, and who acted when no person did.
 _PAUSED_BY = {"person": "worker", "transport": "worker", "errors": "fuse"}
 
 
 WrongState = refusals.WrongState
 Stale = refusals.Stale
+SecondPerson = refusals.SecondPerson
 AlreadyConfirmed = refusals.AlreadyConfirmed
 Prepared = results.Prepared
-_wrong = refusals.wrong_state
-_already_confirmed = refusals.already_confirmed
 
 
 def _transition(source: list[str], target: str) -> Callable[[Delivery], None]:
@@ -100,8 +100,11 @@ def _begin(delivery: Delivery, action: str, by: User | None) -> Delivery:
     delivery.n_prepared = 0
     delivery.seal = delivery.failure = ""
     delivery.prepared_by = by
-    fields = ["preparing_since", "n_prepared", "seal", "failure", "prepared_by", "refreshing_from"]
-    return _save(delivery, action, by, fields, machine="scheduler")
+    # What is prepared now goes through the mail server of now.
+    delivery.transport = transports.default()
+    delivery.feedback = delivery.transport.feedback
+    fields = ["preparing_since", "n_prepared", "seal", "failure", "prepared_by", "transport", "feedback"]
+    return _save(delivery, action, by, [*fields, "refreshing_from"], machine="scheduler")
 
 
 @transaction.atomic
@@ -130,38 +133,45 @@ def seal(delivery_id: int, *, result: Prepared, preparing_since: dt.datetime, by
     delivery.n_prepared = result.n_targeted
     delivery.excluded_by_reason = result.excluded_by_reason
     delivery.samples = result.samples
+    delivery.controls = list(result.controls)
     delivery.seal = result.seal
+    delivery.basis = result.basis
     delivery.timetable = result.timetable
     delivery.quiet_hours = result.quiet_hours
     delivery.prepared_at = timezone.now()
     numbers = ["n_targeted", "n_to_send", "n_excluded", "n_prepared", "excluded_by_reason"]
-    fields = [*numbers, "samples", "seal", "timetable", "quiet_hours", "prepared_at"]
+    fields = [*numbers, "samples", "controls", "seal", "basis", "timetable", "quiet_hours", "prepared_at"]
     return _save(delivery, "delivery.prepared", by, fields, detail={"n_to_send": result.n_to_send, "seal": result.seal})
 
 
 @transaction.atomic
-def fail(delivery_id: int, *, failure: str, preparing_since: dt.datetime, by: User | None = None) -> Delivery:
-    """Preparation is impossible, and why, in a sentence for people."""
+def fail(delivery_id: int, *, failure: str, preparing_since: dt.datetime, controls: Controls = ()) -> Delivery:
+    """Preparation is impossible, and why, in a sentence for people; `controls` as in Prepared."""
     delivery = _lock(delivery_id)
     if delivery.preparing_since != preparing_since:
         raise WrongState(_("This preparation was replaced by another one."))
     _move(_to_failed, delivery)
     delivery.failure = failure
+    delivery.controls = list(controls)
     delivery.ended_at = timezone.now()
-    return _save(delivery, "delivery.failed", by, ["failure", "ended_at"], detail={"failure": failure})
+    return _save(delivery, "delivery.failed", None, ["failure", "controls", "ended_at"], detail={"failure": failure})
 
 
 @transaction.atomic
-def confirm(delivery_id: int, *, by: User, seal: str, n_to_send: int) -> Delivery:
+def confirm(delivery_id: int, *, by: User, seal: str, n_to_send: int, key: str = "") -> Delivery:
     """Release the prepared list to be sent, exactly as it was shown.
 
-    Raises NotAllowed, AlreadyConfirmed (naming who and when), Stale (another list, or older than 24 h), WrongState.
-    However many ask at once, one succeeds.
+    Raises NotAllowed, SecondPerson, AlreadyConfirmed (naming who and when), Stale (another list, or one that rests on
+    what is no longer so), WrongState. However many ask at once, one succeeds. `key` belongs to the page that was looked
+    at: asking again with it returns the delivery while it stays confirmed, and confirms nothing after a cancellation.
     """
     delivery = _lock(delivery_id)
     _require(by, roles.START)
-    _check_confirmable(delivery, seal, n_to_send)
-    return _confirm(delivery, by, by)
+    if key and gate.is_repeated(delivery, by, key):
+        return delivery
+    gate.check_person(delivery, by)
+    gate.check_list(delivery, seal, n_to_send)
+    return _confirm(delivery, by, by, key=key)
 
 
 @transaction.atomic
@@ -173,25 +183,12 @@ def confirm_for(delivery_id: int, *, on_behalf_of: User) -> Delivery:
     """
     delivery = _lock(delivery_id)
     _require(on_behalf_of, roles.START)
-    _check_confirmable(delivery, delivery.seal, delivery.n_to_send or 0)
+    gate.check_person(delivery, on_behalf_of)
+    gate.check_list(delivery, delivery.seal, delivery.n_to_send or 0)
     return _confirm(delivery, None, on_behalf_of)
 
 
-def _check_confirmable(delivery: Delivery, seal: str, n_to_send: int) -> None:
-    if delivery.confirmed_at and delivery.state not in {S.NEW, S.PREPARING, S.PREPARED, S.MISSED}:
-        raise _already_confirmed(delivery)
-    if delivery.state != S.PREPARED:
-        raise _wrong(delivery)
-    if not seal or delivery.seal != seal or delivery.n_to_send != n_to_send:
-        raise Stale(_("The list was prepared again since this page was opened. Look at the new numbers first."))
-    assert delivery.prepared_at is not None
-    if timezone.now() - delivery.prepared_at > MAX_AGE:
-        raise Stale(_("Prepared more than 24 h ago. Prepare again."))
-    if n_to_send <= 0:
-        raise WrongState(_("Nobody to send to."))
-
-
-def _confirm(delivery: Delivery, by: User | None, person: User) -> Delivery:
+def _confirm(delivery: Delivery, by: User | None, person: User, *, key: str = "") -> Delivery:
     _move(_to_confirmed, delivery)
     now = timezone.now()
     delivery.confirmed_at = now
@@ -208,6 +205,8 @@ def _confirm(delivery: Delivery, by: User | None, person: User) -> Delivery:
     }
     if by is None:
         detail["on_behalf_of"] = str(person)
+    if key:
+        detail["key"] = key
     fields = ["confirmed_at", "confirmed_by", "start_at", "refreshing_from", "refresh_guard_percent"]
     return _save(delivery, "delivery.confirmed", by, fields, detail=detail, machine="scheduler")
 
@@ -220,7 +219,7 @@ def cancel(delivery_id: int, *, by: User) -> Delivery:
     if delivery.state in {S.SENDING, S.PAUSED, S.FINISHED}:
         raise WrongState(_("It has started. Stop the rest instead."), code="already_started")
     if delivery.state != S.CONFIRMED:
-        raise _wrong(delivery)
+        raise refusals.wrong(delivery)
     _move(_back_to_prepared, delivery)
     delivery.confirmed_at = delivery.confirmed_by = delivery.start_at = None
     return _save(delivery, "delivery.cancelled", by, ["confirmed_at", "confirmed_by", "start_at"])
@@ -377,7 +376,7 @@ def _move(move: Callable[[Delivery], None], delivery: Delivery) -> None:
     try:
         move(delivery)
     except TransitionNotAllowed as error:
-        raise _wrong(delivery) from error
+        raise refusals.wrong(delivery) from error
 
 
 def _save(
@@ -392,4 +391,5 @@ def _save(
     delivery.save(update_fields=["state", *fields])
     subject = ("delivery", str(delivery.public_id))
     audit.record(action, subject=subject, by=by, label="" if by else machine, detail=dict(detail or {}))
+    origins.tell(delivery, action, by)
     return delivery

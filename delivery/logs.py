@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from audiences import profiles
@@ -17,6 +17,7 @@ from audiences.models import Profile
 from delivery import reasons, recipients, rollups, status
 from delivery.models import Delivery, Event, EventKind, Exclusion, Outcome, SendLog
 from messaging.models import Feedback
+from messaging.verdicts import Kind
 
 PAGE = 50
 Row = TypeVar("Row")
@@ -34,6 +35,9 @@ class Filter:
     status: str = ""
     reason: str = ""
     kind: str = ""
+    severity: str = ""
+    # What stands after the @ of the address.
+    domain: str = ""
     has_automatic: bool = False
     # The key after which (or, `is_back`, before which) the page begins.
     after: int | None = None
@@ -82,39 +86,39 @@ class Tracked:
 
 def sending(of: Delivery, wanted: Filter) -> Page[Sending]:
     """Recipients with an outcome, by profile. Those who wait have no row yet."""
-    rows, previous, following = _keyset(_sendlog(of, wanted), wanted, "profile_id")
+    rows, previous, following = keyset(_sendlog(of, wanted), wanted, "profile_id")
     return Page(_sending_rows(of, rows), previous, following)
 
 
 def exclusions(of: Delivery, wanted: Filter) -> Page[Excluded]:
     """People who were targeted and left out, by profile."""
-    rows, previous, following = _keyset(_exclusions(of, wanted), wanted, "profile_id")
+    rows, previous, following = keyset(_exclusions(of, wanted), wanted, "profile_id")
     return Page(_excluded_rows(rows), previous, following)
 
 
 def tracking(of: Delivery, wanted: Filter) -> Page[Tracked]:
     """Opens, clicks, unsubscribes and complaints, newest first."""
-    rows, previous, following = _keyset(_events(of, wanted), wanted, "id", is_newest_first=True)
+    rows, previous, following = keyset(_events(of, wanted), wanted, "id", is_newest_first=True)
     return Page(_tracked_rows(of, rows), previous, following)
 
 
 def export_sending(of: Delivery, wanted: Filter) -> Iterator[Sending]:
     """All rows of `sending`, in batches."""
-    for rows in _batches(_sendlog(of, wanted), "profile_id"):
+    for rows in batches(_sendlog(of, wanted), "profile_id"):
         yield from _sending_rows(of, rows)
 
 
 def export_exclusions(of: Delivery, wanted: Filter) -> Iterator[Excluded]:
-    for rows in _batches(_exclusions(of, wanted), "profile_id"):
+    for rows in batches(_exclusions(of, wanted), "profile_id"):
         yield from _excluded_rows(rows)
 
 
 def export_tracking(of: Delivery, wanted: Filter) -> Iterator[Tracked]:
-    for rows in _batches(_events(of, wanted), "id"):
+    for rows in batches(_events(of, wanted), "id"):
         yield from _tracked_rows(of, rows)
 
 
-def _keyset(
+def keyset(
     rows: QuerySet[Any], wanted: Filter, key: str, *, is_newest_first: bool = False
 ) -> tuple[list[Any], int | None, int | None]:
     """The rows of the page in order of `key`, and the keys from which the previous and the next page go on."""
@@ -133,7 +137,7 @@ def _keyset(
     return found, getattr(found[0], key) if has_previous else None, getattr(found[-1], key) if has_next else None
 
 
-def _batches(rows: QuerySet[Any], key: str) -> Iterator[list[Any]]:
+def batches(rows: QuerySet[Any], key: str) -> Iterator[list[Any]]:
     """A keyset walk instead of a cursor: a long download holds no transaction open."""
     after = None
     while True:
@@ -149,54 +153,66 @@ def _sendlog(of: Delivery, wanted: Filter) -> QuerySet[SendLog]:
     rows = SendLog.objects.filter(opened_month=of.opened_month, delivery=of)
     if wanted.search:
         rows = rows.filter(profile_id__in=_people(wanted.search))
+    if wanted.domain:
+        rows = rows.filter(address__iendswith=f"@{wanted.domain}")
     return rows.filter(_with_status(of, wanted.status)) if wanted.status else rows
+
+
+def at_domain(domain: str) -> str:
+    """The LIKE pattern of addresses at `domain`, lower case; "" for no domain."""
+    escaped = domain.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%@{escaped}" if escaped else ""
 
 
 def _with_status(of: Delivery, wanted: str) -> Q:
     """Rows of a status; the rules of `status.derive`, by the few people who bounced or were confirmed."""
     if wanted not in {status.Status.PENDING, status.Status.SENT, status.Status.FAILED}:
         return Q(outcome=wanted)
-    answers = Event.objects.filter(opened_month=of.opened_month, delivery=of).order_by()
-    bounced = answers.filter(kind=EventKind.BOUNCED)
-    soft = Q(profile_id__in=bounced.filter(detail__startswith="4").values("profile_id"))
-    hard = Q(profile_id__in=bounced.exclude(detail__startswith="4").values("profile_id"))
-    confirmed = Q(profile_id__in=answers.filter(kind=EventKind.DELIVERED).values("profile_id"))
+    same = {"request_no": OuterRef("request_no"), "profile_id": OuterRef("profile_id")}
+    answers = Event.objects.filter(opened_month=of.opened_month, delivery=of, **same)
+    bounced = answers.filter(kind=EventKind.BOUNCED).exclude(verdict=Kind.IGNORED)
+    is_soft = Q(verdict=Kind.SOFT) | (~Q(verdict=Kind.HARD) & Q(code__startswith="4"))
+    final = Q(Exists(bounced.exclude(is_soft)))
+    soft = Q(Exists(bounced.filter(is_soft)))
+    confirmed = Q(Exists(answers.filter(kind=EventKind.DELIVERED)))
     handed = Q(outcome=Outcome.SENT)
     is_real_time = of.feedback == Feedback.REAL_TIME
-    failed = hard | (soft & ~confirmed) if is_real_time or rollups.is_final(of, timezone.now()) else hard
+    if is_real_time:
+        soft |= Q(Exists(answers.filter(kind=EventKind.DEFERRED)))
+    failed = final | (soft & ~confirmed) if is_real_time or rollups.is_final(of, timezone.now()) else final
     if wanted == status.Status.FAILED:
         return Q(outcome=Outcome.FAILED) | (handed & failed)
     if wanted == status.Status.PENDING:
         return handed & ~failed & ~confirmed if is_real_time else Q(profile_id__in=[])
-    return handed & ~hard & confirmed if is_real_time else handed & ~failed
+    return handed & ~final & confirmed if is_real_time else handed & ~failed
 
 
 def _sending_rows(of: Delivery, rows: list[SendLog]) -> list[Sending]:
     ids = [row.profile_id for row in rows]
     people = Profile.objects.in_bulk(ids)
-    answers: dict[tuple[int, int], list[tuple[str, str]]] = {}
-    kinds = [EventKind.DELIVERED, EventKind.BOUNCED]
-    events = Event.objects.filter(opened_month=of.opened_month, delivery=of, kind__in=kinds, profile_id__in=ids)
-    for request_no, profile_id, kind, detail in events.values_list("request_no", "profile_id", "kind", "detail"):
-        answers.setdefault((request_no, profile_id), []).append((kind, detail))
+    answers: dict[tuple[int, int], list[Event]] = {}
+    events = Event.objects.filter(opened_month=of.opened_month, delivery=of, kind__in=status.KINDS, profile_id__in=ids)
+    for event in events.order_by("at", "id"):
+        answers.setdefault((event.request_no, event.profile_id), []).append(event)
     is_final = rollups.is_final(of, timezone.now())
-    return [
-        Sending(
-            profile=people.get(row.profile_id),
-            profile_id=row.profile_id,
-            address=row.address,
-            status=status.derive(
-                row.outcome,
-                status.facts(answers.get((row.request_no, row.profile_id), [])),
-                feedback=of.feedback,
-                is_final=is_final,
-            ),
-            at=row.at,
-            n_attempts=row.n_attempts,
-            answer=recipients.answer(row),
+    found = []
+    for row in rows:
+        came = answers.get((row.request_no, row.profile_id), [])
+        known = status.facts((event.kind, event.verdict, event.code) for event in came)
+        seen = status.derive(row.outcome, known, feedback=of.feedback, is_final=is_final)
+        said = recipients.bounce_answer(came) if seen == status.Status.FAILED else ""
+        found.append(
+            Sending(
+                profile=people.get(row.profile_id),
+                profile_id=row.profile_id,
+                address=row.address,
+                status=seen,
+                at=row.at,
+                n_attempts=row.n_attempts,
+                answer=said or recipients.answer(row),
+            )
         )
-        for row in rows
-    ]
+    return found
 
 
 def _exclusions(of: Delivery, wanted: Filter) -> QuerySet[Exclusion]:
@@ -209,7 +225,12 @@ def _exclusions(of: Delivery, wanted: Filter) -> QuerySet[Exclusion]:
 def _excluded_rows(rows: list[Exclusion]) -> list[Excluded]:
     people = Profile.objects.in_bulk([row.profile_id for row in rows])
     return [
-        Excluded(people.get(row.profile_id), row.profile_id, reasons.exclusion_sentence(row.reason), row.detail)
+        Excluded(
+            people.get(row.profile_id),
+            row.profile_id,
+            reasons.exclusion_sentence(row.reason),
+            reasons.detail(row.reason, row.detail),
+        )
         for row in rows
     ]
 

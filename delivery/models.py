@@ -60,9 +60,13 @@ class Delivery(models.Model):
     # {"size": 30, "unit": "percent" | "people", "every_s": 3600}; {} = not in waves.
     waves = models.JSONField(default=dict, blank=True)
     ignores_quiet_hours = models.BooleanField(default=False)
+    # Content people wait for, such as a receipt: sent however much they had lately.
+    ignores_cap = models.BooleanField(default=False)
     # First day of the month it was opened in: the partition of its log rows.
     opened_month = models.DateField()
     opened_at = models.DateTimeField(auto_now_add=True)
+    # Who published what is sent: with "A second person must confirm" somebody else releases it.
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     opened_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
 
     # --- preparation
@@ -79,7 +83,11 @@ class Delivery(models.Model):
     quiet_hours = models.JSONField(default=dict, blank=True)
     # How many are due when, see delivery.timetables; [] = everybody at the start.
     timetable = models.JSONField(default=list, blank=True)
+    # What was checked and found at preparation: [{"level", "code", "text", "place"}], see delivery.controls.
+    controls = models.JSONField(default=list)
     seal = models.CharField(max_length=64, blank=True)
+    # What the preparation rested on, see delivery.staleness; {} before the first.
+    basis = models.JSONField(default=dict)
     prepared_at = models.DateTimeField(null=True, blank=True)
     prepared_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     failure = models.TextField(blank=True)
@@ -266,6 +274,8 @@ class Attempt(models.Model):
 
 class EventKind(models.TextChoices):
     DELIVERED = "delivered", pgettext_lazy("event", "Delivered")
+    # The relay could not deliver yet and goes on trying.
+    DEFERRED = "deferred", pgettext_lazy("event", "Deferred")
     BOUNCED = "bounced", _("Bounced")
     OPENED = "opened", pgettext_lazy("event", "Opened")
     CLICKED = "clicked", pgettext_lazy("event", "Clicked")
@@ -288,11 +298,69 @@ class Event(models.Model):
     is_automatic = models.BooleanField(default=False)
     # User agent of opens and clicks, the server's words of bounces.
     detail = models.TextField()
+    # Of bounces and deferrals: the status code ("550 5.1.1", "4.2.2"), and messaging.verdicts' Kind and reason.
+    code = models.CharField(max_length=40, default="")
+    verdict = models.CharField(max_length=10, default="")
+    reason = models.CharField(max_length=30, default="")
+    # What reported it, such as "mail:<hash>" or "postmark:<event id>"; unique within the month, so that a report that
+    # comes twice is one event. Null for opens and clicks, which may repeat.
+    source_id = models.CharField(max_length=120, null=True)
 
     class Meta:
         managed = False
         db_table = "delivery_event"
         default_permissions = ("view",)
+
+
+class InboundEvent(models.Model):
+    """One event as a provider reported it, kept before anything is made of it. Written and handled by `reports`.
+
+    `handled_at` with `result` says what became of it; an event nobody understands is kept and changes nothing.
+    Deleted some weeks after it was handled.
+    """
+
+    provider = models.CharField(max_length=20)
+    # The provider's own id of the event, or a hash of all of it where there is none.
+    event_id = models.CharField(max_length=100)
+    body = models.JSONField()
+    received_at = models.DateTimeField()
+    handled_at = models.DateTimeField(null=True, blank=True)
+    # A word of delivery.reports.Result.
+    result = models.CharField(max_length=12, blank=True)
+    # What went wrong, for people.
+    note = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [models.UniqueConstraint(fields=["provider", "event_id"], name="inbound_event_once")]
+        indexes = [
+            # What waits, oldest first.
+            models.Index(fields=["id"], name="inbound_event_waiting", condition=models.Q(handled_at__isnull=True)),
+            # What is old enough to be deleted.
+            models.Index(fields=["handled_at"], name="inbound_event_handled"),
+        ]
+
+
+class RefusalLook(models.Model):
+    """How many refusals at hand-over of one delivery were held against addresses already. Written by `refused`."""
+
+    delivery = models.OneToOneField(Delivery, primary_key=True, on_delete=models.CASCADE, related_name="+")
+    n_noted = models.BigIntegerField(default=0)
+
+    class Meta:
+        default_permissions = ()
+
+
+class NotedRefusal(models.Model):
+    """One failed row of the send log that was looked at. Written by `refused`, so that no row counts twice."""
+
+    pk = models.CompositePrimaryKey("delivery", "request_no", "profile_id")
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="+")
+    request_no = models.BigIntegerField(default=0)
+    profile_id = models.BigIntegerField()
+
+    class Meta:
+        default_permissions = ()
 
 
 class DeliveryStat(models.Model):
@@ -318,3 +386,66 @@ class DeliveryStat(models.Model):
 
     class Meta:
         default_permissions = ("view",)
+
+
+class DomainDay(models.Model):
+    """What one delivery's messages to one domain came to, by the UTC day on which they were handed over.
+
+    Rebuilt from the log by `domain_days.rebuild`, never edited. Domains beyond the largest of a delivery share the row
+    with the empty domain, so that a table row never stands for one person's own domain in a large send.
+    """
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="domain_days")
+    day = models.DateField()
+    domain = models.CharField(max_length=255, blank=True)
+    computed_at = models.DateTimeField()
+    # Handed over, refusals included; the base of the other five. Messages that bounced softly may count as delivered
+    # until their validity period ends, see delivery.status.
+    n_sent = models.BigIntegerField(default=0)
+    n_delivered = models.BigIntegerField(default=0)
+    n_hard = models.BigIntegerField(default=0)
+    n_soft = models.BigIntegerField(default=0)
+    n_complained = models.BigIntegerField(default=0)
+    n_unsubscribed = models.BigIntegerField(default=0)
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [models.UniqueConstraint(fields=["delivery", "day", "domain"], name="domain_day_once")]
+        # The deliverability page: the last days of everything.
+        indexes = [models.Index(fields=["day", "domain"], name="domain_day")]
+
+    def __str__(self) -> str:
+        return f"{self.domain} {self.day}"
+
+
+class Criterion(models.TextChoices):
+    """What people are told about by mail; see delivery.alerting."""
+
+    STALLED = "stalled", _("Sending stalled")
+    PAUSED = "paused", _("Paused by errors")
+    FAILED = "failed", _("Preparation failed")
+    MISSED = "missed", _("Missed its start")
+    HARD = "hard", _("Many hard bounces")
+    SOFT = "soft", _("Many soft bounces")
+    COMPLAINTS = "complaints", _("Many complaints")
+
+
+class SentAlert(models.Model):
+    """One thing people were told about one delivery, at most once. Written by delivery.alerting, with the notices."""
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="alerts")
+    criterion = models.CharField(max_length=12, choices=Criterion.choices)
+    at = models.DateTimeField(auto_now_add=True)
+    # What was measured: see alerting.sentence.
+    figures = models.JSONField(default=dict)
+    # People a mail was left for.
+    n_people = models.IntegerField(default=0)
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [models.UniqueConstraint(fields=["delivery", "criterion"], name="alert_once")]
+        # The newest, on the deliverability page.
+        indexes = [models.Index(fields=["-at"], name="alert_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.criterion} {self.delivery_id}"

@@ -45,11 +45,14 @@ def open_delivery(
     owner: User | None,
     by: User | None,
     n_estimated: int | None = None,
+    author: User | None = None,
+    ignores_cap: bool = False,
 ) -> Delivery:
     """A new delivery in state `new`, through the default transport. Nothing is chosen and nothing is sent yet.
 
     `origin` is (kind, id) as text, such as ("campaign", "<uuid>"); earlier deliveries of the same origin count for
-    re-eligibility. `re_eligible_after_s`: None = never again, 0 = every time.
+    re-eligibility. `re_eligible_after_s`: None = never again, 0 = every time. `author` published the message.
+    `ignores_cap`: the sending limit does not hold for it.
     """
     month = partitions.month_of(timezone.now())
     with transaction.atomic():
@@ -75,6 +78,8 @@ def open_delivery(
             opened_month=month,
             opened_by=by,
             n_estimated=n_estimated,
+            author=author,
+            ignores_cap=ignores_cap,
         )
         audit.record(
             "delivery.opened",

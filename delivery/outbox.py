@@ -10,12 +10,13 @@ from collections import deque
 from collections.abc import Callable
 
 from audiences.profiles import Person
-from delivery import fuses, journal, reasons, windows
+from delivery import fuses, journal, reasons, retries, windows
 from delivery.models import Outcome
 from delivery.windows import Lease, Opened, Settled
 from lib.errors import DomainError
+from messaging import verdicts
 from messaging.channels.email import Program
-from messaging.handover import Handover, Result
+from messaging.handover import SIGN_IN, Handover, Result
 
 logger = logging.getLogger(__name__)
 # A person whose connection broke this often before they were named is deferred: they may be what breaks it.
@@ -75,7 +76,7 @@ class Outbox:
     # --- the connections' side
     def take(self) -> Entry | None:
         ready = self.ready
-        while ready:
+        while ready and not self._is_closed:
             entry = ready.popleft()
             held = entry.held
             if held.is_lost:
@@ -109,27 +110,43 @@ class Outbox:
 
     def settle(self, entry: Entry, handover: Handover) -> None:
         self.n_flying -= 1
-        held, position = entry.held, entry.position
-        if held.is_lost:
+        if entry.held.is_lost:
             return
-        result = handover.result
-        if result is Result.ACCEPTED:
-            held.journal.marks[position] = journal.ACCEPTED
+        if handover.result is Result.ACCEPTED:
+            entry.held.journal.marks[entry.position] = journal.ACCEPTED
             self._attempted(entry, Outcome.SENT, handover)
+            self.fuse.note(handover)
+            return
+        self._settle_bad(entry, handover)
+
+    def _settle_bad(self, entry: Entry, handover: Handover) -> None:
+        """Anything but accepted: what the server said decides whether the person gets it later."""
+        result = handover.result
+        verdict = verdicts.of_reply(handover.code, handover.reply) if handover.code else None
+        if result is Result.UNKNOWN:
+            self._attempted(entry, Outcome.UNKNOWN, handover._replace(code=reasons.WORKER_LOST))
         elif result is Result.REFUSED and handover.code in reasons.NOT_SENT:
+            verdict = None
             self._not_sent(entry, handover.code, handover.reply)
-        elif result is Result.REFUSED:
-            held.journal.marks[position] = journal.REFUSED
-            self._attempted(entry, Outcome.FAILED, handover)
-        elif result is Result.UNKNOWN:
-            lost = handover._replace(code=reasons.WORKER_LOST)
-            self._attempted(entry, Outcome.UNKNOWN, lost)
-        elif result is Result.DEFERRED or (entry.n_returns + 1 >= _MOST_RETURNS and windows.clock() <= entry.closes_at):
-            held.journal.marks[position] = journal.UNTRIED
-            self._attempted(entry, None, handover)
-        else:
+        elif result is Result.NOT_TRIED and (handover.code == SIGN_IN or not self._is_to_blame(entry)):
             self._put_back(entry)
-        self.fuse.note(handover)
+            return
+        elif verdict is None or retries.is_retried(result, verdict):
+            entry.held.journal.marks[entry.position] = journal.UNTRIED
+            self._attempted(entry, None, handover, verdict)
+        else:
+            entry.held.journal.marks[entry.position] = journal.REFUSED
+            self._attempted(entry, Outcome.FAILED, handover)
+        self.fuse.note(handover, verdict)
+        if self.fuse.is_blown:
+            # Now, and not when the drain looks next: each connection that goes on costs people.
+            self.close()
+            self._on_change()
+
+    @staticmethod
+    def _is_to_blame(entry: Entry) -> bool:
+        """Whether the connection broke so often for this person that they may be what breaks it."""
+        return entry.n_returns + 1 >= _MOST_RETURNS and windows.clock() <= entry.closes_at
 
     def _put_back(self, entry: Entry) -> None:
         entry.n_returns += 1
@@ -139,10 +156,13 @@ class Outbox:
         else:
             self.ready.appendleft(entry)
 
-    def _attempted(self, entry: Entry, outcome: Outcome | None, handover: Handover) -> None:
-        address = entry.person.email
+    def _attempted(
+        self, entry: Entry, outcome: Outcome | None, handover: Handover, verdict: verdicts.Verdict | None = None
+    ) -> None:
+        at, address = time.time(), entry.person.email
         self._settle(
-            entry.held, Settled(entry.position, outcome, time.time(), address, True, handover.code, handover.reply)
+            entry.held,
+            Settled(entry.position, outcome, at, address, True, handover.code, handover.reply, verdict),
         )
 
     def _not_sent(self, entry: Entry, code: str, sentence: str) -> None:

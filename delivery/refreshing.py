@@ -29,7 +29,7 @@ def choose(delivery_id: int, *, guard_percent: int | None, by: User) -> Delivery
     delivery = Delivery.objects.select_for_update(no_key=True).get(pk=delivery_id)
     access.check(access.fresh(by), roles.START)
     if delivery.state != DeliveryState.CONFIRMED:
-        raise refusals.wrong_state(delivery)
+        raise refusals.wrong(delivery)
     if guard_percent is not None and not GUARD[0] <= guard_percent <= GUARD[1]:
         sentence = _("Enter a whole number from %(low)s to %(high)s.")
         numbers = {"low": GUARD[0], "high": number_format(GUARD[1], force_grouping=True)}

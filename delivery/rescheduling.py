@@ -12,12 +12,12 @@ from django.utils.translation import gettext as _
 
 from accounts import access, audit, roles
 from accounts.models import User
-from delivery import lifecycle, refusals, timetables
+from delivery import refusals, staleness, timetables
 from delivery.models import Delivery, DeliveryState
 from lib import walltimes
 from lib.errors import DomainError
 
-_FIELDS = ["scheduled_at", "scheduled_zone", "local_time", "timetable", "rescheduled_at", "seal", "start_at"]
+_FIELDS = ["scheduled_at", "scheduled_zone", "local_time", "timetable", "rescheduled_at", "basis", "seal", "start_at"]
 
 
 @transaction.atomic
@@ -35,6 +35,7 @@ def reschedule(delivery_id: int, *, at: walltimes.Moment, by: User) -> Delivery:
     if delivery.local_time:
         delivery.local_time = at.shown.isoformat(timespec="minutes")
         delivery.timetable = timetables.lay(delivery)
+    staleness.accept_schedule(delivery)
     _check_time(delivery, now)
     delivery.rescheduled_at = now
     delivery.seal = hashlib.sha256(f"{delivery.seal} {at.at.isoformat()} {at.zone}".encode()).hexdigest()
@@ -53,7 +54,7 @@ def _check(delivery: Delivery, by: User) -> None:
     if delivery.started_at is not None:
         raise refusals.WrongState(_("It has started. Stop the rest instead."), code="already_started")
     if delivery.state not in {DeliveryState.CONFIRMED, DeliveryState.PREPARED}:
-        raise refusals.wrong_state(delivery)
+        raise refusals.wrong(delivery)
 
 
 def _check_time(delivery: Delivery, now: dt.datetime) -> None:
@@ -62,5 +63,5 @@ def _check_time(delivery: Delivery, now: dt.datetime) -> None:
     assert delivery.prepared_at is not None and delivery.scheduled_at is not None and first is not None
     if delivery.scheduled_at <= now:
         raise DomainError(_("The send time has passed. Choose a later time."), code="schedule_past", status=422)
-    if max(first, delivery.scheduled_at) > delivery.prepared_at + lifecycle.MAX_AGE:
+    if max(first, delivery.scheduled_at) > delivery.prepared_at + staleness.MAX_AGE:
         raise DomainError(_("This needs a new preparation."), code="needs_preparation")

@@ -1,12 +1,41 @@
-"""When a deferred message is tried again, and the shards that carry those people until then."""
+"""Whether and when a message that was not taken is tried again, and the shards that carry those people until then.
+
+What the server said decides (messaging.verdicts). The basic code says whether it is final, with one exception: a full
+mailbox and a server that can't be reached pass, even where they are told as 5xx (RFC 3463 §3.3, §3.5). See
+docs/decisions/0052.
+"""
 
 import datetime as dt
 
 import psycopg
 
+from messaging import verdicts
+from messaging.handover import Result
+from messaging.verdicts import Kind, Verdict
+
 # Minutes between attempts, by the number of attempts made; the last one repeats until the validity period ends.
 _DELAYS = (1, 5, 15, 60)
+_SLOW = (60, 120, 240)
+_BY_REASON: dict[str, tuple[int, ...]] = {
+    # Greylisters want to see us again after some minutes, most within an hour.
+    verdicts.GREYLISTED: (5, 10, 20, 60),
+    # Somebody has to delete something first.
+    verdicts.MAILBOX_FULL: (120, 240, 480),
+    verdicts.ACCOUNT_DISABLED: (120, 240, 480),
+    verdicts.USER_UNKNOWN: (15, 60, 240),
+    verdicts.INVALID_DOMAIN: (15, 60, 240),
+    # Coming again sooner makes it worse.
+    verdicts.RATE_LIMITED: (15, 30, 60, 120),
+}
+_BY_KIND = {Kind.BLOCKED: _SLOW, Kind.MESSAGE: _SLOW}
+# Permanent answers that pass all the same.
+_PASSING = frozenset({verdicts.MAILBOX_FULL, verdicts.UNREACHABLE, verdicts.GREYLISTED})
 _ROUND_S = 30
+# Waits from this many minutes on are rounded up to five: fewer shards.
+_LONG_MIN = 120
+_LONG_ROUND_S = 300
+# A retry that would come after the end of the validity period comes this long before it instead, once.
+_LAST_CALL = dt.timedelta(minutes=10)
 _MAX_IDS = 5000
 
 _APPEND = """
@@ -29,12 +58,33 @@ FROM nextval(pg_get_serial_sequence('delivery_shard', 'id')) AS id
 """
 
 
-def next_due(attempt: int, *, now: dt.datetime, valid_until: dt.datetime) -> dt.datetime | None:
-    """When the attempt after number `attempt` (1 for the first) is due; None when the validity period ends before."""
-    due = now + dt.timedelta(minutes=_DELAYS[min(attempt, len(_DELAYS)) - 1])
+def is_retried(result: Result, verdict: Verdict) -> bool:
+    """Whether somebody whose message was deferred or refused may get it later."""
+    if verdict.kind is Kind.HARD:
+        return False
+    if result is Result.REFUSED:
+        return verdict.kind is Kind.SOFT and verdict.reason in _PASSING
+    return True
+
+
+def next_due(
+    attempt: int, *, now: dt.datetime, valid_until: dt.datetime, verdict: Verdict | None = None
+) -> dt.datetime | None:
+    """When the attempt after number `attempt` (1 for the first) is due; None when the validity period ends before.
+
+    `verdict`: what the server's answer means; None when there was none.
+    """
+    delays: tuple[int, ...] = _DELAYS
+    if verdict is not None:
+        delays = _BY_REASON.get(verdict.reason, _BY_KIND.get(verdict.kind, _DELAYS))
+    minutes = delays[min(attempt, len(delays)) - 1]
+    due = now + dt.timedelta(minutes=minutes)
     # Rounded up, so that people deferred at about the same time are due at the same moment and share a shard.
-    due += dt.timedelta(seconds=-due.timestamp() % _ROUND_S)
-    return due if due < valid_until else None
+    due += dt.timedelta(seconds=-due.timestamp() % (_LONG_ROUND_S if minutes >= _LONG_MIN else _ROUND_S))
+    if due < valid_until:
+        return due
+    last = valid_until - _LAST_CALL
+    return last if last - now >= _LAST_CALL else None
 
 
 def plan(

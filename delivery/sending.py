@@ -29,7 +29,7 @@ import uvloop
 from django.db import connection as django_connection
 from psycopg.types import json as psycopg_json
 
-from delivery import drains, lifecycle, recovery, windows
+from delivery import drains, fuses, lifecycle, recovery, windows
 from delivery.models import Delivery, DeliveryState
 from lib.errors import DomainError
 from messaging import smtp, transports
@@ -59,6 +59,7 @@ def drain(delivery_id: int, *, slice_s: float = 60.0, timeouts: smtp.Timeouts | 
         if not _take_slot(database, delivery_id):
             return
         run = drains.Drain(delivery, database, slice_s=slice_s, timeouts=timeouts)
+        run.outbox.fuse = fuses.of(delivery_id)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run.work())
     except DomainError as error:
@@ -108,10 +109,11 @@ def n_free_slots(delivery_id: int) -> int:
 
 def _after(delivery_id: int, run: drains.Drain) -> None:
     """What the drain learnt, once its leases are back: pause, or finish if that was the end."""
-    if run.trouble is not None:
-        _pause(delivery_id, cause="transport", trouble=run.trouble.message)
-    elif run.outbox.fuse.is_blown:
+    if run.outbox.fuse.is_blown:
+        # First: the tick would end a pause for trouble as soon as the server answers, and burn the next people.
         _pause(delivery_id, cause="errors", trouble=run.outbox.fuse.sentence)
+    elif run.trouble is not None:
+        _pause(delivery_id, cause="transport", trouble=run.trouble.message)
     else:
         finish_if_done(delivery_id)
 

@@ -1,61 +1,56 @@
-"""Domains that a running delivery writes to more slowly than it could, noted by its workers for the panel.
+"""What slows a running delivery: receiving domains that take fewer messages than we would send.
 
-Kept in Valkey for a minute after the last note: `chappe:slowed:<delivery id>`, domain → "<per minute>|<epoch>".
-Nothing depends on it; while Valkey is away nothing is noted and nothing is known.
+Kept in Valkey and nowhere else, because it is true for moments only: a hash per delivery, `chappe:slowed:<id>`,
+domain → "<per minute>|<epoch>". Who limits a domain notes it again while the limit bites; a note that nobody repeats is
+over after FRESH_S. Nothing depends on it, so with Valkey away nothing is slowed.
 """
 
 import functools
 import logging
 import time
-from dataclasses import dataclass
 
 import redis
 from django.conf import settings
 
-from delivery.models import Delivery
+from delivery.models import Delivery, DeliveryState
 
 logger = logging.getLogger(__name__)
-_KEPT_S = 60
-
-
-@dataclass(frozen=True)
-class Slowdown:
-    """`domain` gets at most `per_minute` messages a minute at present."""
-
-    domain: str
-    per_minute: int
+# Seconds a note holds.
+FRESH_S = 90
 
 
 def note(delivery_id: int, domain: str, per_minute: int) -> None:
-    """Say that `domain` is being held to `per_minute` just now."""
-    key = f"chappe:slowed:{delivery_id}"
+    """`domain` takes at most `per_minute` messages of this delivery now. One round trip; not for each message."""
+    key = _key(delivery_id)
     try:
-        with _client().pipeline() as pipe:
+        with _client().pipeline(transaction=False) as pipe:
             pipe.hset(key, domain, f"{per_minute}|{time.time():.0f}")
-            pipe.expire(key, _KEPT_S)
+            pipe.expire(key, FRESH_S)
             pipe.execute()
     except redis.RedisError:
-        logger.warning("a slowdown of %s could not be noted", domain)
+        logger.info("delivery %s: a slowdown could not be noted", delivery_id)
 
 
-def current(delivery: Delivery) -> list[Slowdown]:
-    """What was noted in the last minute, by domain."""
+def current(delivery: Delivery) -> tuple[str, int] | None:
+    """The domain that slows a sending delivery most, and how many messages it takes per minute; None when none does."""
+    if delivery.state != DeliveryState.SENDING:
+        return None
     try:
-        found = _client().hgetall(f"chappe:slowed:{delivery.pk}")
+        notes = _client().hgetall(_key(delivery.pk))
     except redis.RedisError:
-        return []
-    slowed = []
-    for domain, value in sorted(found.items()):
-        per_minute, at = _text(value).split("|")
-        if time.time() - float(at) <= _KEPT_S:
-            slowed.append(Slowdown(_text(domain), int(per_minute)))
-    return slowed
+        return None
+    fresh = []
+    for domain, value in notes.items():
+        per_minute, _, at = str(value).partition("|")
+        if time.time() - float(at or 0) <= FRESH_S:
+            fresh.append((str(domain), int(per_minute)))
+    return min(fresh, key=lambda one: one[1], default=None)
 
 
-def _text(raw: bytes | str) -> str:
-    return raw.decode() if isinstance(raw, bytes) else raw
+def _key(delivery_id: int) -> str:
+    return f"chappe:slowed:{delivery_id}"
 
 
 @functools.cache
-def _client() -> "redis.Redis":
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
+def _client() -> redis.Redis:
+    return redis.Redis.from_url(settings.REDIS_URL, decode_responses=True, socket_timeout=2, socket_connect_timeout=2)

@@ -9,7 +9,7 @@ from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
-from delivery import headlines, quiet, refreshing, timetables
+from delivery import headlines, moments, quiet, refreshing, timetables
 from delivery.models import Delivery, DeliveryState
 from lib import walltimes
 
@@ -83,7 +83,7 @@ def waves(delivery: Delivery) -> str:
 def when(delivery: Delivery, moment: dt.datetime | None) -> str:
     """ "Tue 25 Nov, 09:00 Paris (03:00 your time)", or that it is each person's own time; "" for None."""
     if not delivery.local_time:
-        return _moment(moment, delivery.scheduled_zone)
+        return moments.when(moment, delivery.scheduled_zone)
     wall = dt.datetime.fromisoformat(delivery.local_time)
     day = formats.date_format(wall, pgettext("date format", "D j M"))
     return _("%(day)s, %(time)s in each person's time zone") % {"day": day, "time": f"{wall:%H:%M}"}
@@ -99,20 +99,6 @@ def new_time(delivery: Delivery) -> dict[str, Any] | None:
     if delivery.local_time:
         there = dt.datetime.fromisoformat(delivery.local_time)
     return {"date": f"{there:%Y-%m-%d}", "time": f"{there:%H:%M}", "zone": zone, "zones": sorted(walltimes.zones())}
-
-
-def _moment(moment: dt.datetime | None, zone: str) -> str:
-    if moment is None:
-        return ""
-    name = zone if zone in walltimes.zones() else timezone.get_current_timezone_name()
-    there = moment.astimezone(zoneinfo.ZoneInfo(name))
-    city = name.split("/")[-1].replace("_", " ")
-    text = f"{formats.date_format(there, pgettext('date format', 'D j M'))}, {formats.date_format(there, 'H:i')} {city}"
-    here = timezone.localtime(moment)
-    if here.utcoffset() == there.utcoffset():
-        return text
-    mine = headlines.stamp(moment) if here.date() != there.date() else formats.time_format(here, "H:i")
-    return _("%(there)s (%(here)s your time)") % {"there": text, "here": mine}
 
 
 def _title(delivery: Delivery) -> str:

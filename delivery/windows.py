@@ -3,10 +3,12 @@
 `lease` takes a shard; `advance` stores outcomes and, in the same transaction, authorises and reads the next people;
 `release` gives a lease back. Every write carries the fence: whoever lost the lease gets LeaseLost and stops.
 Before a byte for a person leaves, that person was authorised by a committed `advance` at most DOOR_S seconds ago, whose
-statement checked the delivery's state and validity and the person's consent and quarantine.
+statement checked the delivery's state and validity and the person's consent and quarantine, and, where the delivery
+is sent under a subscription group, that they are still in it.
 """
 
 import datetime as dt
+import functools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,6 +19,7 @@ import psycopg
 from audiences import mailable, profiles
 from delivery import journal, logrows, reasons, retries
 from delivery.models import Outcome
+from messaging.verdicts import Verdict
 
 LEASE_S = 60
 DOOR_S = 5.0
@@ -38,6 +41,8 @@ class Settled(NamedTuple):
     is_attempt: bool = False
     code: str = ""
     detail: str = ""
+    # What the answer to a deferred one means; None when there was none.
+    verdict: Verdict | None = None
 
 
 @dataclass
@@ -54,6 +59,8 @@ class Lease:
     n_authorised: int
     fence: int
     journal: journal.Journal
+    # The group it is sent under, asked about again at each window; None asks nothing.
+    terms: mailable.Terms | None = None
     # Where quiet hours and limits by domain apply to its people; "" where none do.
     zone: str = ""
     domain: str = ""
@@ -99,13 +106,14 @@ class Opened:
 _LEASE = """
 UPDATE delivery_shard s SET state = 'leased', fence = s.fence + 1, lease_owner = %(owner)s,
     lease_until = now() + make_interval(secs => %(lease_s)s)
-FROM delivery_delivery d
+FROM delivery_delivery d LEFT JOIN audiences_subscriptiongroup g
+    ON g.public_id::text = d.audience ->> 'subscription_group'
 WHERE d.id = %(delivery)s AND d.state = 'sending' AND s.id = (
     SELECT id FROM delivery_shard WHERE delivery_id = %(delivery)s AND state = 'waiting' AND due_at <= now()
         AND zone <> ALL(%(quiet)s::text[]) AND domain <> ALL(%(busy)s::text[])
     ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
 )
-RETURNING s.id, s.attempt, s.request_no, s.ids, s.n_ids, s.n_authorised, s.fence, d.opened_month,
+RETURNING s.id, s.attempt, s.request_no, s.ids, s.n_ids, s.n_authorised, s.fence, d.opened_month, g.id, g.default_state,
     s.zone, s.domain
 """
 _RECORD = """
@@ -120,15 +128,6 @@ UPDATE delivery_shard s SET
 FROM delivery_delivery d
 WHERE s.id = %(shard)s AND s.fence = %(fence)s AND s.state = 'leased' AND d.id = s.delivery_id
 RETURNING s.n_ids, s.n_authorised, d.state = 'sending' AND d.valid_until > now()
-"""
-_OPEN = f"""
-WITH w (n_ids, n_authorised, is_open) AS ({_RECORD})
-SELECT w.n_ids, w.n_authorised, w.is_open, u.position,
-    CASE WHEN p.id IS NULL THEN '{reasons.GONE}' ELSE {mailable.reason().sql} END, {profiles.PERSON_COLUMNS}
-FROM w
-LEFT JOIN unnest(%(ids)s::bigint[], %(positions)s::int[]) AS u(profile_id, position)
-    ON w.is_open AND u.position < w.n_authorised
-LEFT JOIN audiences_profile p ON p.id = u.profile_id
 """
 _ATTEMPTS = """
 INSERT INTO delivery_attempt
@@ -167,12 +166,14 @@ def lease(
         if row is None:
             notes.remove()
             return None
-        shard_id, attempt, request_no, ids, n_ids, n_authorised, fence, month, zone, domain = row
+        shard_id, attempt, request_no, ids, n_ids, n_authorised, fence, month, group_id, default, zone, domain = row
+        terms = mailable.Terms(group_id, default) if group_id is not None else None  # type: ignore[arg-type]
         notes.resize(n_ids)  # type: ignore[arg-type]
     except BaseException:
         notes.abandon()
         raise
-    held = (shard_id, delivery_id, month, attempt, request_no, ids, n_ids, n_authorised, fence, notes, zone, domain)
+    place = (terms, zone, domain)
+    held = (shard_id, delivery_id, month, attempt, request_no, ids, n_ids, n_authorised, fence, notes, *place)
     return Lease(*held)  # type: ignore[arg-type]
 
 
@@ -197,7 +198,7 @@ def advance(
     values |= {"lease_s": LEASE_S, "target": target, "ids": [held.ids[i] for i in positions], "positions": positions}
     with connection.transaction():
         # The shard's own row is locked first, before any retry shard: a stop locks in the order of ids.
-        rows = connection.execute(_OPEN if positions else _RECORD, values, prepare=True).fetchall()
+        rows = connection.execute(_open(held.terms) if positions else _RECORD, values, prepare=True).fetchall()
         if not rows:
             raise LeaseLost(held.shard_id)
         _store(connection, held, batch)
@@ -242,29 +243,48 @@ def clock() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+@functools.cache
+def _open(terms: mailable.Terms | None) -> str:
+    """The statement that records, authorises and reads; one text, and so one prepared statement, for each group."""
+    return f"""
+WITH w (n_ids, n_authorised, is_open) AS ({_RECORD})
+SELECT w.n_ids, w.n_authorised, w.is_open, u.position,
+    CASE WHEN p.id IS NULL THEN '{reasons.GONE}' ELSE {mailable.reason(terms).sql} END, {profiles.PERSON_COLUMNS}
+FROM w
+LEFT JOIN unnest(%(ids)s::bigint[], %(positions)s::int[]) AS u(profile_id, position)
+    ON w.is_open AND u.position < w.n_authorised
+LEFT JOIN audiences_profile p ON p.id = u.profile_id
+"""
+
+
 @dataclass(frozen=True)
 class _Batch:
-    """Outcomes sorted by what becomes of them: log rows, attempts, people of a later shard due at `due_at`."""
+    """Outcomes sorted by what becomes of them: log rows, attempts, people of a later shard by when it is due."""
 
     counts: dict[str, int]
     rows: list[bytes]
     attempts: list[Settled]
-    again: list[int]
-    due_at: dt.datetime | None
+    again: dict[dt.datetime, list[int]]
 
 
 def _sort(held: Lease, settled: list[Settled], valid_until: dt.datetime) -> _Batch:
-    due_at = retries.next_due(held.attempt, now=dt.datetime.now(dt.UTC), valid_until=valid_until)
     counts = dict.fromkeys(("sent", "failed", "not_sent", "unknown", "cancelled", "retried"), 0)
-    batch = _Batch(counts, [], [], [], due_at)
+    batch = _Batch(counts, [], [], {})
+    due_by_verdict: dict[Verdict | None, dt.datetime | None] = {}
     for one in settled:
         profile_id, outcome = held.ids[one.position], one.outcome
         if one.is_attempt and outcome in (None, Outcome.FAILED):
             batch.attempts.append(one)
-        if outcome is None and due_at is not None:
-            batch.again.append(profile_id)
-            counts["retried"] += 1
-            continue
+        if outcome is None:
+            if one.verdict not in due_by_verdict:
+                due_by_verdict[one.verdict] = retries.next_due(
+                    held.attempt, now=dt.datetime.now(dt.UTC), valid_until=valid_until, verdict=one.verdict
+                )
+            due_at = due_by_verdict[one.verdict]
+            if due_at is not None:
+                batch.again.setdefault(due_at, []).append(profile_id)
+                counts["retried"] += 1
+                continue
         # Deferred, and the validity period ends before it could be tried again.
         outcome = outcome or Outcome.FAILED
         counts[outcome] += 1
@@ -279,15 +299,14 @@ def _store(connection: Connection, held: Lease, batch: _Batch) -> None:
             copy.write(b"".join((logrows.HEADER, *batch.rows, logrows.TRAILER)))
     if batch.attempts:
         _store_attempts(connection, held, batch.attempts)
-    if batch.again:
-        assert batch.due_at is not None
+    for due_at, ids in batch.again.items():
         retries.plan(
             connection,
             delivery_id=held.delivery_id,
             request_no=held.request_no,
             attempt=held.attempt + 1,
-            ids=batch.again,
-            due_at=batch.due_at,
+            ids=ids,
+            due_at=due_at,
             place=(held.zone, held.domain),
         )
 

@@ -10,21 +10,34 @@ Stages of a message and what a fault there (loss, timeout, garbage) means for th
 | DOT | everything | unknown: the server may have it |
 
 A reply decides otherwise: 4xx deferred, 5xx refused, 2xx to the dot accepted, anything else as a fault. 421 ends the
-connection. With PIPELINING the envelope of the next message travels with the data of this one (RFC 2920); nothing else
-is assumed about a server than what its EHLO says. Setting up is a coroutine, sending is callbacks: about ten
-microseconds a message.
+connection. So does an answer that asks us to sign in, which is nobody's outcome, and 4.5.3, after which the message
+goes over a new one. With PIPELINING the envelope of the next message travels with the data of this one (RFC 2920);
+nothing else is assumed about a server than what its EHLO says. Setting up is a coroutine, sending is callbacks: about
+ten microseconds a message.
 """
 
-import re
 import time
 from collections.abc import Callable
 
 from django.utils.translation import gettext as _
 
-from messaging.handover import Envelope, Handover, Result, Source, Stage, Timeouts, Trouble, failure, fault, text_of
+from messaging.handover import (
+    SIGN_IN,
+    Envelope,
+    Handover,
+    Result,
+    Source,
+    Stage,
+    Timeouts,
+    Trouble,
+    asks_to_sign_in,
+    failure,
+    fault,
+    is_too_many,
+    text_of,
+    unfit,
+)
 from messaging.talk import STAGED_BYTES, Talk
-
-_FORBIDDEN = re.compile(rb"[\r\n\0<>]")
 
 
 class Connection(Talk):
@@ -98,29 +111,10 @@ class Connection(Talk):
             envelope = self.source.take()
             if envelope is None:
                 return None
-            problem = self._unfit(envelope)
+            problem = unfit(envelope, self.extensions)
             if problem is None:
                 return envelope
             self.source.settle(envelope, problem)
-
-    def _unfit(self, envelope: Envelope) -> Handover | None:
-        addresses = envelope.mail_from + envelope.rcpt_to
-        if _FORBIDDEN.search(addresses):
-            return Handover(
-                Result.REFUSED, "invalid_address", "The address contains characters that no mail server accepts."
-            )
-        if not addresses.isascii() and "SMTPUTF8" not in self.extensions:
-            return Handover(
-                Result.REFUSED,
-                "invalid_address",
-                _("The mail server doesn't support addresses like this one (SMTPUTF8)."),
-            )
-        limit = self.extensions.get("SIZE", "")
-        if limit.isdigit() and 0 < int(limit) < len(envelope.data):
-            return Handover(
-                Result.REFUSED, "too_large", f"The message has {len(envelope.data)} bytes, the server takes {limit}."
-            )
-        return None
 
     def _on_reply(self, line: bytes) -> None:
         stage = self.stage
@@ -139,8 +133,13 @@ class Connection(Talk):
 
     def _on_step(self, line: bytes, after: Stage, command: bytes) -> None:
         """An answer to MAIL or RCPT."""
-        if line[0] != 50 and self._failure is None:
-            self._failure = failure(line, self.stage)
+        if line[0] != 50:
+            if not self._note_refusal(line):
+                return
+        elif self._failure is not None:
+            # A recipient without a sender: what ends a refused message might now deliver an empty one.
+            self._break(_("The mail server contradicts itself."))
+            return
         if self._pipelines:
             self.stage = after
             return
@@ -152,6 +151,23 @@ class Connection(Talk):
         self.deadline = time.monotonic() + self.timeouts.command
         self._transport.write(command % self._current.rcpt_to if after is Stage.RCPT else command)
 
+    def _note_refusal(self, line: bytes) -> bool:
+        """Keep the first answer to MAIL or RCPT that isn't good as the outcome; False when it ended the connection."""
+        if self._failure is not None:
+            return True
+        if asks_to_sign_in(line):
+            self._sign_in_again(line)
+            return False
+        if line[:1] not in (b"4", b"5"):
+            self._break(_("Unclear answer: {text}").format(text=text_of(line)))
+            return False
+        if is_too_many(line):
+            self._is_ending = True
+            self._failure = failure(line, self.stage)._replace(result=Result.NOT_TRIED)
+        else:
+            self._failure = failure(line, self.stage)
+        return True
+
     def _on_data(self, line: bytes) -> None:
         if line.startswith(b"354"):
             if self._failure is None:
@@ -161,6 +177,7 @@ class Connection(Talk):
             assert self._transport is not None
             self._settle(self._failure)
             self.stage = Stage.RSET
+            self.deadline = time.monotonic() + self.timeouts.command
             self._transport.write(b".\r\nRSET\r\n")
             self._n_ignored = 1
             return
@@ -223,7 +240,7 @@ class Connection(Talk):
         else:
             handover = Handover(Result.UNKNOWN, "", f"Unclear answer: {text_of(line)}")
         self._settle(handover)
-        if line.startswith(b"421"):
+        if line.startswith(b"421") or handover.result is Result.UNKNOWN:
             self._on_unasked(line)
             return
         self._current, self._next = self._next, None
@@ -248,6 +265,15 @@ class Connection(Talk):
         if self.stage in (Stage.RCPT, Stage.DATA, Stage.BODY) and self._current is not None and line[:1] in b"45":
             self._settle(self._failure or failure(line, self.stage))
         self._break(_("The mail server closed the conversation: {text}").format(text=text), text)
+
+    def _sign_in_again(self, line: bytes) -> None:
+        """The account is refused in the middle of a conversation: whoever the message was for has no part in it."""
+        text = text_of(line)
+        message = _("The mail server asks to sign in: {text}").format(text=text)
+        current, self._current = self._current, None
+        if current is not None:
+            self.source.settle(current, Handover(Result.NOT_TRIED, SIGN_IN, message))
+        self._close(Trouble("sign_in", message, text, True))
 
     def _break(self, message: str, reply: str = "") -> None:
         """Give every message on the way its outcome by stage, then close."""

@@ -14,6 +14,7 @@ import dns.exception
 import dns.resolver
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts import access, audit, roles
 from accounts.models import User
@@ -44,6 +45,14 @@ def every() -> list[Domain]:
 def is_verified(address: str) -> bool:
     """Whether the domain of `address` was verified and not found missing since. One query."""
     return SenderDomain.objects.filter(domain=of_address(address), verified_at__isnull=False).exists()
+
+
+def problem(address: str) -> str:
+    """Why nothing may be sent from `address`, in words; "" when it may. One query at most."""
+    if not settings.VERIFIED_DOMAINS_ONLY or is_verified(address):
+        return ""
+    name = {"domain": of_address(address)}
+    return _("The domain %(domain)s isn't verified. Verify it or choose another sender.") % name
 
 
 def check(name: str, *, by: User) -> Domain:
@@ -82,19 +91,33 @@ def _value(name: str) -> str:
     return _PREFIX + base64.b32encode(digest[:15]).decode().lower()
 
 
-def _look_up(name: str) -> str:
+def txt(name: str) -> list[str] | None:
+    """The TXT records of a name, [] when it has none, None when DNS doesn't answer within some seconds."""
     resolver = dns.resolver.Resolver(configure=not settings.DNS_URL)
     if settings.DNS_URL:
         server = urlsplit(settings.DNS_URL)
         resolver.nameservers, resolver.port = [str(server.hostname)], server.port or 53
     try:
-        answer = resolver.resolve(f"_chappe.{name}", "TXT", lifetime=_TIMEOUT_S)
+        answer = resolver.resolve(name, "TXT", lifetime=_TIMEOUT_S)
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
-        return "missing"
+        return []
     except dns.exception.DNSException:
+        return None
+    return [b"".join(record.strings).decode("ascii", "replace") for record in answer]
+
+
+def _look_up(name: str) -> str:
+    return look_up(f"_chappe.{name}", _value(name))
+
+
+def look_up(host: str, wanted: str) -> str:
+    """Whether the TXT record at `host` says `wanted`: "" when it does, else the problem as in SenderDomain."""
+    values = txt(host)
+    if values is None:
         return "unreachable"
-    values = [b"".join(record.strings).decode("ascii", "replace") for record in answer]
-    return "" if _value(name) in values else "other"
+    if not values:
+        return "missing"
+    return "" if wanted in values else "other"
 
 
 def _addresses() -> list[str]:

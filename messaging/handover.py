@@ -3,12 +3,22 @@
 import enum
 import re
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from django.utils.translation import gettext as _
 
+from messaging import verdicts
+
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?=\s|$)")
+SIGN_IN = "sign_in"
+_FORBIDDEN = re.compile(rb"[\r\n\0<>]")
+# Before the words of an answer to MAIL: it names nobody but us, so it never speaks about a recipient's address.
+AT_MAIL = "MAIL FROM: "
+# Answers that ask us to sign in, or to do it better (RFC 4954 §6, RFC 5248).
+_SIGN_IN = re.compile(rb"5(?:30|34|35|38)\b|5\d\d[ -]5\.7\.(?:8|9|11|14)\b")
+_TOO_MANY = re.compile(rb"4\d\d[ -]4\.5\.3\b|452[ -].*too many recipients", re.IGNORECASE)
 
 
 class Result(enum.StrEnum):
@@ -22,7 +32,10 @@ class Result(enum.StrEnum):
 
 
 class Handover(NamedTuple):
-    """The outcome of one message. `code`: "" when accepted, else such as "550 5.1.1"; `reply`: their words or ours."""
+    """The outcome of one message. `code`: "" when accepted, else such as "550 5.1.1"; `reply`: their words or ours.
+
+    Not tried with the code SIGN_IN: the server takes nobody's message from us, so nobody can be what breaks it.
+    """
 
     result: Result
     code: str
@@ -32,7 +45,7 @@ class Handover(NamedTuple):
 class Trouble(NamedTuple):
     """The server can't be used, whoever the message is for. A lasting one needs a person to change the settings."""
 
-    kind: str  # "connect", "greeting", "tls", "auth", "protocol", "lost"
+    kind: str  # "connect", "greeting", "tls", "auth", "sign_in" (while sending), "protocol", "lost"
     message: str
     reply: str = ""
     is_lasting: bool = False
@@ -105,11 +118,40 @@ class Stage(enum.IntEnum):
 
 
 def tls_trouble(error: Exception) -> Trouble:
-    """What a failed handshake means, in words. Certificates that can't be checked are never accepted."""
+    """What a failed handshake means, in words. Certificates that can't be checked are never accepted; only a connection
+    that broke may do better by itself.
+    """
     if isinstance(error, ssl.SSLCertVerificationError):
         words = _("The mail server's certificate can't be trusted: {why}.").format(why=error.verify_message)
         return Trouble("tls", words, str(error), True)
-    return Trouble("tls", _("No encrypted connection to the mail server could be made."), str(error), True)
+    sentence = _("No encrypted connection to the mail server could be made.")
+    return Trouble("tls", sentence, str(error), isinstance(error, ssl.SSLError))
+
+
+def asks_to_sign_in(line: bytes) -> bool:
+    """Whether a refusal in the middle of a conversation is about our account, whoever the message is for."""
+    return _SIGN_IN.match(line) is not None
+
+
+def is_too_many(line: bytes) -> bool:
+    """Whether the server takes no more recipients on this connection. Each message has one, so it wants a new one."""
+    return _TOO_MANY.match(line) is not None
+
+
+def unfit(envelope: Envelope, extensions: Mapping[str, str]) -> Handover | None:
+    """Why a server with these `extensions` can't be given this message at all; None when it can."""
+    addresses = envelope.mail_from + envelope.rcpt_to
+    if _FORBIDDEN.search(addresses):
+        words = "The address contains characters that no mail server accepts."
+        return Handover(Result.REFUSED, "invalid_address", words)
+    if not addresses.isascii() and "SMTPUTF8" not in extensions:
+        words = _("The mail server doesn't support addresses like this one (SMTPUTF8).")
+        return Handover(Result.REFUSED, "invalid_address", words)
+    limit = extensions.get("SIZE", "")
+    if limit.isdigit() and 0 < int(limit) < len(envelope.data):
+        words = f"The message has {len(envelope.data)} bytes, the server takes {limit}."
+        return Handover(Result.REFUSED, "too_large", words)
+    return None
 
 
 def failure(line: bytes, stage: Stage) -> Handover:
@@ -117,6 +159,11 @@ def failure(line: bytes, stage: Stage) -> Handover:
     text = text_of(line)
     enhanced = _ENHANCED.match(text, 4)
     code = f"{text[:3]} {enhanced.group()}" if enhanced else text[:3]
+    if stage is Stage.MAIL:
+        if verdicts.of_reply(code, text).kind is verdicts.Kind.HARD:
+            # What would be a bad mailbox elsewhere is a bad sender here (RFC 3463 §3.2).
+            code = f"{text[:3]} 5.1.8"
+        text = AT_MAIL + text
     if line[:1] == b"4":
         return Handover(Result.DEFERRED, code, text)
     if line[:1] == b"5":

@@ -44,16 +44,22 @@ def line(name: str, text: str) -> bytes:
 def mailbox(name: str, display: str, address: str) -> bytes:
     """A header with one address, such as From, with CRLF. Raises RenderProblem as `ascii_address` does."""
     address = ascii_address(address)
-    display = clean(display)
-    if not display:
+    if not clean(display):
         return f"{name}: {address}\r\n".encode()
+    return identified(name, display, address)
+
+
+def identified(name: str, display: str, identifier: str) -> bytes:
+    """A header with a phrase for people and `identifier`, plain ASCII, in angle brackets; with CRLF."""
+    display = clean(display)
+    words: list[str] = []
     if not display.isascii() or "=?" in display:
         words = encoded_words(display, _FOLD_AT - len(name) - 2)
     elif _ATOMS.fullmatch(display):
         words = display.split(" ")
-    else:
+    elif display:
         words = ['"' + display.replace("\\", "\\\\").replace('"', '\\"') + '"']
-    return _folded(name, [*words, f"<{address}>"])
+    return _folded(name, [*words, f"<{identifier}>"])
 
 
 def encoded_words(text: str, first_room: int = 75) -> list[str]:

@@ -182,6 +182,38 @@ class CaughtMessage(models.Model):
         ]
 
 
+class Notice(models.Model):
+    """One mail to somebody who works here: a request, an answer, an alert. Written by messaging.notices only."""
+
+    to = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    # What it is about; a second notice with the same key to the same person is not written. "" for no such check.
+    key = models.CharField(max_length=120, blank=True)
+    subject = models.CharField(max_length=300)
+    # Plain text, paragraphs apart by an empty line.
+    body = models.TextField()
+    url = models.URLField(max_length=500, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    # When it is tried next; None once it was sent or given up.
+    due_at = models.DateTimeField(null=True, blank=True)
+    n_attempts = models.SmallIntegerField(default=0)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    # What the mail server said against it last.
+    problem = models.TextField(blank=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(fields=["to", "key"], name="notice_once", condition=~models.Q(key="")),
+        ]
+        indexes = [
+            # What waits.
+            models.Index(fields=["due_at"], name="notice_due", condition=models.Q(due_at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return self.subject
+
+
 class LinkCheck(models.Model):
     """What the page behind one link of a message answered lately. Wanted by the editor, written by messaging.linkcheck.
 
@@ -218,12 +250,59 @@ class SenderDomain(models.Model):
     checked_at = models.DateTimeField(null=True, blank=True)
     # What the last check found wrong: "" | "missing" | "other" | "unreachable".
     problem = models.CharField(max_length=12, blank=True)
+    # What receivers ask for, as found by messaging.sender_dns: the records themselves, and the name of the DMARC ones
+    # (this domain's or that of a domain above); a time without an answer of DNS changes neither.
+    spf_records = models.JSONField(default=list)
+    dmarc_records = models.JSONField(default=list)
+    dmarc_domain = models.CharField(max_length=253, blank=True)
+    dns_checked_at = models.DateTimeField(null=True, blank=True)
+    dns_asked_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         default_permissions = ("view",)
 
     def __str__(self) -> str:
         return self.domain
+
+
+class DkimKey(models.Model):
+    """One key that messages of a domain are signed with, from when its record was found in DNS until it is retired.
+
+    Written by messaging.signing only. A retired key stays, because its record has to stay while mail is on its way.
+    """
+
+    domain = models.CharField(max_length=253)
+    selector = models.CharField(max_length=63)
+    # The private key in PEM, encrypted like the password of a transport.
+    secret = models.BinaryField()
+    # What the record has to say.
+    record = models.TextField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    checked_at = models.DateTimeField(null=True, blank=True)
+    # What the last check found wrong: "" | "missing" | "other" | "unreachable".
+    problem = models.CharField(max_length=12, blank=True)
+    active_at = models.DateTimeField(null=True, blank=True)
+    retired_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(fields=["domain", "selector"], name="dkim_selector_once"),
+            models.UniqueConstraint(
+                fields=["domain"],
+                condition=models.Q(active_at__isnull=False, retired_at__isnull=True),
+                name="dkim_one_active",
+            ),
+            models.UniqueConstraint(
+                fields=["domain"],
+                condition=models.Q(active_at__isnull=True, retired_at__isnull=True),
+                name="dkim_one_new",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.selector}._domainkey.{self.domain}"
 
 
 class MediaFile(models.Model):

@@ -112,8 +112,9 @@ def tls_context(server: Server) -> ssl.SSLContext | None:
 class Pool:
     """Connections to one server that send whatever `source` has.
 
-    `out_of_order` is called once, in the loop, when no connection works and several tries failed, or at once when only
-    a person can help (TLS, sign-in). `wake` after the source has something new; `close` lets messages on the way end.
+    `out_of_order` is called once, in the loop, when no connection works and several tries failed, or when all failed
+    and only a person can help (TLS, sign-in). `wake` after the source has something new; `close` lets messages on the
+    way end.
     """
 
     def __init__(
@@ -132,10 +133,9 @@ class Pool:
         self._live: set[Connection] = set()
         self._slots: list[asyncio.Task[None]] = []
         self._watch: asyncio.Task[None] | None = None
+        self._n_setting_up = 0
         self._is_closing = False
         self._is_out = False
-        # Failures since any connection last settled a message.
-        self._n_failures = 0
 
     @property
     def n_live(self) -> int:
@@ -172,17 +172,21 @@ class Pool:
         while not self._is_closing:
             trouble, n_settled = await self._one_connection(number)
             if n_settled:
-                n_failures = self._n_failures = 0
+                n_failures = 0
             if trouble is None or self._is_closing:
                 continue
+            # What it gave back goes over the others now.
+            self.wake()
             if not n_settled:
                 n_failures += 1
-                self._n_failures += 1
                 self._judge(trouble, n_failures)
-                await asyncio.sleep(_BACKOFF[min(n_failures, len(_BACKOFF)) - 1])
+                # What only a person can mend isn't knocked at again and again while others are being served.
+                n_waits = len(_BACKOFF) if trouble.is_lasting else min(n_failures, len(_BACKOFF))
+                await asyncio.sleep(_BACKOFF[n_waits - 1])
 
     async def _one_connection(self, number: int) -> tuple[Trouble | None, int]:
         """Connect and send until the connection ends; why it ended and how many messages got an outcome."""
+        self._n_setting_up += 1
         try:
             connection = await connect(self._server, self._source, timeouts=self._timeouts, context=self._context)
         except Unusable as error:
@@ -191,6 +195,8 @@ class Pool:
             # A slot that dies would leave its caller waiting for ever.
             logger.exception("setting up a connection to the mail server failed")
             return Trouble("protocol", _("The connection to the mail server ended with an error.")), 0
+        finally:
+            self._n_setting_up -= 1
         connection.slot = number
         self._live.add(connection)
         try:
@@ -202,9 +208,16 @@ class Pool:
             self._live.discard(connection)
 
     def _judge(self, trouble: Trouble, n_failures: int) -> None:
-        if self._is_out or self._live:
+        """Call the server out of order when this trouble is everybody's. A server that takes fewer connections than we
+        open refuses some and serves the others.
+        """
+        works = self._live
+        if trouble.kind == "sign_in":
+            # Set up like this one, and not found out yet.
+            works = {connection for connection in works if connection.n_settled}
+        if self._is_out or works:
             return
-        if trouble.is_lasting or n_failures >= _N_TRIES:
+        if n_failures >= _N_TRIES or (trouble.is_lasting and not self._n_setting_up):
             self._is_out = True
             self._out_of_order(trouble)
 

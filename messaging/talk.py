@@ -58,6 +58,9 @@ class Talk(asyncio.Protocol, abc.ABC):
                 keyword, _space, value = line[4:].strip().partition(" ")
                 self.extensions[keyword.upper().partition("=")[0]] = value.upper()
             return
+        if not 500 <= code < 600:
+            self._expect((code, lines), "250", "greeting", _("The mail server doesn't take connections now"))
+        # It knows no extensions: where TLS or a sign-in is wanted, that is found missing next, and nothing is sent.
         self._expect(await self._ask(f"HELO {name}"), "250", "protocol", _("The mail server refused EHLO and HELO"))
 
     def _own_name(self) -> str:
@@ -104,8 +107,13 @@ class Talk(asyncio.Protocol, abc.ABC):
             )
         if answer[0] != 235:
             reply = " ".join(answer[1])
-            lasting = 500 <= answer[0] < 600
-            raise Unusable(Trouble("auth", _("The mail server refused the user name or password."), reply, lasting))
+            if 500 <= answer[0] < 600:
+                raise Unusable(
+                    Trouble("auth", _("The mail server refused the user name or password."), reply, is_lasting=True)
+                )
+            raise Unusable(
+                Trouble("auth", _("The mail server can't sign us in now: {reply}").format(reply=reply), reply)
+            )
 
     async def _ask(self, command: str, *, shown: str = "") -> tuple[int, list[str]]:
         assert self._transport is not None
@@ -126,9 +134,10 @@ class Talk(asyncio.Protocol, abc.ABC):
         return code, lines
 
     def _expect(self, answer: tuple[int, list[str]], wanted: str, kind: str, sentence: str) -> None:
+        """Anything but `wanted` makes the server unusable; a permanent answer until somebody looks into it."""
         if str(answer[0]) != wanted:
             reply = " ".join(answer[1])
-            raise Unusable(Trouble(kind, f"{sentence}: {reply}", reply))
+            raise Unusable(Trouble(kind, f"{sentence}: {reply}", reply, 500 <= answer[0] < 600))
 
     def _note(self, line: str) -> None:
         if self._log is not None:
@@ -140,9 +149,6 @@ class Talk(asyncio.Protocol, abc.ABC):
 
     def data_received(self, data: bytes) -> None:
         *lines, self._tail = (self._tail + data).split(b"\n")
-        if len(self._tail) > _MAX_REPLY or len(self._lines) > 1000:
-            self._break(_("The mail server's answer was too long."))
-            return
         for line in lines:
             if self.stage is Stage.CLOSED:
                 return
@@ -155,9 +161,13 @@ class Talk(asyncio.Protocol, abc.ABC):
                 self._lines = []
             else:
                 if self._lines:
-                    line = b" ".join((*self._lines, line[4:])) if len(self._lines) < 20 else line
+                    parts = [part.rstrip() for part in (*self._lines, line[4:])]
+                    line = b" ".join(parts) if len(parts) <= 20 else line
                     self._lines = []
                 self._on_reply(line)
+        # Last: whole answers that came before it count.
+        if (len(self._tail) > _MAX_REPLY or len(self._lines) > 1000) and self.stage is not Stage.CLOSED:
+            self._break(_("The mail server's answer was too long."))
 
     @abc.abstractmethod
     def _on_reply(self, line: bytes) -> None:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from audiences import addresses
 from audiences.profiles import Person
 from lib.errors import DomainError
-from messaging import content, personalization, preview, smtp, transports
+from messaging import content, personalization, preview, signing, smtp, transports
 from messaging.channels import email
 from messaging.handover import Result
 
@@ -56,6 +56,7 @@ def send(
     program = email.compile(message, delivery_id=0, delivery_ref=REF, campaign=campaign)
     # Translators: prefix of the subject of test messages.
     program.subject_prefix = _("[Test] ")
+    program.signer = signing.signer_of(message)
     results: dict[str, TestResult] = {}
     payloads: dict[str, email.Payload] = {}
     for address in recipients:

@@ -4,14 +4,10 @@ The password is encrypted with a key derived from SECRET_KEY and is never shown 
 to type it again. The transport that was never edited takes everything from the environment's SMTP_URL.
 """
 
-import base64
-import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
-from cryptography.fernet import Fernet, InvalidToken
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
@@ -19,7 +15,7 @@ from django.utils.translation import gettext as _
 from accounts import access, audit, roles
 from accounts.models import User
 from lib.errors import DomainError
-from messaging import smtp
+from messaging import sealed, smtp
 from messaging.handover import Server
 from messaging.models import Feedback, Security, Transport
 
@@ -111,7 +107,7 @@ def save(transport_id: int, entered: ServerSettings, *, by: User) -> Transport:
         setattr(transport, name, getattr(entered, name))
     transport.uses_environment = False
     if entered.password is not None or bool(password) != had_password:
-        transport.secret = _encrypt(password) if password else None
+        transport.secret = sealed.seal(password) if password else None
         transport.secret_set_at = datetime.now(UTC) if password else None
         changed["password"] = "replaced" if password else "removed"
     transport.save(update_fields=[*names, "uses_environment", "secret", "secret_set_at", "updated_at"])
@@ -187,22 +183,12 @@ def _is_ipv6(host: str) -> bool:
     return host.count(":") > 1 and all(c in "0123456789abcdefABCDEF:.[]" for c in host)
 
 
-@lru_cache(maxsize=2)
-def _cipher(secret_key: str) -> Fernet:
-    key = hashlib.blake2s(secret_key.encode(), digest_size=32, person=b"smtp").digest()
-    return Fernet(base64.urlsafe_b64encode(key))
-
-
-def _encrypt(password: str) -> bytes:
-    return _cipher(settings.SECRET_KEY).encrypt(password.encode())
-
-
 def _decrypt(secret: bytes | memoryview | None) -> str:
     if not secret:
         return ""
     try:
-        return _cipher(settings.SECRET_KEY).decrypt(bytes(secret)).decode()
-    except InvalidToken as error:
+        return sealed.unseal(secret)
+    except sealed.Unreadable as error:
         sentence = _(
             "The stored password can't be read, because the installation's secret key changed. Enter it again."
         )

@@ -13,7 +13,14 @@ from PIL import Image
 from accounts import installation, roles
 from accounts.models import User
 from audiences import addresses
-from audiences.models import AttributeDefinition, Profile, Segment, SegmentKind, SegmentMember
+from audiences.models import (
+    AttributeDefinition,
+    Profile,
+    Segment,
+    SegmentKind,
+    SegmentMember,
+    SubscriptionGroup,
+)
 from audiences.profiles import Person
 from campaigns import document as documents
 from campaigns import drafts, versions
@@ -81,6 +88,12 @@ def segment(
 
 
 # --- messaging ----------------------------------------------------------------------------------------------
+
+
+def group(name: str = "Newsletter", *, default_state: str = "subscribed", **fields: object) -> SubscriptionGroup:
+    """A subscription group; who never chose is in it."""
+    return SubscriptionGroup.objects.create(name=name, default_state=default_state, **fields)
+
 
 HTML_BODY = (
     "<html><body><p>Hello {{ profile.first_name | default: 'you' }}</p>"

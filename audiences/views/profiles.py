@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts import access, roles
 from accounts.models import User
-from audiences import profiles
+from audiences import profiles, quarantine_words
 from audiences.models import AttributeDefinition, AttributeType, Profile
 from lib import texts
 from lib.errors import DomainError
@@ -75,6 +75,7 @@ def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 def _overview(request: HttpRequest, profile: Profile) -> dict[str, object]:
     types = dict(AttributeDefinition.objects.filter(name__in=profile.attributes).values_list("name", "type"))
+    entry = profiles.quarantined(profile.email_key)
     return {
         "profile": profile,
         "current_tab": "overview",
@@ -83,7 +84,8 @@ def _overview(request: HttpRequest, profile: Profile) -> dict[str, object]:
             for name, value in sorted(profile.attributes.items())
         ],
         "changes": profile.consent_changes.select_related("by").order_by("-at", "-id")[:50],
-        "quarantine": profiles.quarantined(profile.email_key),
+        "quarantine": entry,
+        "reason": quarantine_words.label(entry.reason) if entry else "",
         "can_edit": request.user.has_perm(roles.MANAGE_AUDIENCE),
         "can_release": request.user.has_perm(roles.RELEASE),
     }
@@ -119,6 +121,7 @@ def release(request: HttpRequest, public_id: UUID) -> HttpResponse:
     context: dict[str, object] = {
         "profile": profile,
         "quarantine": entry,
+        "reason": quarantine_words.label(entry.reason),
         "note": texts.storable(request.POST.get("note", "")),
     }
     if request.method == "POST":

@@ -18,7 +18,7 @@ from accounts import access, roles, session_ages
 from campaigns import alerts, forms, occurrences, rhythms, schedules, sessions, summaries
 from campaigns import document as documents
 from campaigns.views import choices, header, info, parts
-from delivery import quiet
+from delivery import quiet, served
 from lib import walltimes
 from messaging import samples
 
@@ -124,6 +124,7 @@ def _delivery(request: HttpRequest, now: parts.State) -> dict[str, Any]:
         "kind": section["kind"] if section["kind"] in {"at", "repeat", "api"} else "once",
         "today": occurrences.today(chosen, timezone.now()).isoformat(),
         "weekdays": choices.weekdays(section["repeat_weekdays"]),
+        "aggregates": choices.aggregates(section["aggregate"]),
         "withins": choices.withins(section["confirm_within_hours"]),
         "upcoming": rhythms.upcoming(section, now=timezone.now(), reader_zone=reader),
         "may_start": may_start,
@@ -131,6 +132,7 @@ def _delivery(request: HttpRequest, now: parts.State) -> dict[str, Any]:
         "activates_triggered": settings.ACTIVATE_TRIGGERED,
         "zones": sorted(walltimes.zones() | {chosen}),
         "zone": chosen,
+        "cap": served.cap_sentence(),
         "validities": choices.validities(section["validity_hours"]),
         "quiet_words": quiet.words(quiet.configured()),
         "sentence": summaries.sentence(now.document, reader_zone=reader),
@@ -142,6 +144,7 @@ def _audience(request: HttpRequest, now: parts.State) -> dict[str, Any]:
     return {
         "segments": choices.segments(section["segments"]),
         "excluded": choices.segments(section["exclude"]),
+        "groups": choices.subscription_groups(section["subscription_group"]),
         "fields": choices.rule_fields(),
         "audience_words": summaries.audience(now.document),
         "audience_json": json.dumps(section, ensure_ascii=False),

@@ -1,5 +1,6 @@
 """Sends of a campaign: their list, and the page of one, which composes the fragments of the delivery room."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -12,11 +13,11 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import access, audit, roles
 from campaigns import document as documents
-from campaigns import sends, summaries
+from campaigns import lifecycle, periods, schedules, sends, staleness, summaries, tested
 from campaigns.models import Campaign, CampaignSend
-from campaigns.views import header, standing
+from campaigns.views import header, requesting, standing
 from delivery import forms as delivery_forms
-from delivery import kpi, pages, timing
+from delivery import kpi, pages, timing, totals
 from delivery.models import Delivery, DeliveryState
 from lib.errors import DomainError
 
@@ -28,19 +29,60 @@ def index(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """All sends of one campaign, newest first."""
     campaign = header.find(public_id)
     found = sends.history(campaign)
-    figures = kpi.summaries([one.delivery_id for one in found if one.delivery.started_at])
+    figures = kpi.summaries([one.delivery_id for one in found if one.delivery.state != DeliveryState.CANCELLED])
     rows = [
-        {
-            "url": reverse("campaigns:send", kwargs={"public_id": public_id, "delivery_id": one.delivery.public_id}),
-            "number": one.version.number,
-            "delivery": one.delivery,
-            "badge": pages.badge(one.delivery),
-            "figures": figures.get(one.delivery_id),
-        }
-        for one in found
+        _row(public_id, one.sends[0], figures) if one.period is None else _period_row(public_id, one, figures)
+        for one in periods.group(found)
     ]
     context = {"head": header.build(request, campaign, view="sends"), "campaign": campaign, "rows": rows}
+    context["total"] = totals.total(figures.values()) if len(figures) > 1 else None
     return render(request, "campaigns/campaign_sends.html", context)
+
+
+@access.requires(roles.VIEW)
+def period(request: HttpRequest, public_id: UUID, unit: str, first: str) -> HttpResponse:
+    """The repeating sends of one period with their figures added up."""
+    campaign = header.find(public_id)
+    asked = periods.parse(unit, first)
+    if asked is None:
+        raise Http404(_("There is no such period."))
+    found = [send for send in sends.history(campaign) if periods.of_send(send) == asked]
+    figures = kpi.summaries([one.delivery_id for one in found if one.delivery.state != DeliveryState.CANCELLED])
+    context = {
+        "head": header.build(request, campaign, view="send"),
+        "campaign": campaign,
+        "period": periods.words(asked),
+        "rows": [_row(public_id, one, figures) for one in found],
+        "total": totals.total(figures.values()),
+        "n_sends": len(found),
+    }
+    return render(request, "campaigns/campaign_period.html", context)
+
+
+def _row(public_id: UUID, send: CampaignSend, figures: dict[int, kpi.Summary]) -> dict[str, Any]:
+    return {
+        "url": reverse("campaigns:send", kwargs={"public_id": public_id, "delivery_id": send.delivery.public_id}),
+        "number": send.version.number,
+        "delivery": send.delivery,
+        "to_send": send.delivery.n_to_send,
+        "badge": pages.badge(send.delivery),
+        "figures": figures.get(send.delivery_id) if send.delivery.started_at else None,
+    }
+
+
+def _period_row(public_id: UUID, group: periods.Group, figures: dict[int, kpi.Summary]) -> dict[str, Any]:
+    """One line for all sends of a period; the badge is that of the newest."""
+    assert group.period is not None
+    at = {"public_id": public_id, "unit": group.period.unit, "first": group.period.first.isoformat()}
+    counted = [figures[one.delivery_id] for one in group.sends if one.delivery_id in figures]
+    return {
+        "url": reverse("campaigns:period", kwargs=at),
+        "period": periods.words(group.period),
+        "n_sends": len(group.sends),
+        "to_send": sum(one.delivery.n_to_send or 0 for one in group.sends),
+        "badge": pages.badge(group.sends[0].delivery),
+        "figures": totals.total(counted) if any(one.delivery.started_at for one in group.sends) else None,
+    }
 
 
 @require_POST
@@ -70,6 +112,18 @@ def detail(request: HttpRequest, public_id: UUID, delivery_id: UUID) -> HttpResp
 def confirm(request: HttpRequest, public_id: UUID, delivery_id: UUID) -> HttpResponse:
     """GET asks, as a page or a dialog; POST releases the send. Who may is decided where it happens."""
     campaign, send = find(public_id, delivery_id)
+
+    def release(**shown: Any) -> Delivery:
+        return sends.confirm(campaign.pk, send.delivery_id, by=header.user_of(request), **shown)
+
+    return answer_confirm(request, campaign, send, release)
+
+
+def answer_confirm(
+    request: HttpRequest, campaign: Campaign, send: CampaignSend, release: Callable[..., Delivery]
+) -> HttpResponse:
+    """The answer to a GET or POST of a confirm page. `release` takes seal, n_to_send and key of the page, as they were
+    posted, and confirms."""
     if request.method == "GET":
         return _confirm_page(request, campaign, send)
     access.check(header.user_of(request), roles.START)
@@ -78,24 +132,29 @@ def confirm(request: HttpRequest, public_id: UUID, delivery_id: UUID) -> HttpRes
         if request.headers.get("HX-Request"):
             raise form.problem()
         return _confirm_page(request, campaign, send, form=form)
-    seal, n_to_send = form.cleaned_data["seal"], form.cleaned_data["n_to_send"]
+    shown = form.cleaned_data
     try:
-        sends.confirm(campaign.pk, send.delivery_id, by=header.user_of(request), seal=seal, n_to_send=n_to_send)
+        release(seal=shown["seal"], n_to_send=shown["n_to_send"], key=str(shown["key"]))
     except DomainError as refusal:
         if refusal.status == 403 or request.headers.get("HX-Request"):
             raise
         messages.error(request, refusal.message)
+        _campaign, now = find(campaign.public_id, send.delivery.public_id)
+        return _confirm_page(request, header.find(campaign.public_id), now, status=refusal.status)
     return to_send(request, campaign, send)
 
 
-def _confirm_page(request: HttpRequest, campaign: Campaign, send: CampaignSend, form: Any = None) -> HttpResponse:
+def _confirm_page(
+    request: HttpRequest, campaign: Campaign, send: CampaignSend, *, form: Any = None, status: int = 0
+) -> HttpResponse:
     context = {
         "head": header.build(request, campaign, view="send"),
         "campaign": campaign,
         "form": form,
         **delivery_context(request, campaign, send.delivery),
     }
-    return render(request, "campaigns/campaign_confirm.html", context, status=422 if form else 200)
+    context["urls"] = context["urls"] | {"confirm": request.path}
+    return render(request, "campaigns/campaign_confirm.html", context, status=status or (422 if form else 200))
 
 
 @require_POST
@@ -113,7 +172,7 @@ def delivery_context(request: HttpRequest, campaign: Campaign, delivery: Deliver
     at = {"public_id": campaign.public_id, "delivery_id": delivery.public_id}
     send = sends.of_delivery(delivery)
     assert send is not None, "found through its campaign"
-    stale = sends.staleness(campaign, send)
+    stale = staleness.of(campaign, send)
     context = pages.context(
         delivery,
         header.user_of(request),
@@ -121,16 +180,42 @@ def delivery_context(request: HttpRequest, campaign: Campaign, delivery: Deliver
         cancel_url=reverse("campaigns:cancel-send", kwargs=at),
         back_url=reverse("campaigns:send", kwargs=at),
         stale=[stale.message] if stale.code else [],
+        fix_urls=_fix_urls(request, campaign),
     )
     document = documents.normalise(send.version.document)
     context["urls"]["reschedule"] = reverse("campaigns:reschedule", kwargs=at)
+    if stale.code == "published_again" and not lifecycle.is_standing(campaign):
+        # The list of an older version can't be mended: this opens a send of the live one in its place.
+        new_url = reverse("campaigns:send-new", kwargs={"public_id": campaign.public_id})
+        context["urls"] = context["urls"] | {"prepare": new_url}
+    context |= requesting.context(send, header.user_of(request), stale=bool(context["stale"]))
+    is_prepared = delivery.state == DeliveryState.PREPARED
+    is_standing = document["delivery"]["kind"] in schedules.STANDING
     return context | {
+        "tested": (tested.of_version(send.version) or "") if is_prepared else None,
         "reschedule": timing.new_time(delivery) if sends.deadline(send) is None else None,
         "occurrence": standing.occurrence(campaign, send, header.user_of(request)),
         "is_confirmed_alone": _is_confirmed_alone(delivery),
         "is_repeating": document["delivery"]["kind"] == "repeat",
         "conversions": summaries.conversions(document) if delivery.started_at else [],
+        "duplicate_url": reverse("campaigns:duplicate", args=[campaign.public_id]),
+        "again_url": reverse("campaigns:send-new", args=[campaign.public_id]) if not is_standing else "",
     }
+
+
+def _fix_urls(request: HttpRequest, campaign: Campaign) -> dict[str, str]:
+    """Where somebody puts right what stops a send: the draft's steps, or the page that makes a draft first."""
+    user = header.user_of(request)
+    at = {"public_id": campaign.public_id}
+    urls = {}
+    if user.has_perm(roles.EDIT) and campaign.archived_at is None:
+        modify = reverse("campaigns:modify", kwargs=at)
+        has_draft = header.draft_of(campaign) is not None
+        for step in ("compose", "audience", "delivery"):
+            urls[step] = reverse("campaigns:edit", kwargs=at | {"step": step}) if has_draft else modify
+    if user.has_perm(roles.MANAGE_TRANSPORTS):
+        urls["senders"] = reverse("messaging:settings-senders")
+    return urls
 
 
 def _is_confirmed_alone(delivery: Delivery) -> bool:

@@ -72,7 +72,7 @@ def card(campaign: Campaign, user: User) -> dict[str, Any] | None:
         "upcoming": rhythms.upcoming(section, now=timezone.now(), reader_zone=reader)
         if section["kind"] == "repeat"
         else None,
-        "asks": section["asks_confirmation"],
+        "asks": schedules.asks(section),
         "confirmation": summaries.confirmation(section),
         "since": campaign.activated_at,
         "by": str(campaign.activated_by or ""),
@@ -105,7 +105,7 @@ def _occurrence_text(campaign: Campaign, send: CampaignSend) -> str:
         return _("Send of %(when)s.") % {"when": when}
     emails = ngettext("%(n)s email", "%(n)s emails", n) % {"n": number_format(n, force_grouping=True)}
     ready = _("Send of %(when)s is ready: %(emails)s.") % {"when": when, "emails": emails}
-    if not section["asks_confirmation"] and not send.asks_because:
+    if not schedules.asks(section) and not send.asks_because:
         return " ".join((ready, _("It is confirmed by itself at its time.")))
     return " ".join(part for part in (ready, _why(campaign, send), _before(send, section)) if part)
 
@@ -117,6 +117,10 @@ def _why(campaign: Campaign, send: CampaignSend) -> str:
         return _("%(name)s started this campaign and can't start sends any more, so somebody else must confirm.") % {
             "name": campaign.activated_by
         }
+    if send.asks_because == "second":
+        return _("It is the first of a new version, so somebody else than who published it must confirm.")
+    if send.asks_because == "stale":
+        return _("It couldn't be confirmed by itself, so somebody must look at it.")
     return ""
 
 

@@ -1,7 +1,6 @@
 """The log pages of a delivery, their export, one recipient's record, and a profile's Messages tab."""
 
-import csv
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -9,20 +8,30 @@ from uuid import UUID
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.utils import timezone
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from accounts import access, roles
 from audiences.models import Profile
-from delivery import breakdowns, history, kpi, logs, origins, pages, reasons, recipients, status
+from delivery import (
+    activities,
+    breakdowns,
+    exports,
+    failures,
+    history,
+    kpi,
+    logs,
+    origins,
+    pages,
+    prepared,
+    reasons,
+    recipients,
+    rollups,
+    status,
+)
 from delivery.models import Delivery, EventKind
 from delivery.views.panel import get
+from lib import sheets
 from messaging import frames
-
-_EXPORTS = {"sending", "exclusions", "tracking"}
-# What a spreadsheet would run as a formula (OWASP, CSV injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
 @access.requires(roles.VIEW)
@@ -32,6 +41,8 @@ def log(request: HttpRequest, public_id: UUID, tab: str) -> HttpResponse:
     delivery = get(public_id)
     if tab not in pages.TABS:
         raise Http404
+    # The tabs' numbers must be those of what the tabs show.
+    rollups.freshen(delivery)
     panel = kpi.panel(delivery)
     wanted = _wanted(request)
     context = {
@@ -44,9 +55,7 @@ def log(request: HttpRequest, public_id: UUID, tab: str) -> HttpResponse:
         "wanted": wanted,
         "back_url": origins.url(delivery),
         "may_export": request.user.has_perm(roles.EXPORT),
-        "export_url": f"{reverse('delivery:log-export', args=[public_id, tab])}?{_query(request)}"
-        if tab in _EXPORTS
-        else "",
+        "export_url": f"{reverse('delivery:log-export', args=[public_id, tab])}?{_query(request)}",
         "filters": _filters(tab),
         **_rows(delivery, tab, wanted),
     }
@@ -59,10 +68,10 @@ def log(request: HttpRequest, public_id: UUID, tab: str) -> HttpResponse:
 def export(request: HttpRequest, public_id: UUID, tab: str) -> StreamingHttpResponse:
     """All rows of a tab as CSV, streamed in batches; the same filters as on the page."""
     delivery = get(public_id)
-    if tab not in _EXPORTS:
+    if tab not in pages.TABS:
         raise Http404
     answer = StreamingHttpResponse(
-        _csv(_lines(delivery, tab, _wanted(request))), content_type="text/csv; charset=utf-8"
+        sheets.csv_lines(exports.rows(delivery, tab, _wanted(request))), content_type="text/csv; charset=utf-8"
     )
     answer["Content-Disposition"] = f'attachment; filename="{tab}-{delivery.public_id}.csv"'
     return answer
@@ -121,10 +130,12 @@ def _wanted(request: HttpRequest) -> logs.Filter:
     after, before = get_value("after", ""), get_value("before", "")
     key = after or before
     return logs.Filter(
-        search=get_value("q", "").strip()[:320],
+        search=get_value("q", "").replace("\x00", "").strip()[:320],
         status=known if known in status.Status.values else "",
         reason=get_value("reason", "").replace("\x00", "")[:30],
         kind=get_value("event", "")[:12],
+        severity=severity if (severity := get_value("severity", "")) in activities.SEVERITIES else "",
+        domain=get_value("domain", "").strip().lstrip("@").replace("\x00", "")[:253],
         has_automatic=get_value("automatic", "") == "1",
         after=int(key) if key.isascii() and key.isdigit() and len(key) < 19 else None,
         is_back=bool(before and not after),
@@ -148,11 +159,11 @@ def _link(request: HttpRequest, context: dict[str, Any]) -> None:
 def _rows(delivery: Delivery, tab: str, wanted: logs.Filter) -> dict[str, Any]:
     read: dict[str, Callable[[], dict[str, Any]]] = {
         "sending": lambda: {"page": logs.sending(delivery, wanted)},
-        "exclusions": lambda: {"page": logs.exclusions(delivery, wanted), "sum": pages.prepared(delivery)},
+        "exclusions": lambda: {"page": logs.exclusions(delivery, wanted), "sum": prepared.sum_of(delivery)},
         "tracking": lambda: {"page": logs.tracking(delivery, wanted)},
-        "links": lambda: {"rows": breakdowns.links(delivery)},
-        "failures": lambda: {"rows": breakdowns.failures(delivery)},
-        "activity": lambda: {"rows": breakdowns.activity(delivery)},
+        "links": lambda: {"rows": breakdowns.links(delivery, search=wanted.search)},
+        "failures": lambda: {"rows": failures.failures(delivery, domain=wanted.domain, search=wanted.search)},
+        "activity": lambda: {"page": activities.page(delivery, wanted)},
     }
     found = read[tab]()
     if tab == "sending":
@@ -167,48 +178,6 @@ def _filters(tab: str) -> list[tuple[str, str]]:
         "sending": [(value, str(label)) for value, label in status.Status.choices],
         "exclusions": [(code, reasons.exclusion_sentence(code)) for code in reasons.EXCLUSIONS],
         "tracking": [(kind.value, str(kind.label)) for kind in kinds],
+        "activity": [(value, str(label)) for value, label in activities.SEVERITIES.items()],
     }
     return choices.get(tab, [])
-
-
-def _lines(delivery: Delivery, tab: str, wanted: logs.Filter) -> Iterator[list[object]]:
-    if tab == "sending":
-        yield [_("Profile"), _("Address"), _("Status"), _("Time"), _("Attempts"), _("Server answer")]
-        for sent in logs.export_sending(delivery, wanted):
-            yield [_id(sent.profile), sent.address, sent.status.label, _iso(sent.at), sent.n_attempts, sent.answer]
-    elif tab == "exclusions":
-        yield [_("Profile"), _("Address"), _("Reason"), _("Detail")]
-        for left_out in logs.export_exclusions(delivery, wanted):
-            address = left_out.profile.email if left_out.profile else ""
-            yield [_id(left_out.profile), address, left_out.reason, left_out.detail]
-    else:
-        yield [_("Time"), _("Profile"), _("Address"), _("Event"), _("Link"), _("Client"), _("Automatic")]
-        for seen in logs.export_tracking(delivery, wanted):
-            address = seen.profile.email if seen.profile else ""
-            automatic = _("yes") if seen.is_automatic else _("no")
-            yield [_iso(seen.at), _id(seen.profile), address, seen.label, seen.link, seen.client, automatic]
-
-
-def _id(profile: Profile | None) -> str:
-    return str(profile.public_id) if profile else ""
-
-
-def _iso(moment: Any) -> str:
-    return timezone.localtime(moment).isoformat(timespec="seconds")
-
-
-class _Echo:
-    def write(self, value: str) -> str:
-        return value
-
-
-def _csv(lines: Iterable[list[object]]) -> Iterator[str]:
-    writer = csv.writer(_Echo())
-    # A byte order mark, without which Excel reads UTF-8 as something else.
-    yield "\ufeff"
-    for line in lines:
-        yield writer.writerow([_safe(cell) for cell in line])
-
-
-def _safe(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

@@ -14,10 +14,11 @@ from email.utils import format_datetime
 from functools import lru_cache
 from typing import NamedTuple
 
+from django.conf import settings
 from django.utils.translation import gettext as _
 
 from audiences.profiles import Person
-from messaging import compilation, content, headers, links, markup, personalization
+from messaging import compilation, content, dkim, headers, links, markup, personalization
 from messaging.channels import pieces
 from messaging.models import Message
 
@@ -45,13 +46,16 @@ class Program:
         self._campaign = dict(campaign)
         sender = headers.ascii_address(message.sender_address)
         self._domain = sender.rpartition("@")[2]
+        self._bounce_domain = settings.BOUNCE_DOMAIN or self._domain
+        # Who writes there is only unsubscribed where somebody reads it.
+        self._takes_mail = bool(settings.BOUNCE_MAILBOX)
         self._html = personalization.parse(tracked_html(message), html=True)
         self._text = personalization.parse(message.text, html=False)
         self._subject = personalization.parse(message.subject, html=False)
         self._html_pieces = pieces.compile_template(self._html)
         self._text_pieces = pieces.compile_template(self._text)
         self._static_subject = b"" if "{" in message.subject else headers.line("Subject", message.subject)
-        self._head = _static_head(message, delivery_ref)
+        self._head = _static_head(message, delivery_ref) + _list_id(message, campaign, delivery_ref, self._domain)
         boundary = f"=_{hashlib.blake2s((message.sha256 + delivery_ref).encode(), digest_size=12).hexdigest()}".encode()
         # "=_" can't occur in quoted-printable text, so the boundary never needs to be searched for in the parts.
         self._start = (
@@ -61,6 +65,8 @@ class Program:
         self._middle = b"\r\n--" + boundary + b"\r\n" + _PART_HEAD % b"html"
         self._end = b"\r\n--" + boundary + b"--\r\n.\r\n"
         self.subject_prefix = ""
+        # What signs each message, set by who hands it over: signing.signer_of(message). None where there is no key.
+        self.signer: dkim.Signer | None = None
 
     def render(self, person: Person, *, request_no: int = 0, trigger: Mapping[str, object] | None = None) -> Payload:
         """The message of one person. `trigger`: api_trigger_properties.
@@ -81,10 +87,7 @@ class Program:
                 f"To: {recipient}\r\n".encode(),
                 self._subject_line(values),
                 _date(int(time.time())),
-                (
-                    f"Message-ID: <{token}@{self._domain}>\r\nList-Unsubscribe: <{unsubscribe}>\r\n"
-                    "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
-                ).encode(),
+                self._own_lines(token, page_token, unsubscribe),
                 self._start,
                 pieces.join(self._text_pieces, pieces.Values(self._text, values)),
                 self._middle,
@@ -94,7 +97,19 @@ class Program:
         )
         if len(data) > MAX_BYTES:
             raise content.TooLarge(_("The message has {n} MB.").format(n=len(data) // (1024 * 1024)))
-        return Payload(f"bounce+{token}@{self._domain}".encode(), recipient.encode(), data)
+        if self.signer is not None:
+            data = self.signer.sign(data)
+        return Payload(links.return_path(token, self._bounce_domain).encode(), recipient.encode(), data)
+
+    def _own_lines(self, token: str, page_token: str, unsubscribe: str) -> bytes:
+        """The headers that name this recipient: Message-ID (the same in every attempt), List-Unsubscribe (RFC 8058)."""
+        if self._takes_mail:
+            address = links.unsubscribe_address(page_token, self._bounce_domain)
+            unsubscribe = f"{unsubscribe}>,\r\n <mailto:{address}?subject=unsubscribe"
+        return (
+            f"Message-ID: <{token}@{self._domain}>\r\nList-Unsubscribe: <{unsubscribe}>\r\n"
+            "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+        ).encode()
 
     def _subject_line(self, values: Mapping[str, object]) -> bytes:
         if self._static_subject and not self.subject_prefix:
@@ -148,11 +163,18 @@ def _static_head(message: Message, delivery_ref: str) -> bytes:
     return head + b"MIME-Version: 1.0\r\n" + headers.line("X-Chappe-Delivery", delivery_ref)
 
 
+def _list_id(message: Message, campaign: Mapping[str, object], delivery_ref: str, domain: str) -> bytes:
+    """List-Id (RFC 2919), the same in every send of a campaign. Its name is not for readers; the sender's is."""
+    label = re.sub(r"[^a-z0-9-]+", "-", str(campaign.get("id") or delivery_ref).lower()).strip("-")[:63]
+    return headers.identified("List-Id", message.sender_name, f"{label or 'list'}.{domain}")
+
+
 def _feedback_id(campaign: Mapping[str, object], delivery_ref: str, domain: str) -> bytes:
     """Feedback-ID for Gmail's spam reports: campaign, send, channel, and a sender id of 5 to 15 letters."""
     sender_id = (re.sub(r"[^a-z0-9]", "", domain.lower()) + "chappe")[:15]
     parts = (str(campaign.get("id", "")), delivery_ref, "email", sender_id)
-    return headers.line("Feedback-ID", ":".join(re.sub(r"[^A-Za-z0-9_-]", "", part)[:40] for part in parts))
+    # Never folded nor encoded: Gmail reads it as it stands.
+    return f"Feedback-ID: {':'.join(re.sub(r'[^A-Za-z0-9_-]', '', part)[:40] for part in parts)}\r\n".encode()
 
 
 @lru_cache(maxsize=2)

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts import access, roles, setting_tabs
 from accounts.models import User
-from messaging import domains, forms, senders
+from messaging import domains, forms, senders, signing
 from messaging.models import Sender
 
 
@@ -35,23 +35,36 @@ def index(request: HttpRequest) -> HttpResponse:
         }
         for sender in senders.active()
     ]
+    found = domains.every()
+    keys = signing.states([domain.name for domain in found])
     context = {
         "tabs": setting_tabs.tabs("messaging:settings-senders"),
         "rows": rows,
         "archived": senders.archived(),
-        "domains": [(domain, _problem(domain)) for domain in domains.every()],
+        "domains": [(domain, _problem(domain.problem), _key(keys[domain.name])) for domain in found],
         "needs_verified": settings.VERIFIED_DOMAINS_ONLY,
     }
     return render(request, "messaging/senders.html", context)
 
 
-def _problem(domain: domains.Domain) -> str:
-    """What the last check of the record found, in words."""
+def _key(state: signing.State) -> dict[str, object]:
+    """The DKIM key that is shown of a domain: the new one, whose record is to be added, else the active one."""
+    shown = state.new or state.active
+    return {
+        "shown": shown,
+        "host": str(shown or ""),
+        "is_active": state.active is not None,
+        "problem": _problem(shown.problem) if shown else "",
+    }
+
+
+def _problem(problem: str) -> str:
+    """What the last check of a record found, in words."""
     return {
         "missing": _("Not found yet. DNS can take an hour."),
         "other": _("Found with another value."),
         "unreachable": _("The name server doesn't answer. Check again later."),
-    }.get(domain.problem, "")
+    }.get(problem, "")
 
 
 @access.requires(roles.MANAGE_TRANSPORTS)
@@ -63,9 +76,30 @@ def check_domain(request: HttpRequest) -> HttpResponse:
         raise Http404
     found = domains.check(name, by=_person(request))
     if found.problem:
-        messages.warning(request, f"{name}: {_problem(found)}")
+        messages.warning(request, f"{name}: {_problem(found.problem)}")
     else:
         messages.success(request, _("{domain} is verified.").format(domain=name))
+    return redirect("messaging:settings-senders")
+
+
+@access.requires(roles.MANAGE_TRANSPORTS)
+@require_POST
+def domain_key(request: HttpRequest, action: str) -> HttpResponse:
+    """Make, check or retire the DKIM key of one of the senders' domains."""
+    name = request.POST.get("domain", "")
+    if name not in {domain.name for domain in domains.every()}:
+        raise Http404
+    if action == "make":
+        signing.make(name, by=_person(request))
+    elif action == "retire":
+        signing.retire(name, by=_person(request))
+        messages.success(request, _("Messages from {domain} are not signed any more.").format(domain=name))
+    else:
+        key = signing.check(name, by=_person(request))
+        if key is not None and key.problem:
+            messages.warning(request, f"{key}: {_problem(key.problem)}")
+        elif key is not None:
+            messages.success(request, _("Messages from {domain} are signed.").format(domain=name))
     return redirect("messaging:settings-senders")
 
 

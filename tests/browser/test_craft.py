@@ -13,12 +13,14 @@ from django.conf import settings
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
-from django.utils import translation
+from django.utils import timezone, translation
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
 
 from accounts.models import User
-from campaigns import sources
+from audiences import profiles
+from campaigns import approvals, sources
 from campaigns.models import Campaign, DraftSnapshot
+from delivery.models import Delivery, DomainDay, SentAlert
 from tests import factories
 from tests.browser.test_editor import AXE, RULES
 from tests.config import test_french
@@ -117,6 +119,21 @@ def url(name: str, campaign: Campaign, **more: object) -> str:
     return reverse(f"campaigns:{name}", kwargs={"public_id": campaign.public_id, **more})
 
 
+def deliverability(live: Campaign) -> dict[str, str]:
+    """How mail arrives, and the quarantine, with something in them."""
+    send = factories.campaign_send(factories.published(live.owner, name="Zig"), "prepared")
+    figures = {"n_sent": 1000, "n_delivered": 990, "n_hard": 25, "n_soft": 3, "n_complained": 2, "n_unsubscribed": 1}
+    now = timezone.now()
+    DomainDay.objects.create(delivery=send, day=now.date(), domain="z.test", computed_at=now, **figures)
+    SentAlert.objects.create(delivery=send, criterion="hard", figures={"n": 25, "of": 1000, "limit": 0.02}, n_people=2)
+    profiles.quarantine("zoe@z.test", "user_unknown", "550")
+    profiles.quarantine("zac@z.test", "complaint", "")
+    pages = {"deliverability": reverse("delivery:deliverability"), "quarantine": reverse("audiences:quarantine")}
+    pages["quarantine without match"] = f"{pages['quarantine']}?q=zzzz"
+    pages["quarantine address"] = f"{reverse('audiences:quarantine-address')}?address=zac@z.test"
+    return pages
+
+
 def addresses(live: Campaign) -> dict[str, str]:
     """Every page about campaigns, templates and images, full and empty, and each question that can be a page."""
     by = live.owner
@@ -133,10 +150,37 @@ def addresses(live: Campaign) -> dict[str, str]:
     pages["media"] = reverse("messaging:media")
     pages["media file"] = reverse("messaging:media-file", args=[factories.media(by, name="Zoé").public_id])
     pages["media without match"] = f"{reverse('messaging:media')}?q=zzzz"
+    group = factories.group(name="Zazou")
+    pages |= {"groups": reverse("audiences:groups"), "group new": reverse("audiences:group-new")}
+    pages["group"] = reverse("audiences:group", args=[group.public_id])
+    person = factories.profile(first_name="Zoé")
+    pages["profile groups"] = reverse("audiences:profile-subscriptions", args=[person.public_id])
+    pages |= deliverability(live)
     fresh = factories.campaign(by, name="Zora")
     pages |= {"fresh": url("edit", fresh, step="review"), "delete": url("delete", fresh)}
+    pages |= approving(live)
     repeating = factories.published(by, name="Zazie", **REPEATING)
     return pages | {"repeating": url("detail", repeating), "modify": url("modify", repeating)}
+
+
+def approving(live: Campaign) -> dict[str, str]:
+    """The pages about a prepared send of `live` whose confirmation is asked for, and was declined before."""
+    factories.user("Operator", name="Zed")
+    live = Campaign.objects.select_related("live_version", "owner").get(pk=live.pk)
+    by = live.owner
+    pages = {f"approvals {tab}": f"{reverse('campaigns:approvals')}?tab={tab}" for tab in ("waiting", "mine", "done")}
+    delivery = factories.campaign_send(
+        live, n_targeted=3, n_excluded=1, n_to_send=2, excluded_by_reason={"unsubscribed": 1}, seal="a" * 64
+    )
+    Delivery.objects.filter(pk=delivery.pk).update(prepared_at=timezone.now(), prepared_by=by)
+    asked = approvals.Asked(note="Zzz")
+    for is_open in (False, True):
+        made = approvals.ask(live.pk, delivery.pk, seal=delivery.seal, asked=asked, by=by)
+        if not is_open:
+            approvals.withdraw(made.pk, by=by)
+    pages["ask"] = url("ask", live, delivery_id=delivery.public_id)
+    pages["send"] = url("send", live, delivery_id=delivery.public_id)
+    return pages | {"approval": reverse("campaigns:approval", args=[made.public_id])}
 
 
 def violations(page: Page) -> list[str]:
@@ -182,6 +226,23 @@ def test_every_page_is_accessible_still_and_in_one_language(
             wrong.append(f"{name}: moved by {shifted:.3f}")
         if page.evaluate("document.documentElement.lang") != language:
             wrong.append(f"{name}: says another language")
+    assert wrong == []
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 360)])
+def test_what_operators_do_with_the_quarantine_is_accessible(
+    browse: Callable[..., Page], live: Campaign, screenshot: Callable[[Page, str], Path], theme: str, width: int
+) -> None:
+    pages = deliverability(live)
+    pages["add"] = reverse("audiences:quarantine-add")
+    pages["release many"] = f"{reverse('audiences:quarantine-release-many')}?domain=z.test"
+    page = browse(factories.user("Admin"), width=width, theme=theme)
+    wrong: list[str] = []
+    for name, address in pages.items():
+        page.goto(address)
+        page.wait_for_timeout(200)
+        screenshot(page, f"craft-operator-{name}-{width}-{theme}".replace(" ", "-"))
+        wrong += [f"{name}: {one}" for one in [*violations(page), *misfits(page, set())]]
     assert wrong == []
 
 

@@ -19,6 +19,8 @@ GOOD: list[tuple[str, Callable[[], object], object]] = [
     ("b", lambda: env.choice("X", default="a", among=("a", "b")), "b"),
     ("", lambda: env.choice("X", default="a", among=("a", "b")), "a"),
     ("Europe/Paris", lambda: env.time_zone("X", default="UTC"), "Europe/Paris"),
+    ("", lambda: env.domain("X"), ""),
+    ("Bounces.Example.com", lambda: env.domain("X"), "bounces.example.com"),
     ("", lambda: env.url("X", default="", schemes=URL, example="e"), ""),
     ("rediss://h:1/0", lambda: env.url("X", default="", schemes=URL, example="e"), "rediss://h:1/0"),
 ]
@@ -41,6 +43,9 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
         lambda: env.time_zone("X", default="UTC"),
         "X is '../etc', which is no time zone. Example: Europe/Paris",
     ),
+    ("example", lambda: env.domain("X"), "X is 'example', which is no domain. Example: bounces.example.com"),
+    ("a@b.com", lambda: env.domain("X"), "X is 'a@b.com', which is no domain."),
+    ("-a.com", lambda: env.domain("X"), "X is '-a.com', which is no domain."),
     ("/dev/null/x", lambda: env.folder("X", default=Path("y")), "which can't be used as a folder: Not a directory."),
     (
         "http://h",

@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from audiences import profiles
+from audiences import profiles, subscriptions
 from audiences.models import Consent, Profile
 from delivery import clock, endings, lifecycle, sending, windows
 from delivery.models import Attempt, Delivery, DeliveryState, SendLog, Shard
@@ -86,10 +86,11 @@ def test_each_person_has_the_outcome_of_their_own_conversation(mail_server: smtp
         "fine": "sent", "also-fine": "sent", "rcpt550-a": "failed", "dot554-b": "failed",
         "dropdot-d": "unknown", "stalldot-f": "unknown",
     }  # fmt: skip
-    # Deferred people wait in a later shard, and each refusal or deferral left an attempt.
+    # Deferred people wait in later shards, by when it makes sense to try; each refusal or deferral left an attempt.
     assert delivery.state == DeliveryState.SENDING
-    later = Shard.objects.get(delivery=delivery, attempt=2)
-    assert later.n_ids == 2 and later.due_at > timezone.now()
+    later = Shard.objects.filter(delivery=delivery, attempt=2)
+    assert [shard.n_ids for shard in later] == [1, 1]
+    assert all(shard.due_at > timezone.now() for shard in later)
     attempts = Attempt.objects.filter(delivery_id=delivery.pk).values_list("result", flat=True)
     assert Counter(attempts) == {"deferred": 2, "refused": 2}
     assert_adds_up(delivery)
@@ -111,6 +112,20 @@ def test_deferred_people_are_tried_again_and_fail_when_validity_ends(mail_server
     assert Delivery.objects.get(pk=delivery.pk).state == DeliveryState.FINISHED
     assert mail_server.recipients == ["fine@example.test"]
     assert_adds_up(delivery)
+
+
+def test_who_leaves_the_group_after_preparation_is_refused_at_the_window(mail_server: smtp_server.Server) -> None:
+    stays, leaves, _silent = factories.people("stays", "leaves", "silent")
+    group = factories.group(default_state="unsubscribed")
+    subscriptions.set_state(group, [stays.pk, leaves.pk], "subscribed", source="person")
+    delivery = factories.sending(audience={**factories.EVERYBODY, "subscription_group": str(group.public_id)})
+    assert delivery.excluded_by_reason == {"unsubscribed_group": 1}
+    subscriptions.set_state(group, [leaves.pk], "unsubscribed", source="one_click")
+    drain(delivery)
+    assert mail_server.recipients == ["stays@example.test"]
+    codes = dict(SendLog.objects.filter(delivery_id=delivery.pk).values_list("profile_id", "code"))
+    assert codes == {stays.pk: "", leaves.pk: "unsubscribed_group"}
+    assert_adds_up(Delivery.objects.get(pk=delivery.pk))
 
 
 def test_consent_and_quarantine_are_checked_again_at_the_window(mail_server: smtp_server.Server) -> None:
@@ -136,6 +151,20 @@ def test_a_message_that_can_not_be_written_is_not_sent_with_the_reason(mail_serv
     assert outcomes(delivery) == {"plain": "sent", "abort": "not_sent"}
     row = SendLog.objects.get(delivery_id=delivery.pk, outcome="not_sent")
     assert row.code == "aborted" and "not for you" in row.detail and row.n_attempts == 0
+
+
+def test_an_address_that_needs_more_than_mail_servers_give_is_not_sent_with_the_reason(
+    mail_server: smtp_server.Server,
+) -> None:
+    mail_server.script.smtputf8 = True
+    factories.people("plain", "changes")
+    delivery = factories.sending()
+    Profile.objects.filter(first_name="changes").update(email="élodie@bücher.example")
+    drain(delivery)
+    assert mail_server.recipients == ["plain@example.test"]
+    row = SendLog.objects.get(delivery_id=delivery.pk, outcome="not_sent")
+    assert row.code == "invalid_address" and "before the @" in row.detail
+    assert not any("SMTPUTF8" in command for command in mail_server.commands)
 
 
 def test_a_server_that_is_down_pauses_and_the_tick_resumes(mail_server: smtp_server.Server, settings: Settings) -> None:

@@ -1,14 +1,8 @@
 """Verifying a sender's domain against a real name server on loopback."""
 
 import socket
-import threading
-from collections.abc import Iterator
 from typing import Any
 
-import dns.flags
-import dns.message
-import dns.rcode
-import dns.rrset
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -18,40 +12,9 @@ from lib.errors import NotAllowed
 from messaging import domains
 from messaging.models import Sender, SenderDomain
 from tests import factories
+from tests.messaging.conftest import Zone
 
 pytestmark = pytest.mark.django_db
-
-Zone = dict[str, list[str]]
-
-
-@pytest.fixture
-def zone(settings: Any) -> Iterator[Zone]:
-    """TXT records by name, as the name server that is asked has them; a name with None is not answered for."""
-    records: Zone = {}
-    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    server.bind(("127.0.0.1", 0))
-    settings.DNS_URL = f"dns://127.0.0.1:{server.getsockname()[1]}"
-
-    def serve() -> None:
-        while True:
-            try:
-                wire, peer = server.recvfrom(4096)
-            except OSError:
-                return
-            query = dns.message.from_wire(wire)
-            name = query.question[0].name.to_text(omit_final_dot=True)
-            answer = dns.message.make_response(query)
-            answer.flags |= dns.flags.AA
-            if name in records:
-                texts = [f'"{text}"' for text in records[name]]
-                answer.answer.append(dns.rrset.from_text(query.question[0].name, 60, "IN", "TXT", *texts))
-            else:
-                answer.set_rcode(dns.rcode.NXDOMAIN)
-            server.sendto(answer.to_wire(), peer)
-
-    threading.Thread(target=serve, daemon=True).start()
-    yield records
-    server.close()
 
 
 def test_the_record_verifies_and_its_absence_takes_it_back(zone: Zone) -> None:

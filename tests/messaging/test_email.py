@@ -4,14 +4,16 @@ import email
 import email.policy
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pytest_django import Settings
 
+from lib import tokens
 from messaging import content, headers, links, personalization
 from messaging.channels import email as channel
 from messaging.models import Message
@@ -148,8 +150,80 @@ def test_every_header_a_bulk_sender_needs() -> None:
     assert result.get_content_type() == "multipart/alternative"
     assert [part.get_content_type() for part in result.iter_parts()] == ["text/plain", "text/html"]
     assert all(len(result.get_all(name)) == 1 for name in result)
-    assert payload.mail_from == f"bounce+{token}@shop.test".encode()
+    assert result["List-Id"] == "Café, Ltd <c1.shop.test>"
+    assert not {"Precedence", "Auto-Submitted"} & set(result.keys())
+    assert payload.mail_from == links.return_path(token, "shop.test").encode()
     assert payload.rcpt_to == b"lea@xn--exmple-cua.test"
+
+
+def test_the_return_path_and_unsubscribing_by_mail_are_as_the_installation_says(settings: Settings) -> None:
+    person, message = factories.person(), content.draft_message(factories.content_spec())
+    page = links.page_token(7, person.id)
+    page_url = links.unsubscribe_url(page)
+    assert parsed(program_for(message).render(person).data)["List-Unsubscribe"] == f"<{page_url}>"
+    settings.BOUNCE_DOMAIN, settings.BOUNCE_MAILBOX = "bounces.shop.test", "imaps://u:p@imap.test"
+    payload = program_for(message).render(person)
+    result = parsed(payload.data)
+    assert payload.mail_from == links.return_path(links.token(7, person.id), "bounces.shop.test").encode()
+    mail = links.unsubscribe_address(page, "bounces.shop.test")
+    assert result["List-Unsubscribe"] == f"<{page_url}>, <mailto:{mail}?subject=unsubscribe>"
+    assert links.of_unsubscribe_address(mail) == links.of_return_path(payload.mail_from.decode()) == (7, person.id, 0)
+    # What strangers see in the message is still no key to unsubscribing.
+    with pytest.raises(tokens.BadToken):
+        links.of_unsubscribe_address(payload.mail_from.decode().replace("bounce+", "unsubscribe+"))
+
+
+def test_every_send_of_a_campaign_has_the_same_list_id_and_every_message_its_own_date_and_id() -> None:
+    message = content.draft_message(factories.content_spec())
+    person, campaign = factories.person(), {"id": "0b8e6f0e-6c0e-4a51-8f7b-0a7f3c3c1a11", "name": "Q4 <win>\r\nback"}
+    found = []
+    for number in (1, 2):
+        program = channel.compile(message, delivery_id=number, delivery_ref=f"ref-{number}", campaign=campaign)
+        found.append([parsed(program.render(person).data) for _attempt in range(2)])
+    (first, again), (other, _again) = found
+    assert first["List-Id"] == other["List-Id"] == "Example Shop <0b8e6f0e-6c0e-4a51-8f7b-0a7f3c3c1a11.shop.test>"
+    assert first["Message-ID"] == again["Message-ID"] != other["Message-ID"]
+    assert "<win>" not in str(first).partition("\n\n")[0]
+    tested = channel.compile(message, delivery_id=0, delivery_ref="test", campaign={"name": "Sale"})
+    assert parsed(tested.render(person).data)["List-Id"] == "Example Shop <test.shop.test>"
+
+
+@given(
+    st.integers(0, 2**62), st.integers(0, 2**62), st.integers(0, 2**40),
+    st.sampled_from([str, str.lower, str.upper, str.swapcase]),
+)  # fmt: skip
+def test_addresses_that_mail_comes_back_to_survive_another_case(
+    delivery_id: int, profile_id: int, request_no: int, recase: Callable[[str], str]
+) -> None:
+    numbers = (delivery_id, profile_id, request_no)
+    bounce = links.return_path(links.token(*numbers), "shop.test")
+    unsubscribe = links.unsubscribe_address(links.page_token(*numbers), "shop.test")
+    for address in (bounce, unsubscribe):
+        assert len(address.rpartition("@")[0]) <= 64
+    if max(numbers) >= 2**42:
+        recase = str
+    assert links.of_return_path(recase(bounce)) == links.of_unsubscribe_address(recase(unsubscribe)) == numbers
+
+
+def test_return_paths_of_earlier_messages_are_read() -> None:
+    assert links.of_return_path(f"bounce+{links.token(7, 8, 9)}@shop.test") == (7, 8, 9)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "", "@", "bounce@shop.test", "bounce+@shop.test", "bounce+00@shop.test", "bounce+zz@shop.test",
+        "bounce+" + "ab" * 14 + "@shop.test", "bounce+" + "A" * 30 + "@shop.test", "bounce+é@shop.test",
+        "xbounce+{token}@shop.test", "unsubscribe+{token}@shop.test", "bounce+{token}0@shop.test", "bounce+{token}",
+        "bounce+{changed}@shop.test", "bounce+{page}@shop.test",
+    ],
+)  # fmt: skip
+def test_a_forged_return_path_is_refused(address: str) -> None:
+    token = links.return_path(links.token(7, 8), "d").partition("+")[2].partition("@")[0]
+    page = links.unsubscribe_address(links.page_token(7, 8), "d").partition("+")[2].partition("@")[0]
+    changed = token[:-1] + ("0" if token[-1] != "0" else "1")
+    with pytest.raises(tokens.BadToken):
+        links.of_return_path(address.format(token=token, page=page, changed=changed))
 
 
 def test_opens_and_clicks_are_tracked_only_when_asked() -> None:

@@ -1,14 +1,16 @@
 """The SMTP client against a real server on loopback: every stage, every fault, one honest outcome."""
 
+import asyncio
 import ssl
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from messaging import smtp
+from messaging import handover, smtp, verdicts
 from messaging.handover import Server
 from messaging.smtp import Result, Timeouts
 from tests import smtp_server
@@ -60,6 +62,9 @@ def send(remote: smtp_server.Server, *names: str, body: bytes = b"hello\r\n", **
         ("dot552-", Result.REFUSED, "552 5.1.1"),
         ("dot421-", Result.DEFERRED, "421 4.1.1"),
         ("rcpt421-", Result.DEFERRED, "421 4.1.1"),
+        ("rcpt354-", Result.DEFERRED, ""),
+        ("data250-", Result.DEFERRED, ""),
+        ("dot354-", Result.UNKNOWN, ""),
         ("droprcpt-", Result.DEFERRED, ""),
         ("dropdata-", Result.DEFERRED, ""),
         ("dropdot-", Result.UNKNOWN, ""),
@@ -83,6 +88,25 @@ def test_each_fault_has_one_outcome_and_spares_the_neighbours(
     assert is_there == (1 if result in (Result.ACCEPTED, Result.UNKNOWN) else 0)
 
 
+@pytest.mark.parametrize(
+    ("name", "result", "code"),
+    [
+        ("body552-", Result.REFUSED, "552 5.1.1"),
+        ("body451-", Result.DEFERRED, "451 4.1.1"),
+        ("body421-", Result.DEFERRED, "421 4.1.1"),
+        ("longbody-", Result.DEFERRED, ""),
+    ],
+)
+def test_an_answer_in_the_middle_of_a_large_message_counts(
+    remote: smtp_server.Server, name: str, result: Result, code: str
+) -> None:
+    outcome, after = send(remote, name, "after", body=BIG * 200_000)
+    # A server that hangs up with data unread may take its own answer back (a reset); then it is a lost connection.
+    assert (outcome.result, outcome.code) in {(result, code), (Result.DEFERRED, "")}
+    assert after.result is Result.ACCEPTED
+    assert remote.recipients == ["after@example.test"]
+
+
 @pytest.mark.parametrize("name", ["dropbody-", "stallbody-"])
 def test_a_large_message_cut_off_before_its_dot_was_not_sent(remote: smtp_server.Server, name: str) -> None:
     (outcome,) = send(remote, name, body=BIG * 200_000)
@@ -96,10 +120,86 @@ def test_a_large_message_arrives_whole(remote: smtp_server.Server) -> None:
     assert len(remote.accepted[0][1]) == len(b"Subject: x\r\n\r\n" + BIG * 100_000)
 
 
+def test_a_server_that_contradicts_itself_gets_no_empty_message(remote: smtp_server.Server) -> None:
+    remote.script.faults = {"mail": "550 5.7.1 no", "rcpt": "250 ok", "data": "354 go"}
+    assert send(remote, "one")[0].code == "550 5.7.1"
+    remote.script.faults = {"rcpt": "354 what", "data": "354 go"}
+    assert send(remote, "two")[0].result is Result.DEFERRED
+    assert remote.recipients == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ("550 5.1.1 no such user", "550 5.1.8"),
+        ("550 5.1.7 bad sender", "550 5.1.7"),
+        ("550 5.7.1 no", "550 5.7.1"),
+        ("552 5.3.4 too large", "552 5.3.4"),
+        ("451 4.3.0 later", "451 4.3.0"),
+    ],
+)
+def test_an_answer_to_mail_is_never_about_a_recipient(remote: smtp_server.Server, answer: str, code: str) -> None:
+    remote.script.mail = [answer]
+    first, second = send(remote, "one", "two")
+    assert (first.code, first.reply) == (code, handover.AT_MAIL + answer)
+    assert verdicts.of_reply(first.code, first.reply).kind is not verdicts.Kind.HARD
+    assert second.result is Result.ACCEPTED
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+@pytest.mark.parametrize("stage", ["mail", "rcpt"])
+def test_being_asked_to_sign_in_is_nobodys_outcome(remote: smtp_server.Server, pipelining: bool, stage: str) -> None:
+    remote.script.pipelining = pipelining
+    remote.script.faults = {stage: "530 5.7.0 authentication required"}
+    outcomes = send(remote, "one", "two")
+    assert {outcome.result for outcome in outcomes} == {Result.NOT_TRIED}
+    assert not any(command == "DATA" for command in remote.commands if not pipelining)
+    assert remote.recipients == []
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+def test_too_many_recipients_asks_for_a_new_connection(remote: smtp_server.Server, pipelining: bool) -> None:
+    remote.script.pipelining = pipelining
+    remote.script.rcpt = ["250 ok", "452 4.5.3 too many recipients"]
+    assert {outcome.result for outcome in send(remote, "one", "two", "three")} == {Result.ACCEPTED}
+    assert sorted(remote.recipients) == ["one@example.test", "three@example.test", "two@example.test"]
+    assert sum(command.startswith("EHLO") for command in remote.commands) == 2
+
+
+def test_the_words_of_a_long_answer_are_kept_on_one_line(remote: smtp_server.Server) -> None:
+    remote.script.answers = {"one": ("rcpt", "550-5.1.1 no such user\r\n550-5.1.1 see https://a.test\r\n550 5.1.1 bye")}
+    (outcome,) = send(remote, "one")
+    assert outcome.code == "550 5.1.1"
+    assert outcome.reply == "550-5.1.1 no such user 550-5.1.1 see https://a.test 5.1.1 bye"
+
+
 def test_421_at_mail_is_the_connections_fault(remote: smtp_server.Server) -> None:
     remote.script.mail = ["421 busy"]
     assert {outcome.result for outcome in send(remote, "one", "two")} == {Result.ACCEPTED}
     assert sorted(remote.recipients) == ["one@example.test", "two@example.test"]
+
+
+def test_what_a_broken_connection_gave_back_goes_over_the_others_at_once(
+    remote: smtp_server.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smtp, "_BACKOFF", (20.0,))
+    # Slow enough at MAIL that the other connections are there and idle when it breaks.
+    remote.script.faults = {"mail": "stall"}
+    started = time.monotonic()
+    source = smtp._List([envelope("one")])
+
+    async def run() -> None:
+        pool = smtp.Pool(local(remote.port, n_connections=4), source, out_of_order=source.give_up, timeouts=FAST)
+        pool.start()
+        while not any(command.startswith("MAIL") for command in remote.commands) or pool.n_live < 4:
+            await asyncio.sleep(0.01)
+        remote.script.faults = {}
+        await source.done.wait()
+        await pool.close()
+
+    asyncio.run(run())
+    assert [outcome.result for outcome in source.outcomes.values()] == [Result.ACCEPTED]
+    assert time.monotonic() - started < 10
 
 
 def test_connections_that_end_after_each_message_lose_nobody(remote: smtp_server.Server) -> None:
@@ -149,7 +249,7 @@ def test_signing_in(remote: smtp_server.Server, auth: str) -> None:
     ("fields", "kind", "lasting"),
     [
         ({"greeting": "421 too busy"}, "greeting", False),
-        ({"greeting": "554 go away"}, "greeting", False),
+        ({"greeting": "554 go away"}, "greeting", True),
         ({"greeting": "hello there"}, "lost", False),
     ],
 )

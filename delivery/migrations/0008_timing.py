@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("delivery", "0002_log_partitions"),
+        ("delivery", "0007_delivery_basis"),
     ]
 
     operations = [

@@ -1,0 +1,112 @@
+"""DomainDay: what every recipient's domain did with the messages of each delivery, counted from the log and its events.
+
+One statement counts a delivery; it may run at any time, twice or in parallel, and gives the same numbers for the same
+log. A soft or hard bounce means here what it means in `status` and `rollups`; this page's SQL is the only other place.
+Called hourly for what `rollups` counted again (`refresh`), and by `alerting` for what is under way (`refresh_recent`).
+"""
+
+import datetime as dt
+
+from django.db import connection, transaction
+from django.db.models import Max, Q
+from django.utils import timezone
+
+from delivery import rollups
+from delivery.models import RUNNING, Delivery, DeliveryState
+from messaging.models import Feedback
+
+# Domains with rows of their own in one delivery; the rest are counted together.
+MOST_DOMAINS = 200
+_RECENT = dt.timedelta(hours=24)
+# A large send that is under way is counted again this often.
+_LARGE_EVERY = dt.timedelta(minutes=15)
+_LOCKS = 0x43680400
+
+_COUNT = f"""
+WITH answers AS (
+    SELECT request_no, profile_id,
+           bool_or(kind = 'delivered') AS is_delivered,
+           bool_or(kind = 'bounced' AND verdict <> 'ignored' AND NOT {rollups.IS_SOFT}) AS is_hard,
+           bool_or(kind = 'bounced' AND verdict <> 'ignored' AND {rollups.IS_SOFT}) AS is_soft,
+           bool_or(kind = 'unsubscribed') AS is_unsubscribed,
+           bool_or(kind = 'complained') AS is_complained
+    FROM delivery_event WHERE opened_month = %(month)s AND delivery_id = %(id)s
+    GROUP BY request_no, profile_id
+), handed AS (
+    SELECT (l.at AT TIME ZONE 'UTC')::date AS day, lower(split_part(l.address, '@', 2)) AS domain,
+           l.outcome = 'sent' AS is_taken,
+           CASE WHEN l.outcome = 'failed' THEN l.code NOT LIKE '4%%' ELSE COALESCE(a.is_hard, false) END AS is_hard,
+           CASE WHEN l.outcome = 'failed' THEN l.code LIKE '4%%' ELSE COALESCE(a.is_soft, false) END AS is_soft,
+           COALESCE(a.is_delivered, false) AS is_delivered,
+           COALESCE(a.is_unsubscribed, false) AS is_unsubscribed,
+           COALESCE(a.is_complained, false) AS is_complained
+    FROM delivery_sendlog l
+    LEFT JOIN answers a ON a.request_no = l.request_no AND a.profile_id = l.profile_id
+    WHERE l.opened_month = %(month)s AND l.delivery_id = %(id)s AND l.outcome IN ('sent', 'failed')
+), largest AS (
+    SELECT domain FROM handed GROUP BY domain ORDER BY count(*) DESC, domain LIMIT %(most)s
+)
+INSERT INTO delivery_domainday
+    (delivery_id, day, domain, computed_at, n_sent, n_delivered, n_hard, n_soft, n_complained, n_unsubscribed)
+SELECT %(id)s, h.day, COALESCE(largest.domain, ''), %(now)s,
+    count(*),
+    count(*) FILTER (WHERE is_taken AND NOT is_hard AND (is_delivered
+        OR (NOT %(real_time)s AND NOT (is_soft AND %(final)s)))),
+    count(*) FILTER (WHERE is_hard),
+    count(*) FILTER (WHERE is_soft AND NOT is_hard AND NOT is_delivered),
+    count(*) FILTER (WHERE is_taken AND is_complained),
+    count(*) FILTER (WHERE is_taken AND is_unsubscribed)
+FROM handed h LEFT JOIN largest ON largest.domain = h.domain
+GROUP BY h.day, COALESCE(largest.domain, '')
+"""
+
+
+@transaction.atomic
+def rebuild(delivery_id: int) -> None:
+    """Count one delivery again. Reads its whole log without locking it; two at once wait for each other."""
+    delivery = Delivery.objects.only("id", "opened_month", "feedback", "valid_until").get(pk=delivery_id)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCKS, delivery.pk % 2**31])
+        now = timezone.now()
+        cursor.execute("DELETE FROM delivery_domainday WHERE delivery_id = %s", [delivery.pk])
+        cursor.execute(
+            _COUNT,
+            {
+                "id": delivery.pk,
+                "month": delivery.opened_month,
+                "now": now,
+                "most": MOST_DOMAINS,
+                "real_time": delivery.feedback == Feedback.REAL_TIME,
+                "final": rollups.is_final(delivery, now),
+            },
+        )
+
+
+def refresh() -> int:
+    """Count again what `rollups` counted since; how many that were. The hourly job."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT s.delivery_id FROM delivery_deliverystat s WHERE s.n_sent + s.n_failed_at_handover > 0"
+            " AND NOT EXISTS (SELECT 1 FROM delivery_domainday d"
+            " WHERE d.delivery_id = s.delivery_id AND d.computed_at >= s.computed_at) ORDER BY s.delivery_id"
+        )
+        ids = [delivery_id for (delivery_id,) in cursor.fetchall()]
+    for delivery_id in ids:
+        rebuild(delivery_id)
+    return len(ids)
+
+
+def refresh_recent() -> int:
+    """Count again what is under way or ended in the last day; large sends only now and then. Every few minutes."""
+    now = timezone.now()
+    recent = Delivery.objects.filter(started_at__isnull=False).filter(
+        Q(state__in=RUNNING) | Q(state__in=[DeliveryState.FINISHED, DeliveryState.STOPPED], ended_at__gte=now - _RECENT)
+    )
+    n = 0
+    for delivery in recent.annotate(counted_at=Max("domain_days__computed_at")).order_by("pk"):
+        is_small = (delivery.n_to_send or 0) < rollups.SMALL
+        is_running = delivery.state in RUNNING
+        if is_small or (is_running and (not delivery.counted_at or now - delivery.counted_at >= _LARGE_EVERY)):
+            rebuild(delivery.pk)
+            n += 1
+    return n

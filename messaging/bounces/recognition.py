@@ -1,0 +1,77 @@
+"""Whether a mail that isn't a report in form tells of a failure: who wrote it, and in which words."""
+
+import re
+
+from messaging.bounces import parsing, texts
+from messaging.bounces.parsing import Mail
+
+_SYSTEM_NAME = re.compile(
+    r"mail(?:er)?[ -]?(?:daemon|delivery|deliver|admin|system)|postmaster|system administrator",
+    re.IGNORECASE,
+)
+_FORWARDED = re.compile(r"^\W*(?:fwd?|re|tr|wg|aw|rv|i)\s*:", re.IGNORECASE)
+_FAILURE = re.compile(
+    r"undeliver|(?:not|n't|never) (?:be )?(?:delivered|sent|relayed)"
+    r"|deliver\w* (?:\w+ ){0,3}(?:fail|error|problem|status)"
+    r"|fail\w*(?: permanently)? (?:to|in) (?:deliver|send)"
+    r"|unable to (?:deliver|send)|failure notice|notice ?: ?failure|returned mail"
+    r"|return(?:ed|ing)(?: mail| message)? to sender|mail (?:delivery|failure|system error)"
+    r"|delivery (?:to|of|has)\b[^.\n]{0,60}fail"
+    r"|did not reach|permanent(?:ly)? (?:fatal )?(?:error|fail)|non-?delivery"
+    r"|could not (?:be )?(?:deliver|send|sent|relay)|cannot be delivered"
+    r"|(?:error|trouble|problem)s? (?:sending|delivering)|delivery problems|bounced? (?:mail|message)"
+    r"|invalid final delivery|failed addresses|following addresses? (?:had|failed)|malformed recipient"
+    r"|rejected your message"
+    r"|unzustellbar|nicht (?:zugestellt|übermittelt|ausgeliefert)|non (?:remis|distribu|délivr)"
+    r"|pu être (?:remis|distribu|délivr|envoy|livr)|échec (?:de la remise|d.envoi)"
+    r"|no se (?:ha )?(?:pudo|podido) entregar"
+    r"|no entregad|non (?:è stato )?(?:possibile )?(?:recapit|consegn)|não (?:foi |pôde )[^.\n]{0,20}entreg"
+    r"|не (?:может быть |было )?доставлен|недоставлен|не удалось доставить|未送达|无法投递|退信|投递失败"
+    r"|(?:配信|送信|配送|お届け)[^。\n]{0,8}(?:でき|不能|失敗)|届けられ|反송|전송되지",
+    re.IGNORECASE,
+)
+_ANSWER = re.compile(r"^\W{0,6}(?:421|45\d|50[0-4]|5[1-7]\d)[ -]", re.MULTILINE)
+_DELAY = re.compile(
+    r"has not yet been delivered|not been delivered yet|delivery attempts will continue"
+    r"|will (?:keep|continue) (?:trying|to try)|still undelivered|could not send message for past"
+    r"|warning message only"
+    r"|delivery (?:is |has been |incomplete|temporarily)[^.\n]{0,20}(?:delayed|incomplete|suspended)"
+    r"|message (?:is |has been )?delayed|temporary failure report|will be retried|\bdelayed mail\b",
+    re.IGNORECASE,
+)
+
+
+def may_report(mail: Mail) -> bool:
+    """Whether fields of a delivery report count in this mail: not in one that somebody forwards."""
+    if is_from_system(mail):
+        return True
+    return mail.content_type == "multipart/report" and not _FORWARDED.match(mail.header("Subject"))
+
+
+def is_from_system(mail: Mail) -> bool:
+    """Whether a mail system wrote the mail, by its name or by what only such systems set."""
+    sender = mail.header("From")
+    if mail.header("X-Failed-Recipients") or sender in ("", "<>") or _SYSTEM_NAME.search(sender):
+        return True
+    return any(texts.is_role(address) for address in parsing.addresses_in(sender))
+
+
+def is_bounce(mail: Mail, notice: str, *, has_original: bool) -> bool:
+    """Whether the mail's text says that something was not delivered. An empty return path alone proves little, as
+    automatic replies have it too: then the subject has to say so as well. And a name alone is soon assumed: with
+    somebody's return path, there has to be a server's answer or the returned message.
+    """
+    subject = mail.header("Subject")
+    is_told = bool(_FAILURE.search(notice) or _ANSWER.search(notice))
+    path = str(mail.headers.get("Return-Path", ""))
+    returns_to = parsing.addresses_in(path)
+    if not is_from_system(mail):
+        return bool(path) and not returns_to and is_told and bool(_FAILURE.search(subject))
+    if returns_to and not any(texts.is_role(address) for address in returns_to):
+        return is_told and (has_original or bool(texts.code_in(notice)))
+    return is_told or bool(_FAILURE.search(subject) or _DELAY.search(subject))
+
+
+def is_of_delay(mail: Mail, notice: str) -> bool:
+    """Whether a bounce in prose says that the message is still tried."""
+    return bool(_DELAY.search(f"{mail.header('Subject')}\n{notice}"))

@@ -1,0 +1,356 @@
+"""The phrases by which refusals are known, in the languages and idioms of the world's mail servers. Tables only.
+
+The statements are written by meaning: a thing (mailbox, user, domain, our address …) and what is said about it. They
+are tried in a fixed order, from the circumstance that explains the refusal best to the most general one: a server that
+writes "user unknown" because its mailbox is full means the full mailbox. All gaps are bounded, so that no text makes a
+search slow.
+"""
+
+import enum
+
+
+class Meaning(enum.Enum):
+    """What a refusal says, whatever its codes."""
+
+    MAILBOX_FULL = enum.auto()
+    GREYLISTED = enum.auto()
+    AUTHENTICATION = enum.auto()
+    SENDER = enum.auto()
+    RELAYING = enum.auto()
+    REPUTATION = enum.auto()
+    RATE = enum.auto()
+    DISABLED = enum.auto()
+    TOO_LARGE = enum.auto()
+    UNSUPPORTED = enum.auto()
+    MOVED = enum.auto()
+    UNKNOWN_USER = enum.auto()
+    UNKNOWN_HOST = enum.auto()
+    NO_MAIL_HERE = enum.auto()
+    # Words that servers also use for want of better ones: filters answer so, and Sendmail adds them to every 550.
+    PERHAPS_UNKNOWN_USER = enum.auto()
+    CONTENT = enum.auto()
+    POLICY = enum.auto()
+    # "Rejected", by whom and why ever.
+    REJECTED = enum.auto()
+    EXPIRED = enum.auto()
+    UNREACHABLE = enum.auto()
+
+
+# The ones that condemn an address; only a plain statement counts, not a "may" or an "if".
+CONDEMNING = frozenset(
+    {
+        Meaning.MOVED,
+        Meaning.UNKNOWN_USER,
+        Meaning.UNKNOWN_HOST,
+        Meaning.NO_MAIL_HERE,
+        Meaning.PERHAPS_UNKNOWN_USER,
+    }
+)
+_PERSON = (
+    r"(?:user|recipient|mail ?box|account|address|addressee|e-?mail|destination|customer|subscribers?|alias|member)"
+)
+_BOX = r"(?:mail ?box|account|in-?box|mail ?drop|mail ?folder|mail ?dir|mail storage)"
+_SPAM = r"spam|junk ?mail|unsolicited|bulk mail|phish|virus|malware|trojan|infected|\bworm\b"
+
+PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
+    (
+        Meaning.MAILBOX_FULL,
+        (
+            rf"{_BOX}[^.;]{{0,40}}\b(?:full|over ?quota|over (?:the|its) |too large|size limit exceeded"
+            rf"|limit exceeded)",
+            rf"\bfull {_BOX}|\bover ?-?(?:the |its |their |his )?(?:allowed |disk |storage |mail )?quota|out of quota",
+            r"(?<!sending )(?<!relay )(?<!rate )quota[^.;]{0,30}(?:exceed|full|exhaust|reached|violat|would be)",
+            r"exceed\w*[^.;]{0,30}(?:mail ?box|storage|disk|user'?s?|recipient'?s?) ?(?:quota|limit|space"
+            r"|allow\w+|alloc\w+)",
+            r"(?:exceed\w*|reached|over)[^.;]{0,20}(?<!sending )(?<!relay )(?<!rate )(?<!message )\bquota\b",
+            r"(?:mail ?|in-?)box[^.;]{0,30} exceed",
+            r"disk quota|out of storage|storage (?:limit|space|quota|allocation)[^.;]{0,20}(?:exceed|full|reached)",
+            rf"(?:insufficient|not enough|no more|no) (?:disk |free |storage )?space[^.;]{{0,20}}(?:{_BOX}|user"
+            rf"|recipient)",
+            rf"{_BOX}[^.;]{{0,20}}(?:insufficient|not enough|no) (?:disk |storage )?space|space not enough",
+            r"postfach[^.;]{0,30}(?:voll|überfüllt)|speicherplatz[^.;]{0,40}(?:überschritten|erschöpft|voll)",
+            r"bo[iî]te[^.;]{0,40}(?:pleine|satur[ée]e)|quota[^.;]{0,20}(?:d[ée]pass[ée]|atteint)",
+            r"buz[oó]n[^.;]{0,20}(?:lleno|completo)",
+            r"cuota[^.;]{0,20}(?:excedida|superada)|casella[^.;]{0,30}piena|caixa[^.;]{0,30}(?:cheia|lotada)",
+            r"cota excedida",
+            r"(?:postbus|postvak|mailbox) (?:is |zit )?vol\b|skrzynk\w+[^.;]{0,30}(?:pełna|przepełnion)",
+            r"brevlådan[^.;]{0,20}full",
+            r"ящик[^.;]{0,30}переполнен|превышен[^.;]{0,20}(?:квот|лимит|размер)",
+            r"(?:メールボックス|受信箱)[^。]{0,12}(?:一杯|いっぱい|容量|満杯)",
+            r"容量(?:超過|オーバー|不足)|(?:邮箱|信箱|收件箱|郵箱)[^。]{0,8}(?:已满|已滿|空间不足|空間不足)|超出[^。]{0,6}(?:配额|容量)",
+            r"메일함[^.]{0,10}(?:가득|초과)",
+        ),
+    ),
+    (
+        Meaning.GREYLISTED,
+        (
+            r"gr[ae]y ?-?list|postgrey|(?:try|retry|come back|resend)[^.;]{0,20} (?:in|after) \d+ ?(?:s|min|h)",
+            r"milter-greylist",
+        ),
+    ),
+    (
+        Meaning.AUTHENTICATION,
+        (
+            r"\bdmarc\b|\bspf\b|\bdkim\b|unauthenticated|not authenticated|sender policy framework|sender ?id\b",
+            r"authentication (?:is )?(?:required|failed|credentials|information|checks|results)",
+            r"must authenticate|starttls (?:command )?first|(?:requires?|without) tls",
+            r"reverse[ -](?:dns|host|lookup|mapping|record|resol)|\br-?dns\b|\bptr\b",
+            r"(?:no|missing|bad|invalid) reverse",
+            r"cannot find your (?:host|reverse)|forward[ -]confirmed|without (?:a )?valid (?:sender domain|dns)",
+            r"fix (?:your )?dns",
+        ),
+    ),
+    (
+        Meaning.SENDER,
+        (
+            r"sender(?:'s)? (?:e-?mail |mail |envelope )?(?:address|domain|id|account)?[^.;]{0,40}(?:rejected"
+            r"|denied|refused|invalid|not allowed|blocked|exist|verif|unknown|not found|resolve|not accepted)",
+            r"(?:bad|invalid|unknown|unverified|illegal|malformed|forged|blocked"
+            r"|unresolvable) (?:envelope )?sender",
+            r"domain of sender",
+            r"mail from[^.;]{0,60}(?:rejected|refused|denied|not allowed|not accepted|invalid|exist)",
+            r"(?:verif\w+|callout)[^.;]{0,20}(?:failed|for) ?[^.;]{0,20}sender",
+            r"(?:envelope|return)[ -]?(?:from|path)|originator",
+            r"(?:addresses|invalid|missing|no) [^.;]{0,20}from:? header|from address",
+            r"your (?:sender |e-?mail )?(?:domain|address|account)[^.;]{0,30}(?:blocked|suspended|rejected"
+            r"|exist|disabled|not allowed|refused|banned)",
+            r"(?:absender|exp[ée]diteur|remitente|mittente|remetente|отправител)\w*[^.;]{0,40}(?:abgelehnt"
+            r"|refus|rechaz|rifiut|rejeit|отклон|unbekannt|inconnu|inexist|запрещ)",
+        ),
+    ),
+    (
+        Meaning.RELAYING,
+        (
+            r"relay(?:ing)? (?:access |of mail |operation )?(?:is )?(?:denied|not (?:permitted|allowed)"
+            r"|prohibited|rejected|refused|forbidden)",
+            r"(?:unable|not permitted|not allowed|refus\w+|cannot|can't|do not|don't|no) (?:to )?relay(?:ing)?\b",
+            r"rcpthosts|not a gateway|isn't (?:in|allowed)[^.;]{0,20}relay",
+        ),
+    ),
+    (
+        Meaning.RATE,
+        (
+            r"too many (?:concurrent |simultaneous |invalid |different )?(?:connection|message|recipient|error"
+            r"|session|mail|e-?mail|smtp|attempt|rcpt|command|unknown|bad)",
+            r"rate[ -]?(?:limit|control)|throttl|(?:unusual|high|excessive) (?:rate|volume|number)",
+            r"unexpected volume|slow(?:ing)? down",
+            r"(?:rate|frequency|volume|sending|hourly|daily)[^.;]{0,20}(?:limit|exceed|too high|quota)",
+            r"(?:limit|max\w*)[^.;]{0,30}(?:per|an?) (?:hour|minute|day|connection)",
+            r"receiving mail (?:at|too)|frequency limited",
+            r"(?:connection|message|recipient)s? (?:limit|count|rate)[^.;]{0,20}(?:exceed|reached|too)",
+            r"exceed\w*[^.;]{0,30}(?:connection|messages|rate|hourly|daily|recipients)",
+        ),
+    ),
+    (
+        Meaning.REPUTATION,
+        (
+            r"bla[ck]{2}[ -]?list|block[ -]?list|deny ?list|\brbls?\b|dnsbl|spamhaus|spamcop|\bsorbs\b|uribl",
+            r"surbl|reputation|senderbase|senderscore",
+            r"blocked (?:using|by|for)|client host[^.;]{0,30}(?:rejected|blocked|denied)",
+            r"helo (?:command )?rejected|\bbanned\b",
+            r"\bip\b(?: address)?[^.;]{0,40}(?:block|banned|denied|reject|listed|refus|prohibit|unauthori"
+            r"|not allowed|not accepted)",
+            r"invalid ip",
+            r"your (?:ip|host|server|network|isp|system|mail server|connection)\b[^.;]{0,60}(?:block|denied"
+            r"|reject|refus|not allowed|listed)",
+            r"(?:connections?|messages|mails?) (?:not accepted|refused|rejected|denied|blocked)? ?from (?:your"
+            r"|this|the) (?:ip|host|server|network|address range|domain)",
+            r"adresse ip[^.;]{0,30}bloqu|ip-?adresse[^.;]{0,30}gesperrt",
+            r"block(?:ed)? (?:for|due to) (?:spam|abuse)|complaints",
+        ),
+    ),
+    (
+        Meaning.DISABLED,
+        (
+            rf"(?:{_PERSON}|mailbox)\b[^.;]{{0,40}}\b(?:disabled|deactivated|de-activated|suspended|inactive"
+            rf"|frozen|discontinued|terminated|not active|not activated|not enabled|locked|dormant)\b",
+            r"\b(?:disabled|deactivated|suspended|inactive|frozen|locked|closed|dormant|expired"
+            r"|deleted or disabled) (?:e-?mail |user'?s? |recipient'?s? )?(?:account|mail ?box|user|recipient"
+            r"|address)",
+            r"(?:account|mail ?box)[^.;]{0,20} (?:is |was |has |been |temporarily |currently ){1,3}(?:blocked"
+            r"|closed|expired|on hold|archived|unavailable due|barred|restricted)",
+            r"(?:account|mail ?box|user) (?:has |is )?(?:not paid|unpaid|past due|under maintenance)",
+            r"disabled or discontinued",
+            r"(?:compte|bo[iî]te)[^.;]{0,30}(?:bloqu|d[ée]sactiv|suspend|ferm[ée])",
+            r"(?:konto|postfach)[^.;]{0,30}(?:gesperrt|deaktiviert|inaktiv|geschlossen)",
+            r"(?:cuenta|buz[oó]n|\bconta\b|account|casella)[^.;]{0,30}(?:deshabilitad|desactivad|suspendid"
+            r"|bloquead|desativad|disattivat|sospes|disabilitat)",
+            r"(?:ящик|аккаунт|учетн\w+ запис\w+)[^.;]{0,30}(?:заблокирован|отключен|неактив|приостановлен)",
+            r"(?:账号|帐户|邮箱|帳號)[^。]{0,8}(?:停用|禁用|冻结|锁定|被封)|(?:アカウント|メールボックス)[^。]{0,12}(?:停止|無効|凍結)",
+        ),
+    ),
+    (
+        Meaning.TOO_LARGE,
+        (
+            r"(?:message|mail|e-?mail|attachment|content|headers?|size|data)\b[^.;]{0,40}(?:too (?:big|large)"
+            r"|larger than|exceeds?\b[^.;]{0,50}(?:size|limit|length|max))",
+            r"exceeds?[^.;]{0,40}(?:message|fixed|maximum|allowed)[^.;]{0,20}(?:size|length|limit)",
+            r"max\w* (?:message|mail|content) (?:size|length)|recipsizelimit|sizelimit",
+            r"nachricht[^.;]{0,20}zu gro(?:ß|ss)|message trop (?:gros|volumineux|long)",
+            r"mensaje[^.;]{0,20}(?:grande|tamaño)|邮件[^。]{0,6}(?:过大|太大)|サイズ[^。]{0,8}(?:超|大き)",
+        ),
+    ),
+    (
+        Meaning.UNSUPPORTED,
+        (
+            r"smtputf8|non-ascii (?:address|recipient|local)|utf-?8 (?:address|recipient|local)",
+            r"internationali[sz]ed (?:mail|address|e-?mail)",
+        ),
+    ),
+    (
+        Meaning.MOVED,
+        (
+            rf"{_PERSON}\b[^.;]{{0,30}}(?:has moved|moved to|have moved|has left|has been moved|relocated"
+            rf"|moved permanently)",
+            rf"(?:{_PERSON}|employee|person|he|she|mailbox)\b[^.;]{{0,40}}no longer (?:on|with|at|in|works?"
+            rf"|employed|exist|valid|used|here|a |accept|receiv|available|active|associated|registered)",
+            r"user has moved|please try <?@|address (?:has )?changed|n.est plus (?:valide|utilis)",
+            r"nicht mehr (?:gültig|vorhanden|verfügbar|aktiv)",
+        ),
+    ),
+    (
+        Meaning.UNKNOWN_USER,
+        (
+            r"no such (?:local |virtual |e-?mail |mail |valid )?(?:user|recipient|mail ?box|account|address"
+            r"|person|customer|alias|destination|e-?mail|member|subscribers?|name|id)\b",
+            rf"(?:{_PERSON}|login|userid|mailbox)\b[^.;:]{{0,50}}(?:does ?n.t|does not|do ?n.t|do not|did ?n.t"
+            rf"|did not|\bnot|never) (?:currently |even )?exist",
+            rf"(?:{_PERSON}|login|userid|mailbox)\b[^.;:]{{0,40}}(?:n.t|\bnot|cannot|never) (?:be |been )?(?:a "
+            rf"|an )?(?:currently )?(?:found|located|known|recogni[sz]ed|listed|registered|valid|defined|present"
+            rf"|existing|local user)",
+            r"\bnot (?:a |an |our )?(?:valid |known |existing |current )?(?:user|recipient|mail ?box|account"
+            r"|customer|subscribers?|addressee|e-?mail address)\b",
+            r"not listed in (?:domino|public|the )|nicht im (?:[\w-]{1,20}[ -])?verzeichnis",
+            r"(?:unable to|could not|couldn.t|can.t|cannot|can not|failed to) (?:find|locate|resolve|look ?up"
+            r"|identify) (?:the |a |this |local |that )?(?:user|recipient|mail ?box|account|address(?! of))",
+            r"unknown (?:local |virtual )?(?:recipient(?! or )|mail ?box|account|addressee|destination|e-?mail"
+            r"|local[ -]part|alias|customer|login)",
+            r"unknown or (?:illegal|invalid) (?:alias|user|address)",
+            r"\b(?:recipient|mail ?box|account|addressee|destination|e-?mail address"
+            r"|alias)s? (?:address )?(?:is |was )?(?:unknown|nonexist|non-exist|invalid)\b",
+            r"invalid (?:recipient|mail ?box|user ?id|user\b|destination|local[ -]?part|final delivery"
+            r"|delivery address|addressee|e-?mail account|account)",
+            r"illegal (?:recipient|user|alias|mailbox)",
+            r"no (?:valid )?(?:mail ?box|account|user|one|person)s? (?:here|by|with|named|at|exists?|found"
+            r"|matching)",
+            r"there is no (?:user|one|mail ?box|account|such|e-?mail)",
+            r"(?:does ?n.t|does not|do not|don.t) have (?:a|an|any|this)\b[^;]{0,40}(?:account|mail ?box|user"
+            r"|address)",
+            r"recip(?:ient)?notfound|user ?notfound",
+            r"non-?exist[ae]nt (?:e-?mail |mail |local )?(?:user|address|mail ?box|recipient|account)",
+            r"bad destination mail ?box|undeliverable address",
+            r"not (?:in|known to) (?:our |the |this )?(?:directory|system|ldap)",
+            r"destinataire[^.;]{0,30}(?:inconnu|invalide|inexistant|introuvable|n.existe)",
+            r"utilisateur[^.;]{0,20}inconnu|adresse[^.;]{0,40}(?:inconnue|invalide|inexistante|n.existe)",
+            r"(?:bo[iî]te|compte)[^.;]{0,30}(?:n.existe|inexistant|inconnu)",
+            r"(?:empf[äa]nger|benutzer|postfach|adresse|konto|teilnehmer)\w*[^.;]{0,40}(?:unbekannt"
+            r"|existiert nicht|nicht gefunden|nicht vorhanden|ung[üu]ltig|nicht bekannt|gibt es nicht)",
+            r"unbekannte[rs]? (?:empf|benutz|adress)",
+            r"(?:usuario|destinatario|buz[óo]n|direcci[óo]n|cuenta)[^.;]{0,40}(?:desconocid|no existe"
+            r"|inexistente|no encontrad|no (?:es )?v[áa]lid|inv[áa]lid|no se (?:ha )?encont)",
+            r"(?:utente|destinatario|casella|indirizzo|account)[^.;]{0,40}(?:sconosciut|inesistente|non esiste"
+            r"|non trovat|non valid)",
+            r"(?:usu[áa]rio|destinat[áa]rio|\bcaixa|\bconta\b|endere[çc]o)[^.;]{0,40}(?:desconhecid"
+            r"|n[ãa]o existe|inexistente|n[ãa]o encontrad|inv[áa]lid)",
+            r"(?:gebruiker|ontvanger|postbus|\badres)[^.;]{0,30}(?:onbekend|bestaat niet|niet gevonden)",
+            r"(?:u[żz]ytkownik|odbiorca|adresat|skrzynka|konto|\badres\b)[^.;]{0,40}(?:nie istnieje|nieznan"
+            r"|nie znalezion)",
+            r"(?:uživatel|příjemce|adresa|schránka)[^.;]{0,30}(?:neexistuje|neznám)",
+            r"(?:användar|mottagar|bruger|modtager|bruker|mottaker|adressen)\w*[^.;]{0,25}(?:okänd|finns inte"
+            r"|ukendt|findes ikke|ukjent|finnes ikke|eksisterer ikke)",
+            r"(?:kullanıcı|alıcı|hesap|\badres\b)[^.;]{0,30}(?:bulunamadı|mevcut değil|geçersiz)",
+            r"(?:пользовател|получател|адресат|ящик|адрес|аккаунт|учетн\w+ запис)\w*[^.;]{0,40}(?:не существует"
+            r"|не найден|неизвест|не зарегистрирован|отсутствует)",
+            r"(?:нет|неизвестный) (?:такого )?(?:пользовател|получател|адресат)",
+            r"такого (?:пользователя|адреса|ящика)[^.;]{0,20}не",
+            r"(?:宛先|ユーザ|ユーザー|アドレス|アカウント|受信者|メールボックス)[^。]{0,24}(?:存在し(?:ません|ない)|見つかりま|みつかりま|不明|ございません|ありませんでした)",
+            r"(?:用户|收件人|邮箱|邮件地址|帐户|账号|用戶|收件者|信箱|帳號)[^。]{0,12}(?:不存在|未找到|找不到|无效|無效)",
+            r"(?:无此|沒有此|没有此|无该)(?:用户|收件人|邮箱)",
+            r"(?:사용자|수신자|계정|주소)[^.]{0,20}(?:존재하지 않|찾을 수 없|없습니다)",
+        ),
+    ),
+    (
+        Meaning.UNKNOWN_HOST,
+        (
+            r"(?:host|domain)(?: name)?s? (?:is |was )?(?:unknown|invalid)\b|unknown (?:mail )?(?:host|domain)",
+            r"no such (?:host|domain)|nxdomain|non-?exist[ae]nt (?:host|domain)",
+            r"(?:host|domain)\b[^;:()]{0,80}?(?:does ?n.t|does not|do not|could not be|cannot be|can.t be"
+            r"|was not|not|n.t) (?:be )?(?:exist|found|resolved)",
+            r"unrout(?:e?able|eable) (?:mail )?(?:domain|address|host)|(?:invalid|illegal|bad) (?:host|domain)",
+            r"bad destination (?:system|host)|name or service not known",
+            r"(?:could ?n.t|could not|cannot|can.t|unable to) find (?:any |a |an |the )?(?:host|mail exchanger"
+            r"|mail server|mx|domain|route to (?:host|domain)|valid mx)",
+            r"no (?:route|mail server|mx)[^.;]{0,20} (?:for|found|to) [^.;]{0,20}domain",
+            r"all relevant mx records point to non-?exist",
+            r"(?:mx|name) [^.;]{0,30}(?:points? to|resolves? to) (?:localhost|127|an? (?:invalid|non))",
+            r"domaine[^.;]{0,30}(?:inconnu|inexistant|n.existe)",
+            r"(?:unbekannte dom|domain? (?:ist )?unbekannt|domäne[^.;]{0,20}nicht)",
+            r"(?:dominio|domínio|домен|域名|ドメイン)[^.;。]{0,30}(?:no existe|inexistente|desconocid|non esiste"
+            r"|sconosciut|não existe|не существует|не найден|不存在|存在しま|見つかりま)",
+        ),
+    ),
+    (
+        Meaning.NO_MAIL_HERE,
+        (
+            r"(?:host|domain|system|site|machine)\b[^;:]{0,60}(?:does ?n.t|does not|do not|never|will not"
+            r"|not) accept(?:s|ing)? (?:any |network |incoming |inbound |e-)?(?:mail|e-?mail"
+            r"|messages)\b(?! (?:from|with|at this|right|until|during|while))",
+            r"null ?-?mx\b|nullmx|no smtp service(?: here)?\W*$|indicated no smtp service",
+            r"no mx (?:record )?(?:found )?for domain|does not (?:accept|receive) (?:any )?e?-?mail\W*$",
+        ),
+    ),
+    (
+        Meaning.PERHAPS_UNKNOWN_USER,
+        (
+            r"user[ _]unknown|unknown[ _]user|user unkown|unknown address|address (?:is )?unknown",
+            r"invalid address|bad address",
+            r"mail ?box (?:is )?(?:currently |temporarily )?(?:unavailable(?! or access)|not available)",
+            r"(?:recipient|address|rcpt)(?: address)? (?:was )?(?:rejected|refused)[\W\d]*$|not a valid address",
+            r"invalid e-?mail|user (?:is )?invalid",
+        ),
+    ),
+    (
+        Meaning.CONTENT,
+        (
+            rf"{_SPAM}|content|attachment|header error|suspicious|dangerous|malicious|profan|executable|urls?\b",
+            r"links?\b[^.;]{0,20}(?:block|reject)",
+            r"rfc ?-?(?:2?822|5322)|not compliant|malformed (?:message|header|mime)|bare lf|duplicate header",
+            r"virenverdacht|werbung|courrier ind[ée]sirable|спам|迷惑メール|垃圾",
+        ),
+    ),
+    (
+        Meaning.POLICY,
+        (
+            r"polic(?:y|ies)|administrative|prohibit|not (?:allowed|permitted|authori[sz]ed)|unauthori[sz]ed",
+            r"restrict|permission|access denied|forbidden|security|blocked|banned|запрещен",
+            r"(?:message|mail|e-?mail|transaction)\b[^.;]{0,30}(?:rejected|refused|declined|not accepted"
+            r"|discarded)",
+            r"mail ?rejete",
+        ),
+    ),
+    (
+        Meaning.REJECTED,
+        (
+            r"reject|(?<!connection )(?<!actively )refus|denied|declined",
+            r"abgelehnt|rechazad|rifiutat|отклонен|拒否|拒绝|拒絕",
+        ),
+    ),
+    (
+        Meaning.EXPIRED,
+        (
+            r"expired|in (?:the )?queue too long|message (?:is )?too old|retry time ?out|still undelivered",
+            r"not delivered (?:for|after|within)|could not (?:be )?deliver(?:ed)? (?:for|after|within)",
+            r"retry time|(?:failed|tried|gave up|giving up)[^.;]{0,20} \d+ (?:attempts|times|hours|days)",
+            r"deliver(?:y|ed)? (?:time|attempts)|deferred",
+        ),
+    ),
+    (
+        Meaning.UNREACHABLE,
+        (
+            r"connect|network|no route|unreachable|not reachable|not respond|no answer|time[ds]? ?-?out|dns",
+            r"name ?server|lookup|loop|hops?\b|tls|ssl|handshake|socket|tcp|unable to contact|routing",
+            r"try (?:again|later)|temporar|system (?:error|problem|failure)|internal error|insufficient",
+            r"out of (?:memory|disk)|resources|unavailable|overload|busy|local error|i/o error",
+        ),
+    ),
+)

@@ -1,0 +1,155 @@
+"""Seeded bugs. Each breaks one thing that the pipeline relies on; a chaos run with it must fail, or the run is blind.
+
+`apply` is called in every worker process of a run, before it does anything. `SCENARIO` says under which scenario the
+bug shows: see tests.chaos.run.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from delivery import journal, outbox, recovery, windows
+from delivery.models import Outcome
+
+SCENARIO = {
+    "unknown_is_sent": "kill",
+    "unknown_is_retried": "kill",
+    "untried_is_sent": "kill",
+    "living_is_recovered": "kill",
+    "untried_is_forgotten": "pause",
+    "refused_is_sent": "calm",
+    "outcome_is_lost": "calm",
+    "counter_drifts": "calm",
+    "consent_is_not_asked_again": "unsubscribe",
+    "state_is_not_asked_again": "stop",
+}
+
+
+def apply(name: str) -> None:
+    """Break the pipeline of this process. KeyError for an unknown name."""
+    {
+        "unknown_is_sent": _unknown_is_sent,
+        "unknown_is_retried": _unknown_is_retried,
+        "untried_is_sent": _untried_is_sent,
+        "living_is_recovered": _living_is_recovered,
+        "untried_is_forgotten": _untried_is_forgotten,
+        "refused_is_sent": _refused_is_sent,
+        "outcome_is_lost": _outcome_is_lost,
+        "counter_drifts": _counter_drifts,
+        "consent_is_not_asked_again": _consent_is_not_asked_again,
+        "state_is_not_asked_again": _state_is_not_asked_again,
+    }[name]()
+
+
+def _wrap(owner: Any, name: str, around: Callable[..., Any]) -> None:
+    inner = getattr(owner, name)
+    setattr(
+        owner,
+        name,
+        functools.partialmethod(around, inner) if isinstance(owner, type) else functools.partial(around, inner),
+    )
+
+
+def _unknown_is_sent() -> None:
+    """A connection that ends after the final dot counts as accepted."""
+
+    def settled(inner: Any, held: Any, one: Any) -> Any:
+        return inner(held, one._replace(outcome=Outcome.SENT) if one.outcome == Outcome.UNKNOWN else one)
+
+    inner = outbox.Outbox._settle
+    outbox.Outbox._settle = lambda self, held, one: settled(functools.partial(inner, self), held, one)  # type: ignore[method-assign]
+
+
+def _unknown_is_retried() -> None:
+    """After a crash, people who were on the wire are sent to again."""
+    _replace_outcome({journal.ON_WIRE: ""})
+
+
+def _untried_is_sent() -> None:
+    """After a crash, everybody in the window counts as sent."""
+    _replace_outcome({journal.UNTRIED: "sent", journal.ON_WIRE: "sent"})
+
+
+def _replace_outcome(changed: dict[int, str]) -> None:
+    inner = recovery._outcome
+
+    def outcome(marks: bytes | None, position: int) -> str:
+        mark = marks[position] if marks is not None and position < len(marks) else None
+        return changed[mark] if mark in changed else inner(marks, position)
+
+    recovery._outcome = outcome
+
+
+def _living_is_recovered() -> None:
+    """A worker that lives is taken for dead, and nobody looks at its journal's lock; its writes are not fenced."""
+    recovery._LEASED = recovery._LEASED.replace("lease_until < now() - make_interval(secs => %s)", "%s > 0")
+    journal.adopt = lambda name: None  # type: ignore[assignment]
+    recovery._outcome = lambda marks, position: ""
+    windows._RECORD = windows._RECORD.replace("AND s.fence = %(fence)s AND s.state = 'leased'", "")
+    windows._OPEN = windows._OPEN.replace("AND s.fence = %(fence)s AND s.state = 'leased'", "")
+
+
+def _untried_is_forgotten() -> None:
+    """Who was authorised and not handed over when a worker gives its lease back is not put back."""
+    inner = windows.release
+
+    def release(connection: Any, held: Any, settled: Any, untried: Any, **named: Any) -> None:
+        inner(connection, held, settled, [], **named)
+
+    windows.release = release
+
+
+def _refused_is_sent() -> None:
+    """The server's 550 counts as accepted."""
+    inner = outbox.Outbox._settle
+
+    def settle(self: Any, held: Any, one: Any) -> None:
+        inner(self, held, one._replace(outcome=Outcome.SENT) if one.outcome == Outcome.FAILED else one)
+
+    outbox.Outbox._settle = settle  # type: ignore[method-assign]
+
+
+def _outcome_is_lost() -> None:
+    """Each hundredth log row is counted and not written."""
+    inner, seen = windows._sort, [0]
+
+    def sort(*arguments: Any, **named: Any) -> Any:
+        batch = inner(*arguments, **named)
+        seen[0] += len(batch.rows)
+        if seen[0] >= 100 and batch.rows:
+            seen[0] = 0
+            batch.rows.pop()
+        return batch
+
+    windows._sort = sort
+
+
+def _counter_drifts() -> None:
+    """Some outcomes are counted under another name than they are logged under."""
+    inner, seen = windows._sort, [0]
+
+    def sort(*arguments: Any, **named: Any) -> Any:
+        batch = inner(*arguments, **named)
+        seen[0] += 1
+        if seen[0] % 5 == 0 and batch.counts["sent"]:
+            batch.counts["sent"] -= 1
+            batch.counts["not_sent"] += 1
+        return batch
+
+    windows._sort = sort
+
+
+def _consent_is_not_asked_again() -> None:
+    """Windows let in whoever was prepared."""
+    reason = windows.mailable.reason().sql
+    windows._OPEN = windows._OPEN.replace(reason, "NULL::text")
+
+
+def _state_is_not_asked_again() -> None:
+    """Windows open, and stops leave the rest alone, whatever the state of the delivery is."""
+    for name in ("_RECORD", "_OPEN"):
+        setattr(windows, name, getattr(windows, name).replace("d.state = 'sending'", "true"))
+    from delivery import endings  # noqa: PLC0415  # only this one needs it
+
+    endings._CUT = "SELECT 1"
+    endings._SPLIT = "SELECT 1"
