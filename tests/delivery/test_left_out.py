@@ -259,12 +259,15 @@ def test_the_limit_is_set_on_its_page(client: Any) -> None:
     client.force_login(factories.user("Admin"))
     page = client.get("/settings/limits/").content.decode()
     assert "Sending limits" in page and "Messages per person, at most" in page
-    answer = client.post("/settings/limits/", {"delivery_cap_messages": "3", "delivery_cap_hours": "12"})
+    names = [setting.name for setting in installation.on("limits")]
+    others = {name.replace(".", "_"): value for name, value in installation.values(names).items() if value}
+    typed = others | {"delivery_cap_messages": "3", "delivery_cap_hours": "12"}
+    answer = client.post("/settings/limits/", typed)
     assert answer.status_code == 302
     assert installation.values([options.CAP_MESSAGES, options.CAP_HOURS]) == {
         options.CAP_MESSAGES: 3, options.CAP_HOURS: 12,
     }  # fmt: skip
-    client.post("/settings/limits/", {"delivery_cap_messages": "", "delivery_cap_hours": "12"})
+    client.post("/settings/limits/", typed | {"delivery_cap_messages": ""})
     assert installation.value(options.CAP_MESSAGES) is None
 
 

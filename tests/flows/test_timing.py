@@ -146,7 +146,7 @@ def test_a_limited_domain_goes_slowly_and_keeps_nobody_else_waiting(mail_server:
     # Four a second, and two seconds' worth at once after an idle time.
     assert 8 <= len(at_big) <= 22
     assert len(mail_server.recipients) - len(at_big) == 150
-    assert [(one.domain, one.per_minute) for one in slowdowns.current(delivery)] == [("big.test", 240)]
+    assert slowdowns.current(delivery) == ("big.test", 240)
     # Waiting for a limit is no attempt, and leaves nothing behind.
     assert not Attempt.objects.filter(delivery_id=delivery.pk).exists()
     delivery.refresh_from_db(fields=["ended_at"])
