@@ -81,11 +81,6 @@ def open_delivery(
             author=author,
             ignores_cap=ignores_cap,
         )
-        audit.record(
-            "delivery.opened",
-            subject=("delivery", str(delivery.public_id)),
-            by=by,
-            label="" if by else "scheduler",
-            detail={"label": delivery.label},
-        )
+        subject, who = ("delivery", str(delivery.public_id)), "" if by else "scheduler"
+        audit.record("delivery.opened", subject=subject, by=by, label=who, detail={"label": delivery.label})
     return delivery

@@ -39,91 +39,97 @@ def most_lateness() -> dt.timedelta:
 
 def register() -> None:
     """Called once when Django starts."""
-    installation.register(
-        GENERAL,
-        [
-            installation.Setting(
-                GRACE_S,
-                "number",
-                _("Time to cancel"),
-                lambda: settings.GRACE_S,
-                _("Between Confirm and the first message. Cancel undoes everything in it."),
-                _("seconds"),
-                most=300,
-            ),
-            installation.Setting(
-                TYPED_FROM,
-                "number",
-                _("Type the number from"),
-                lambda: settings.CONFIRM_TYPED_FROM,
-                _("From this many recipients on, confirming asks to type how many there are."),
-                _("recipients"),
-                least=1,
-            ),
-            installation.Setting(
-                UNUSUAL_TIMES,
-                "number",
-                _("Warn about sends larger than"),
-                5,
-                _("Compared with the median of the last 10 sends. Confirming then asks to type the number as well."),
-                _("times the usual"),
-                least=2,
-                most=1000,
-            ),
-            installation.Setting(
-                SECOND_PERSON,
-                "flag",
-                _("A second person must confirm"),
-                False,
-                _("Who published a version can't confirm its send, and can't start it when it sends on its own."),
-            ),
-            installation.Setting(
-                FAILED_WARN,
-                "decimal",
-                _("Bounces + errors, warning from"),
-                2.0,
-                _("The panel of a send then says High, in yellow. Below it nothing is coloured."),
-                _("% of sent"),
-                most=100,
-            ),
-            installation.Setting(
-                FAILED_ERR,
-                "decimal",
-                _("Bounces + errors, error from"),
-                5.0,
-                _("The panel of a send then says High, in red."),
-                _("% of sent"),
-                most=100,
-            ),
-        ],
-    )
-    installation.register(
-        LIMITS,
-        [
-            installation.Setting(
-                CAP_MESSAGES,
-                "number",
-                _("Messages per person, at most"),
-                None,
-                _("Empty: no limit. A campaign can be set to ignore it, in its Delivery step."),
-                _("messages"),
-                least=1,
-                most=1000,
-                is_optional=True,
-            ),
-            installation.Setting(
-                CAP_HOURS,
-                "number",
-                _("Counted over"),
-                24,
-                _("Sent messages of that time, and those that people wait for in confirmed and running sends."),
-                _("hours"),
-                least=1,
-                most=720,
-            ),
-        ],
-    )
-    installation.register(LIMITS, [*_quiet(), *_limits()])
+    installation.register(GENERAL, [*_confirming(), *_thresholds()])
+    installation.register(LIMITS, [*_caps(), *_quiet(), *_limits()])
+
+
+def _confirming() -> list[installation.Setting]:
+    return [
+        installation.Setting(
+            GRACE_S,
+            "number",
+            _("Time to cancel"),
+            lambda: settings.GRACE_S,
+            _("Between Confirm and the first message. Cancel undoes everything in it."),
+            _("seconds"),
+            most=300,
+        ),
+        installation.Setting(
+            TYPED_FROM,
+            "number",
+            _("Type the number from"),
+            lambda: settings.CONFIRM_TYPED_FROM,
+            _("From this many recipients on, confirming asks to type how many there are."),
+            _("recipients"),
+            least=1,
+        ),
+        installation.Setting(
+            UNUSUAL_TIMES,
+            "number",
+            _("Warn about sends larger than"),
+            5,
+            _("Compared with the median of the last 10 sends. Confirming then asks to type the number as well."),
+            _("times the usual"),
+            least=2,
+            most=1000,
+        ),
+        installation.Setting(
+            SECOND_PERSON,
+            "flag",
+            _("A second person must confirm"),
+            False,
+            _("Who published a version can't confirm its send, and can't start it when it sends on its own."),
+        ),
+    ]
+
+
+def _thresholds() -> list[installation.Setting]:
+    return [
+        installation.Setting(
+            FAILED_WARN,
+            "decimal",
+            _("Bounces + errors, warning from"),
+            2.0,
+            _("The panel of a send then says High, in yellow. Below it nothing is coloured."),
+            _("% of sent"),
+            most=100,
+        ),
+        installation.Setting(
+            FAILED_ERR,
+            "decimal",
+            _("Bounces + errors, error from"),
+            5.0,
+            _("The panel of a send then says High, in red."),
+            _("% of sent"),
+            most=100,
+        ),
+    ]
+
+
+def _caps() -> list[installation.Setting]:
+    return [
+        installation.Setting(
+            CAP_MESSAGES,
+            "number",
+            _("Messages per person, at most"),
+            None,
+            _("Empty: no limit. A campaign can be set to ignore it, in its Delivery step."),
+            _("messages"),
+            least=1,
+            most=1000,
+            is_optional=True,
+        ),
+        installation.Setting(
+            CAP_HOURS,
+            "number",
+            _("Counted over"),
+            24,
+            _("Sent messages of that time, and those that people wait for in confirmed and running sends."),
+            _("hours"),
+            least=1,
+            most=720,
+        ),
+    ]
 
 
 def _quiet() -> list[installation.Setting]:
