@@ -48,6 +48,12 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
         roles.sync()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _static_files_on_demand() -> None:
+    """Every test client builds the middleware anew; a scan of all static files each time took half of the suite."""
+    settings.WHITENOISE_AUTOREFRESH = True
+
+
 @pytest.fixture(autouse=True)
 def _after_a_flush(request: pytest.FixtureRequest) -> None:
     """Tests with real transactions flush what Django manages, after themselves: the roles come back, and the log
