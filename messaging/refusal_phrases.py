@@ -60,9 +60,9 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             rf"|limit exceeded)",
             rf"\bfull {_BOX}|\bover ?-?(?:the |its |their |his )?(?:allowed |disk |storage |mail )?quota|out of quota",
             r"(?<!sending )(?<!relay )(?<!rate )quota[^.;]{0,30}(?:exceed|full|exhaust|reached|violat|would be)",
-            r"exceed\w*[^.;]{0,30}(?:mail ?box|storage|disk|user'?s?|recipient'?s?) ?(?:quota|limit|space"
-            r"|allow\w+|alloc\w+)",
-            r"(?:exceed\w*|reached|over)[^.;]{0,20}(?<!sending )(?<!relay )(?<!rate )(?<!message )\bquota\b",
+            r"exceed\w{0,12}[^.;]{0,30}(?:mail ?box|storage|disk|user'?s?|recipient'?s?) ?(?:quota|limit|space"
+            r"|allow\w{1,12}|alloc\w{1,12})",
+            r"(?:exceed\w{0,12}|reached|over)[^.;]{0,20}(?<!sending )(?<!relay )(?<!rate )(?<!message )\bquota\b",
             r"(?:mail ?|in-?)box[^.;]{0,30} exceed",
             r"disk quota|out of storage|storage (?:limit|space|quota|allocation)[^.;]{0,20}(?:exceed|full|reached)",
             rf"(?:insufficient|not enough|no more|no) (?:disk |free |storage )?space[^.;]{{0,20}}(?:{_BOX}|user"
@@ -73,7 +73,7 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"buz[oó]n[^.;]{0,20}(?:lleno|completo)",
             r"cuota[^.;]{0,20}(?:excedida|superada)|casella[^.;]{0,30}piena|caixa[^.;]{0,30}(?:cheia|lotada)",
             r"cota excedida",
-            r"(?:postbus|postvak|mailbox) (?:is |zit )?vol\b|skrzynk\w+[^.;]{0,30}(?:pełna|przepełnion)",
+            r"(?:postbus|postvak|mailbox) (?:is |zit )?vol\b|skrzynk\w{1,12}[^.;]{0,30}(?:pełna|przepełnion)",
             r"brevlådan[^.;]{0,20}full",
             r"ящик[^.;]{0,30}переполнен|превышен[^.;]{0,20}(?:квот|лимит|размер)",
             r"(?:メールボックス|受信箱)[^。]{0,12}(?:一杯|いっぱい|容量|満杯)",
@@ -109,12 +109,12 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"|unresolvable) (?:envelope )?sender",
             r"domain of sender",
             r"mail from[^.;]{0,60}(?:rejected|refused|denied|not allowed|not accepted|invalid|exist)",
-            r"(?:verif\w+|callout)[^.;]{0,20}(?:failed|for) ?[^.;]{0,20}sender",
+            r"(?:verif\w{1,12}|callout)[^.;]{0,20}(?:failed|for) ?[^.;]{0,20}sender",
             r"(?:envelope|return)[ -]?(?:from|path)|originator",
             r"(?:addresses|invalid|missing|no) [^.;]{0,20}from:? header|from address",
             r"your (?:sender |e-?mail )?(?:domain|address|account)[^.;]{0,30}(?:blocked|suspended|rejected"
             r"|exist|disabled|not allowed|refused|banned)",
-            r"(?:absender|exp[ée]diteur|remitente|mittente|remetente|отправител)\w*[^.;]{0,40}(?:abgelehnt"
+            r"(?:absender|exp[ée]diteur|remitente|mittente|remetente|отправител)\w{0,12}[^.;]{0,40}(?:abgelehnt"
             r"|refus|rechaz|rifiut|rejeit|отклон|unbekannt|inconnu|inexist|запрещ)",
         ),
     ),
@@ -123,7 +123,7 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
         (
             r"relay(?:ing)? (?:access |of mail |operation )?(?:is )?(?:denied|not (?:permitted|allowed)"
             r"|prohibited|rejected|refused|forbidden)",
-            r"(?:unable|not permitted|not allowed|refus\w+|cannot|can't|do not|don't|no) (?:to )?relay(?:ing)?\b",
+            r"(?:unable|not permitted|not allowed|refus\w{1,12}|cannot|can't|do not|don't|no) (?:to )?relay(?:ing)?\b",
             r"rcpthosts|not a gateway|isn't (?:in|allowed)[^.;]{0,20}relay",
         ),
     ),
@@ -135,10 +135,10 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"rate[ -]?(?:limit|control)|throttl|(?:unusual|high|excessive) (?:rate|volume|number)",
             r"unexpected volume|slow(?:ing)? down",
             r"(?:rate|frequency|volume|sending|hourly|daily)[^.;]{0,20}(?:limit|exceed|too high|quota)",
-            r"(?:limit|max\w*)[^.;]{0,30}(?:per|an?) (?:hour|minute|day|connection)",
+            r"(?:limit|max\w{0,12})[^.;]{0,30}(?:per|an?) (?:hour|minute|day|connection)",
             r"receiving mail (?:at|too)|frequency limited",
             r"(?:connection|message|recipient)s? (?:limit|count|rate)[^.;]{0,20}(?:exceed|reached|too)",
-            r"exceed\w*[^.;]{0,30}(?:connection|messages|rate|hourly|daily|recipients)",
+            r"exceed\w{0,12}[^.;]{0,30}(?:connection|messages|rate|hourly|daily|recipients)",
         ),
     ),
     (
@@ -175,7 +175,7 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"(?:konto|postfach)[^.;]{0,30}(?:gesperrt|deaktiviert|inaktiv|geschlossen)",
             r"(?:cuenta|buz[oó]n|\bconta\b|account|casella)[^.;]{0,30}(?:deshabilitad|desactivad|suspendid"
             r"|bloquead|desativad|disattivat|sospes|disabilitat)",
-            r"(?:ящик|аккаунт|учетн\w+ запис\w+)[^.;]{0,30}(?:заблокирован|отключен|неактив|приостановлен)",
+            r"(?:ящик|аккаунт|учетн\w{1,12} запис\w{1,12})[^.;]{0,30}(?:заблокирован|отключен|неактив|приостановлен)",
             r"(?:账号|帐户|邮箱|帳號)[^。]{0,8}(?:停用|禁用|冻结|锁定|被封)|(?:アカウント|メールボックス)[^。]{0,12}(?:停止|無効|凍結)",
         ),
     ),
@@ -185,7 +185,7 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"(?:message|mail|e-?mail|attachment|content|headers?|size|data)\b[^.;]{0,40}(?:too (?:big|large)"
             r"|larger than|exceeds?\b[^.;]{0,50}(?:size|limit|length|max))",
             r"exceeds?[^.;]{0,40}(?:message|fixed|maximum|allowed)[^.;]{0,20}(?:size|length|limit)",
-            r"max\w* (?:message|mail|content) (?:size|length)|recipsizelimit|sizelimit",
+            r"max\w{0,12} (?:message|mail|content) (?:size|length)|recipsizelimit|sizelimit",
             r"nachricht[^.;]{0,20}zu gro(?:ß|ss)|message trop (?:gros|volumineux|long)",
             r"mensaje[^.;]{0,20}(?:grande|tamaño)|邮件[^。]{0,6}(?:过大|太大)|サイズ[^。]{0,8}(?:超|大き)",
         ),
@@ -243,7 +243,7 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"destinataire[^.;]{0,30}(?:inconnu|invalide|inexistant|introuvable|n.existe)",
             r"utilisateur[^.;]{0,20}inconnu|adresse[^.;]{0,40}(?:inconnue|invalide|inexistante|n.existe)",
             r"(?:bo[iî]te|compte)[^.;]{0,30}(?:n.existe|inexistant|inconnu)",
-            r"(?:empf[äa]nger|benutzer|postfach|adresse|konto|teilnehmer)\w*[^.;]{0,40}(?:unbekannt"
+            r"(?:empf[äa]nger|benutzer|postfach|adresse|konto|teilnehmer)\w{0,12}[^.;]{0,40}(?:unbekannt"
             r"|existiert nicht|nicht gefunden|nicht vorhanden|ung[üu]ltig|nicht bekannt|gibt es nicht)",
             r"unbekannte[rs]? (?:empf|benutz|adress)",
             r"(?:usuario|destinatario|buz[óo]n|direcci[óo]n|cuenta)[^.;]{0,40}(?:desconocid|no existe"
@@ -256,10 +256,10 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"(?:u[żz]ytkownik|odbiorca|adresat|skrzynka|konto|\badres\b)[^.;]{0,40}(?:nie istnieje|nieznan"
             r"|nie znalezion)",
             r"(?:uživatel|příjemce|adresa|schránka)[^.;]{0,30}(?:neexistuje|neznám)",
-            r"(?:användar|mottagar|bruger|modtager|bruker|mottaker|adressen)\w*[^.;]{0,25}(?:okänd|finns inte"
+            r"(?:användar|mottagar|bruger|modtager|bruker|mottaker|adressen)\w{0,12}[^.;]{0,25}(?:okänd|finns inte"
             r"|ukendt|findes ikke|ukjent|finnes ikke|eksisterer ikke)",
             r"(?:kullanıcı|alıcı|hesap|\badres\b)[^.;]{0,30}(?:bulunamadı|mevcut değil|geçersiz)",
-            r"(?:пользовател|получател|адресат|ящик|адрес|аккаунт|учетн\w+ запис)\w*[^.;]{0,40}(?:не существует"
+            r"(?:пользовател|получател|адресат|ящик|адрес|аккаунт|учетн\w{1,12} запис)\w{0,12}[^.;]{0,40}(?:не существует"
             r"|не найден|неизвест|не зарегистрирован|отсутствует)",
             r"(?:нет|неизвестный) (?:такого )?(?:пользовател|получател|адресат)",
             r"такого (?:пользователя|адреса|ящика)[^.;]{0,20}не",

@@ -12,8 +12,8 @@ _SYSTEM_NAME = re.compile(
 _FORWARDED = re.compile(r"^\W*(?:fwd?|re|tr|wg|aw|rv|i)\s*:", re.IGNORECASE)
 _FAILURE = re.compile(
     r"undeliver|(?:not|n't|never) (?:be )?(?:delivered|sent|relayed)"
-    r"|deliver\w* (?:\w+ ){0,3}(?:fail|error|problem|status)"
-    r"|fail\w*(?: permanently)? (?:to|in) (?:deliver|send)"
+    r"|deliver\w{0,8} (?:\w{1,20} ){0,3}(?:fail|error|problem|status)"
+    r"|fail\w{0,8}(?: permanently)? (?:to|in) (?:deliver|send)"
     r"|unable to (?:deliver|send)|failure notice|notice ?: ?failure|returned mail"
     r"|return(?:ed|ing)(?: mail| message)? to sender|mail (?:delivery|failure|system error)"
     r"|delivery (?:to|of|has)\b[^.\n]{0,60}fail"

@@ -51,11 +51,13 @@ _TRANSCRIPT = re.compile(r"^\s*[245]\d\d[ -].{0,300}\.\.\.")
 # What a notice repeats of the original message's headers, to say which one is meant.
 _ECHO = re.compile(r"^\s*(?:To|Cc|From|Subject|Sent|Date|Reply-To|Message-ID|Message-Id)\s*:", re.IGNORECASE)
 # The address that was written to, where the one in the report is what it stands for.
-_ALIAS = re.compile(rf"\((?:\w+ )?(?:generated|expanded|forwarded) from:? <?({ADDRESS.pattern})>?\)", re.IGNORECASE)
+_ALIAS = re.compile(
+    rf"\((?:\w{{1,20}} )?(?:generated|expanded|forwarded) from:? <?({ADDRESS.pattern})>?\)", re.IGNORECASE
+)
 _ROLES = frozenset({"postmaster", "mailerdaemon", "maildaemon", "mdaemon", "abuse"})
 _LEADING = re.compile(r"^[\s>*\"'<(\[-]{0,20}$")
 _LABEL = re.compile(
-    r"(?:recipients?|rcpt to|address|addressee|addressed to|to|deliver\w*|empfänger|destinataire|userid)[^@\n]{0,40}$",
+    r"(?:recipients?|rcpt to|address|addressee|addressed to|to|deliver\w{0,8}|empfänger|destinataire|userid)[^@\n]{0,40}$",
     re.IGNORECASE,
 )
 

@@ -595,6 +595,8 @@ HEAD = b"From: MAILER-DAEMON@x.test\nSubject: Undelivered mail\n"
         HEAD + b"\n" + b"\n" * 5_000_000,
         HEAD + b"\n" + b"a@b.cd " * 700_000,
         HEAD + b"\n" + b"user address 550 " * 300_000,
+        HEAD + b"\n" + b"fail" * 1_200_000,
+        HEAD + b"\n" + b"deliver" * 700_000,
         b"Subject: " + b"=?utf-8?q?a?= " * 300_000 + b"\n\n",
         HEAD + b"Content-Type: text/html\n\n" + b"<style>" * 700_000,
         HEAD + b"Content-Type: text/plain" + b"; a=b" * 900_000 + b"\n\nx",
