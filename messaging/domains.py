@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 
 from accounts import access, audit, roles
 from accounts.models import User
+from lib import texts
 from messaging.models import Sender, SenderDomain
 
 _TIMEOUT_S = 5
@@ -93,17 +94,17 @@ def _value(name: str) -> str:
 
 def txt(name: str) -> list[str] | None:
     """The TXT records of a name, [] when it has none, None when DNS doesn't answer within some seconds."""
-    resolver = dns.resolver.Resolver(configure=not settings.DNS_URL)
-    if settings.DNS_URL:
-        server = urlsplit(settings.DNS_URL)
-        resolver.nameservers, resolver.port = [str(server.hostname)], server.port or 53
     try:
+        resolver = dns.resolver.Resolver(configure=not settings.DNS_URL)
+        if settings.DNS_URL:
+            server = urlsplit(settings.DNS_URL)
+            resolver.nameservers, resolver.port = [str(server.hostname)], server.port or 53
         answer = resolver.resolve(name, "TXT", lifetime=_TIMEOUT_S)
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
         return []
     except dns.exception.DNSException:
         return None
-    return [b"".join(record.strings).decode("ascii", "replace") for record in answer]
+    return [texts.storable(b"".join(record.strings).decode("ascii", "replace")) for record in answer]
 
 
 def _look_up(name: str) -> str:

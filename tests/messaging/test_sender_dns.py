@@ -64,6 +64,16 @@ def test_records_are_asked_in_the_background_once_a_day(zone: Zone) -> None:
     assert (status.spf.label, status.dmarc.label) == ("SPF", "DMARC p=quarantine")
 
 
+def test_what_a_name_server_writes_holds_up_no_other_domain(zone: Zone) -> None:
+    """NUL can't be stored; an endless record is cut."""
+    for name in ("a.test", "b.test"):
+        factories.sender(address=f"news@{name}")
+        zone[name] = ["v=spf1 \\000\\255 -all", "v=spf1 " + "ip4:192.0.2.1 " * 200]
+    assert sender_dns.check_due() == 2
+    row = SenderDomain.objects.get(domain="b.test")
+    assert row.dns_checked_at is not None and all(len(one) <= 500 for one in row.spf_records)
+
+
 def test_check_now_is_for_admins_and_keeps_what_was_found_when_dns_is_silent(
     zone: Zone,
     monkeypatch: pytest.MonkeyPatch,

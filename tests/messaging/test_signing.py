@@ -7,8 +7,9 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from accounts import audit
 from lib.errors import DomainError, NotAllowed
-from messaging import signing
+from messaging import domains, signing
 from messaging.channels import email
 from messaging.models import DkimKey
 from tests import factories
@@ -38,6 +39,17 @@ def test_a_key_signs_only_from_when_its_record_is_found(zone: Zone) -> None:
     assert signed.startswith(b"DKIM-Signature: v=1;") and b"d=shop.test; s=chappe1" in signed
     assert dkimpy.verify(signed, dnsfunc=lambda name, timeout=5: key.record.encode())
     assert signing.signer("other.test") is None
+
+
+def test_long_domains_have_keys_and_records_too(zone: Zone) -> None:
+    admin, name = factories.user("Admin"), f"{'a' * 60}.{'b' * 60}.test"
+    factories.sender(address=f"x@{name}")
+    key = signing.make(name, by=admin)
+    zone[str(key)] = [key.record]
+    assert signing.check(name, by=admin).active_at is not None  # type: ignore[union-attr]
+    signing.retire(name, by=admin)
+    assert domains.check(name, by=admin).problem == "missing"
+    assert len(audit.timeline("domain", name)) == 4
 
 
 def test_a_new_key_takes_over_when_it_is_found_and_not_before(zone: Zone) -> None:
