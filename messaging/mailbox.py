@@ -23,6 +23,8 @@ _TIMEOUT_S = 30
 # Reports carry at most a copy of the message; larger mails are flagged unread.
 _MOST_BYTES = 20 * 1024 * 1024
 _PORTS = {"imap": 143, "imaps": 993}
+# A "NO" that is not about the one mail (RFC 5530): the next pass tries it again.
+_NOT_NOW = re.compile(rb"\[(?:UNAVAILABLE|INUSE|LIMIT)\]")
 _SIZE = re.compile(rb"RFC822\.SIZE (\d+)")
 # Besides imaplib's own errors: a connection that breaks or an answer that makes no sense.
 FAULTS = (imaplib.IMAP4.error, OSError, ValueError)
@@ -132,8 +134,11 @@ def _fetch(server: imaplib.IMAP4, uid: bytes) -> bytes | None:
     size = _SIZE.search(about)
     if size is None or int(size[1]) > _MOST_BYTES:
         return None
-    answer = _ok(server.uid("FETCH", name, "(BODY.PEEK[])"))
-    return next((one[1] for one in answer if isinstance(one, tuple)), None)
+    kind, answer = server.uid("FETCH", name, "(BODY.PEEK[])")
+    if kind == "NO" and not any(isinstance(one, bytes) and _NOT_NOW.search(one) for one in answer):
+        # Damaged: it must not hold up those behind it in every pass.
+        return None
+    return next((one[1] for one in _ok((kind, answer)) if isinstance(one, tuple)), None)
 
 
 def _mark(server: imaplib.IMAP4, uid: bytes, flag: str) -> None:

@@ -20,6 +20,8 @@ class Box:
     password: str = "secret word"
     # Hang up instead of answering the nth command of this name, counted from 1.
     drop: tuple[str, int] = ("", 0)
+    # Mails that can't be read, as in a damaged folder.
+    damaged: set[int] = field(default_factory=set)
     # Commands as they came, without tags and passwords.
     seen: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -82,6 +84,8 @@ class _Handler(socketserver.StreamRequestHandler):
         if "RFC822.SIZE" in command:
             self._say(f"* 1 FETCH (UID {uid} RFC822.SIZE {len(mail)})")
             return "OK done"
+        if uid in self.box.damaged:
+            return "NO [SERVERBUG] it can't be read"
         assert "BODY.PEEK[]" in command, "reading must not mark a mail as seen"
         self.wfile.write(f"* 1 FETCH (UID {uid} BODY[] {{{len(mail)}}}\r\n".encode() + mail + b")\r\n")
         return "OK done"

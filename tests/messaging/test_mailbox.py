@@ -94,6 +94,14 @@ def test_a_mail_that_is_too_large_is_not_fetched(monkeypatch: pytest.MonkeyPatch
     assert subjects(box) == ["big"] and sum("BODY" in one for one in box.seen) == 1
 
 
+def test_a_mail_that_the_server_can_not_read_holds_up_no_other() -> None:
+    box = mails(3)
+    box.damaged = {1}
+    with Imap(box) as url:
+        assert mailbox.process(url, lambda _source: Fate.DELETE) == Pass(2, 1, False)
+    assert subjects(box) == ["0"] and list(box.flags.values()) == [{"\\Flagged"}]
+
+
 def test_another_folder_and_what_can_not_be_opened() -> None:
     box = mails(1)
     box.folder = "Bounces/Old mails"
