@@ -21,7 +21,8 @@ from django.core.cache import cache
 from redis.exceptions import RedisError
 
 logger = logging.getLogger(__name__)
-_HOST = re.compile(r"sns\.[a-z0-9-]{5,30}\.amazonaws\.com(\.cn)?")
+# Not sns.s3-<region>: an old address of whoever owns the bucket "sns".
+_HOST = re.compile(r"sns\.(?!s3)[a-z0-9-]{5,30}\.amazonaws\.com(\.cn)?")
 _PATH = re.compile(r"/SimpleNotificationService-[A-Za-z0-9_-]{1,100}\.pem")
 _CERTIFICATE_TTL_S = 24 * 3600
 _MOST_CERTIFICATE_BYTES = 20_000
@@ -65,7 +66,7 @@ def is_amazons(url: str) -> bool:
         port = parts.port
     except ValueError:
         return False
-    is_plain = parts.scheme == "https" and port in {None, 443} and not parts.query and not parts.username
+    is_plain = parts.scheme == "https" and port in {None, 443} and not (parts.query or parts.fragment or parts.username)
     return bool(is_plain and _HOST.fullmatch(parts.hostname or "") and _PATH.fullmatch(parts.path))
 
 

@@ -60,7 +60,11 @@ def test_without_a_topic_of_ours_nothing_is_believed() -> None:
         (CERTIFICATE_URL.replace("sns.", "sns.evil.test/sns."), False),
         (CERTIFICATE_URL.replace("https://sns", "https://sns.eu-west-3.amazonaws.com@evil.test/sns"), False),
         (CERTIFICATE_URL.replace("sns.eu", "s3.eu"), False),
+        # Somebody's bucket of that name.
+        (CERTIFICATE_URL.replace("eu-west-3", "s3-us-west-2"), False),
+        (CERTIFICATE_URL.replace("eu-west-3", "s3-accelerate"), False),
         (CERTIFICATE_URL + "?x=1", False),
+        (CERTIFICATE_URL + "#1", False),
         (CERTIFICATE_URL.replace("/Simple", "/../Simple"), False),
         ("https://sns.eu-west-3.amazonaws.com/other.pem", False),
         ("", False),
