@@ -11,6 +11,7 @@ import functools
 import math
 import re
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -95,9 +96,9 @@ def possible_tokens(raw: Any) -> Iterator[str]:
     Each provider shows them elsewhere, and other headers than it did last year; the signature says which are ours.
     """
     n = 0
-    waiting = [raw]
+    waiting = deque([raw])
     while waiting and n < _MOST_CANDIDATES:
-        one = waiting.pop(0)
+        one = waiting.popleft()
         if isinstance(one, Mapping):
             waiting.extend(one.values())
         elif isinstance(one, list):

@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 # Seconds that a signature is believed. Providers repeat a request for hours when we don't answer, and none of them
 # says that it signs anew; the ids of events keep a repeated one from counting.
 _MOST_AGE_S = {"mailgun": 9 * 3600, "sendgrid": 26 * 3600}
+_MISREAD = (TypeError, ValueError, AttributeError, RecursionError)
 _CONFIRM = "SubscriptionConfirmation"
 
 
@@ -86,8 +87,8 @@ def _signed(request: HttpRequest, provider: str, body: bytes) -> Events:
     """The events of a request that django-anymail believes."""
     try:
         _view(provider).run_validators(request)
-    except (AnymailError, AnymailWebhookValidationFailure, TypeError, ValueError, AttributeError) as error:
-        # Fields of the wrong type reach the checks too.
+    except (AnymailError, AnymailWebhookValidationFailure, *_MISREAD) as error:
+        # Fields of the wrong type, and nesting without an end, reach the checks too.
         raise _Refused(str(error)[:200]) from error
     _check_age(request, provider, body)
     return reports.parse(provider, body)

@@ -282,6 +282,15 @@ def test_odd_bodies_are_refused_or_kept_and_never_break_anything(body: bytes, st
     assert not Event.objects.exists() and not InboundEvent.objects.filter(handled_at=None).exists()
 
 
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b'{"signature":' * 50_000, b'{"Type": ' * 50_000], ids=["[", "{", "T"]
+)
+@pytest.mark.parametrize("provider", provider_events.PROVIDERS)
+def test_nesting_without_an_end_is_refused_before_any_signature(provider: str, body: bytes) -> None:
+    headers = signatures.sendgrid(body) if provider == "sendgrid" else {}
+    assert post(provider, body, **headers) in (400, 403)
+
+
 @pytest.mark.parametrize("provider", provider_events.PROVIDERS)
 def test_random_bytes_never_break_a_webhook(provider: str) -> None:
     draw = random.Random(8)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import random
+import time
 from typing import Any
 
 import pytest
@@ -243,3 +244,9 @@ def test_tokens_are_looked_for_everywhere_but_not_without_end() -> None:
     for provider, whole in payloads.WHOLE.items():
         assert token in list(provider_events.possible_tokens(whole(token=token))), provider
     assert len(list(provider_events.possible_tokens({"a": [f"{token}{n}" for n in range(5000)]}))) <= 300
+
+
+def test_looking_for_tokens_in_a_large_event_takes_no_time() -> None:
+    started = time.process_time()
+    assert list(provider_events.possible_tokens({"a": [0] * 400_000, "b": ["no token"] * 200_000})) == []
+    assert time.process_time() - started < 1
