@@ -182,10 +182,12 @@ def _place(cursor: str) -> tuple[dt.datetime, int] | None:
     moment, _sign, pk = cursor.partition("~")
     try:
         since = parse_datetime(moment)
-    except ValueError:
+        # In UTC, as PostgreSQL takes no offset beyond 16 hours.
+        since = since.astimezone(dt.UTC) if since is not None and since.tzinfo is not None else None
+    except (ValueError, OverflowError):
         return None
     is_key = pk.isascii() and pk.isdigit() and len(pk) < 19
-    return (since, int(pk)) if since is not None and since.tzinfo is not None and is_key else None
+    return (since, int(pk)) if since is not None and is_key else None
 
 
 def _query(request: HttpRequest, **changes: str) -> str:

@@ -120,7 +120,16 @@ def test_the_page_shows_words_and_what_a_role_may(web: Client) -> None:
     page = text(web.get(URL))
     assert "Mailbox full" in page and "&lt;b&gt;full" in page and "Release many…" in page
     assert "No address matches." in text(web.get(f"{URL}?q=nobody"))
-    for nonsense in ("after=x", "after=2026-01-01~1", "before=~", "days=999", "q=%00", "after=9999-99-99T00:00:00~1"):
+    for nonsense in (
+        "after=x",
+        "after=2026-01-01~1",
+        "before=~",
+        "days=999",
+        "q=%00",
+        "after=9999-99-99T00:00:00~1",
+        "after=0001-01-01T00:00:00%2B23:59~1",
+        "before=9999-12-31T23:59:59-23:59~1",
+    ):
         assert web.get(f"{URL}?{nonsense}").status_code == 200
     web.force_login(factories.user("Viewer"))
     seen = text(web.get(URL))
