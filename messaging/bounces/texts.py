@@ -57,7 +57,8 @@ _ALIAS = re.compile(
 _ROLES = frozenset({"postmaster", "mailerdaemon", "maildaemon", "mdaemon", "abuse"})
 _LEADING = re.compile(r"^[\s>*\"'<(\[-]{0,20}$")
 _LABEL = re.compile(
-    r"(?:recipients?|rcpt to|address|addressee|addressed to|to|deliver\w{0,8}|empfänger|destinataire|userid)[^@\n]{0,40}$",
+    r"(?:recipients?|rcpt to|address|addressee|addressed to|to|deliver\w{0,8}|empfänger|destinataire"
+    r"|userid)[^@\n]{0,40}$",
     re.IGNORECASE,
 )
 
