@@ -25,7 +25,6 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_http_methods
 
 from delivery import reports, tracking
 from messaging import provider_events, sns
@@ -34,6 +33,7 @@ logger = logging.getLogger(__name__)
 # Seconds that a signature is believed. Providers repeat a request for hours when we don't answer, and none of them
 # says that it signs anew; the ids of events keep a repeated one from counting.
 _MOST_AGE_S = {"mailgun": 9 * 3600, "sendgrid": 26 * 3600}
+_METHODS = ("GET", "HEAD", "POST")
 _MISREAD = (TypeError, ValueError, AttributeError, RecursionError)
 _CONFIRM = "SubscriptionConfirmation"
 
@@ -44,11 +44,17 @@ class _Refused(Exception):
 
 @csrf_exempt
 @never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
 def hook(request: HttpRequest, provider: str, secret: str) -> HttpResponse:
     """One request of a provider. GET and HEAD say that the address is right, as some providers ask before."""
-    if provider not in provider_events.PROVIDERS or not _knows(secret):
+    if not _knows(secret):
         raise Http404
+    if provider not in provider_events.PROVIDERS:
+        return _answer(HTTPStatus.NOT_FOUND)
+    if request.method not in _METHODS:
+        # Django's own decorator would log the address.
+        refusal = _answer(HTTPStatus.METHOD_NOT_ALLOWED)
+        refusal["Allow"] = ", ".join(_METHODS)
+        return refusal
     if request.method != "POST":
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
     try:

@@ -186,6 +186,8 @@ def test_the_secret_is_in_no_log(caplog: pytest.LogCaptureFixture, monkeypatch: 
     assert post("mailgun", b"{}") == 403
     assert post("postmark", b"{") == 400
     assert post("postmark", b" " * (10 * 1024 * 1024)) == 413
+    assert post("postmrak", b"{}") == 404
+    assert Client().put(f"/hooks/postmark/{SECRET}/").status_code == 405
     monkeypatch.setattr(reports, "keep", _away_from)
     assert send("postmark", payloads.postmark()) == 503
     assert "must be repeated" in caplog.text
