@@ -7,6 +7,7 @@ hands the rows over. A crash between the server's answer and the commit sends on
 import datetime as dt
 import logging
 from collections.abc import Iterator
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 # Minutes until the next attempt, by the number of attempts made; after the last it is given up.
 _DELAYS = (1, 5, 30, 120, 600)
 _BATCH = 50
+# What the standard library raises for addresses and names that are none.
+_UNWRITABLE = (personalization.RenderProblem, MessageError, ValueError, LookupError)
 _NO_SENDER = gettext_noop("There is no sender to send it from.")
 
 
@@ -78,7 +81,7 @@ def _letters(notices: list[Notice], sender: Sender) -> Iterator[_Letter]:
     for notice in notices:
         try:
             yield _Letter(notice, _payload(notice, sender.name, headers.ascii_address(sender.address)))
-        except (personalization.RenderProblem, ValueError) as problem:
+        except _UNWRITABLE as problem:
             _put_off(notice, str(problem), is_final=True)
 
 
@@ -115,7 +118,8 @@ def _put_off(notice: Notice, problem: str, *, is_final: bool = False) -> None:
 def _payload(notice: Notice, sender_name: str, sender_address: str) -> Payload:
     mail = EmailMessage(policy=SMTP)
     mail["From"] = Address(sender_name, addr_spec=sender_address)
-    mail["To"] = Address(notice.to.name, addr_spec=notice.to.email)
+    address = headers.ascii_address(notice.to.email)
+    mail["To"] = Address(notice.to.name, addr_spec=address)
     mail["Subject"] = notice.subject
     mail["Date"] = notice.created_at
     domain = sender_address.rpartition("@")[2]
@@ -124,4 +128,4 @@ def _payload(notice: Notice, sender_name: str, sender_address: str) -> Payload:
     url = notice.url if "://" in notice.url else f"{settings.PUBLIC_URL}{notice.url}" if notice.url else ""
     mail.set_content(f"{notice.body}\n\n{url}\n" if url else f"{notice.body}\n")
     data = mail.as_bytes().replace(b"\r\n.", b"\r\n..") + b".\r\n"
-    return Payload(sender_address.encode(), notice.to.email.encode(), data)
+    return Payload(sender_address.encode(), address.encode(), data)

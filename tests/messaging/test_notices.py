@@ -52,6 +52,28 @@ def test_a_notice_arrives_whole_and_once(mail_server: Server, settings: Any) -> 
 
 
 @pytest.mark.usefixtures("_sender")
+def test_people_nobody_can_write_to_keep_nobody_else_from_their_mail(mail_server: Server) -> None:
+    unwritable = [
+        factories.user("Operator", email=address)
+        for address in (
+            "a@",
+            "@",
+            "",
+            "a@b..example",
+            "a b@c.example",
+            "ü@c.example",
+            "a@b.example\r\nBcc: x@y.example",
+        )
+    ]
+    unwritable.append(factories.user("Operator", name="a\r\nBcc: x@y.example"))
+    for person in [*unwritable, factories.user("Operator", email="ada@bücher.example")]:
+        notices.send(to=person, subject="Look", body="-")
+    assert notices.send_due() == 1
+    assert [to for to, _data in mail_server.accepted] == ["ada@xn--bcher-kva.example"]
+    assert Notice.objects.filter(sent_at=None, due_at=None).exclude(problem="").count() == len(unwritable)
+
+
+@pytest.mark.usefixtures("_sender")
 def test_nothing_is_left_for_what_was_rolled_back_repeated_or_for_people_who_left(mail_server: Server) -> None:
     person, gone = factories.user("Operator"), factories.user("Admin")
     gone.is_active = False
