@@ -106,10 +106,11 @@ def remind(request_id: int, *, by: User) -> ConfirmationRequest:
 
 def ask_for_changes(request_id: int, *, message: str, by: User) -> ConfirmationRequest:
     """Answer that something must change first, and what."""
-    if not message.strip():
+    answer = _text(message)
+    if not answer:
         sentence = _("The message is empty. Say what must change.")
         raise DomainError(sentence, code="message_missing", status=422, fields={"message": sentence})
-    return _answer(request_id, Ending(RequestStatus.CHANGES, answer=_text(message)), by)
+    return _answer(request_id, Ending(RequestStatus.CHANGES, answer=answer), by)
 
 
 def decline(request_id: int, *, message: str = "", by: User) -> ConfirmationRequest:

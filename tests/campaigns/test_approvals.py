@@ -225,7 +225,7 @@ def test_an_answer_sends_nothing_and_another_request_can_follow(world: World, ca
 def test_changes_need_a_message(world: World) -> None:
     request = world.ask()
     with pytest.raises(DomainError) as refused:
-        approvals.ask_for_changes(request.pk, message=" \n", by=world.ona)
+        approvals.ask_for_changes(request.pk, message=" \n\0 ", by=world.ona)
     assert refused.value.fields == {"message": "The message is empty. Say what must change."}
     assert again(request).status == RequestStatus.OPEN
 
