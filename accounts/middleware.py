@@ -1,10 +1,11 @@
-"""Each signed-in person's own language and time zone, for the length of a request."""
+"""Each signed-in person's own language and time zone, for the length of a request; and pages that only they keep."""
 
 import zoneinfo
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone, translation
+from django.utils.cache import patch_cache_control, patch_vary_headers
 
 
 class PreferencesMiddleware:
@@ -20,7 +21,17 @@ class PreferencesMiddleware:
                 translation.activate(user.language)
                 request.LANGUAGE_CODE = translation.get_language()
             self._activate_zone(user.time_zone)
-        return self.get_response(request)
+        answer = self.get_response(request)
+        if user.is_authenticated:
+            self._keep_private(answer)
+        return answer
+
+    @staticmethod
+    def _keep_private(answer: HttpResponse) -> None:
+        """For caches on the way, and for the browser, which must not show a dialog's fragment where its page was."""
+        if not answer.has_header("Cache-Control"):
+            patch_cache_control(answer, private=True, no_cache=True)
+        patch_vary_headers(answer, ["HX-Request"])
 
     @staticmethod
     def _activate_zone(name: str) -> None:

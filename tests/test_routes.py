@@ -320,6 +320,16 @@ def test_an_action_is_not_a_link() -> None:
 
 
 @pytest.mark.django_db
+def test_no_cache_on_the_way_keeps_a_page_of_somebody() -> None:
+    """Only pictures are kept, by their token; and a dialog is never shown where its page was."""
+    client = client_of(factories.user("Viewer"))
+    for url in (reverse("audiences:profiles"), reverse("delivery:deliverability"), reverse("audiences:quarantine")):
+        answer = client.get(url)
+        assert {"private", "no-cache"} <= set(answer["Cache-Control"].split(", ")), url
+        assert {"Cookie", "HX-Request"} <= set(answer["Vary"].split(", ")), url
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("role", ["Viewer", "Marketer", "Operator"])
 def test_django_admin_is_for_admins(role: str) -> None:
     status, target = status_of(client_of(factories.user(role)), "GET", reverse("admin:index"))

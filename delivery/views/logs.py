@@ -97,9 +97,7 @@ def recipient(request: HttpRequest, public_id: UUID, profile_id: UUID) -> HttpRe
         "tabs": pages.tabs(delivery, None, "sending"),
     }
     is_drawer = bool(request.headers.get("HX-Request"))
-    answer = render(request, f"delivery/{'_recipient_drawer' if is_drawer else 'recipient'}.html", context)
-    answer["Vary"] = "HX-Request"
-    return answer
+    return render(request, f"delivery/{'_recipient_drawer' if is_drawer else 'recipient'}.html", context)
 
 
 @access.requires(roles.VIEW)
