@@ -170,7 +170,7 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"(?:account|mail ?box)[^.;]{0,20} (?:is |was |has |been |temporarily |currently ){1,3}(?:blocked"
             r"|closed|expired|on hold|archived|unavailable due|barred|restricted)",
             r"(?:account|mail ?box|user) (?:has |is )?(?:not paid|unpaid|past due|under maintenance)",
-            r"disabled or discontinued",
+            r"disabled or discontinued|administrative(?:ly)? (?:status|disabled|blocked|locked)",
             r"(?:compte|bo[iî]te)[^.;]{0,30}(?:bloqu|d[ée]sactiv|suspend|ferm[ée])",
             r"(?:konto|postfach)[^.;]{0,30}(?:gesperrt|deaktiviert|inaktiv|geschlossen)",
             r"(?:cuenta|buz[oó]n|\bconta\b|account|casella)[^.;]{0,30}(?:deshabilitad|desactivad|suspendid"
@@ -204,7 +204,9 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             rf"|moved permanently)",
             rf"(?:{_PERSON}|employee|person|he|she|mailbox)\b[^.;]{{0,40}}no longer (?:on|with|at|in|works?"
             rf"|employed|exist|valid|used|here|a |accept|receiv|available|active|associated|registered)",
-            r"user has moved|please try <?@|address (?:has )?changed|n.est plus (?:valide|utilis)",
+            r"user has moved|please (?:re)?try (?:sending to )?<?@|forward(?:ing)? address|address (?:has )?changed|n.est plus (?:valide|utilis)",
+            rf"(?:{_PERSON}|mailbox)\b[^.;]{{0,30}}\b(?:been|was|is) (?:permanently )?(?:removed|deleted|retired|cancelled)",
+            r"(?:recipient|user|employee|person|customer) (?:has )?(?:retired|resigned|departed|left)\b",
             r"nicht mehr (?:gültig|vorhanden|verfügbar|aktiv)",
         ),
     ),
@@ -236,7 +238,7 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"there is no (?:user|one|mail ?box|account|such|e-?mail)",
             r"(?:does ?n.t|does not|do not|don.t) have (?:a|an|any|this)\b[^;]{0,40}(?:account|mail ?box|user"
             r"|address)",
-            r"recip(?:ient)?notfound|user ?notfound",
+            r"recip(?:ient)?notfound|user ?notfound|no (?:such )?(?:user )?record|cuda_nsu|user not local",
             r"non-?exist[ae]nt (?:e-?mail |mail |local )?(?:user|address|mail ?box|recipient|account)",
             r"bad destination mail ?box|undeliverable address",
             r"not (?:in|known to) (?:our |the |this )?(?:directory|system|ldap)",
@@ -245,14 +247,14 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"(?:bo[iî]te|compte)[^.;]{0,30}(?:n.existe|inexistant|inconnu)",
             r"(?:empf[äa]nger|benutzer|postfach|adresse|konto|teilnehmer)\w*[^.;]{0,40}(?:unbekannt"
             r"|existiert nicht|nicht gefunden|nicht vorhanden|ung[üu]ltig|nicht bekannt|gibt es nicht)",
-            r"unbekannte[rs]? (?:empf|benutz|adress)",
+            r"unbekannte[rs]? (?:empf|benutz|adress)|nutzer[^.;]{0,20}(?:existiert nicht|unbekannt)",
             r"(?:usuario|destinatario|buz[óo]n|direcci[óo]n|cuenta)[^.;]{0,40}(?:desconocid|no existe"
             r"|inexistente|no encontrad|no (?:es )?v[áa]lid|inv[áa]lid|no se (?:ha )?encont)",
             r"(?:utente|destinatario|casella|indirizzo|account)[^.;]{0,40}(?:sconosciut|inesistente|non esiste"
             r"|non trovat|non valid)",
             r"(?:usu[áa]rio|destinat[áa]rio|\bcaixa|\bconta\b|endere[çc]o)[^.;]{0,40}(?:desconhecid"
             r"|n[ãa]o existe|inexistente|n[ãa]o encontrad|inv[áa]lid)",
-            r"(?:gebruiker|ontvanger|postbus|\badres)[^.;]{0,30}(?:onbekend|bestaat niet|niet gevonden)",
+            r"onbekende (?:gebruiker|ontvanger|adres)|(?:gebruiker|ontvanger|postbus|\badres)[^.;]{0,30}(?:onbekend|bestaat niet|niet gevonden)",
             r"(?:u[żz]ytkownik|odbiorca|adresat|skrzynka|konto|\badres\b)[^.;]{0,40}(?:nie istnieje|nieznan"
             r"|nie znalezion)",
             r"(?:uživatel|příjemce|adresa|schránka)[^.;]{0,30}(?:neexistuje|neznám)",
@@ -266,7 +268,7 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"(?:宛先|ユーザ|ユーザー|アドレス|アカウント|受信者|メールボックス)[^。]{0,24}(?:存在し(?:ません|ない)|見つかりま|みつかりま|不明|ございません|ありませんでした)",
             r"(?:用户|收件人|邮箱|邮件地址|帐户|账号|用戶|收件者|信箱|帳號)[^。]{0,12}(?:不存在|未找到|找不到|无效|無效)",
             r"(?:无此|沒有此|没有此|无该)(?:用户|收件人|邮箱)",
-            r"(?:사용자|수신자|계정|주소)[^.]{0,20}(?:존재하지 않|찾을 수 없|없습니다)",
+            r"존재하지 않는 (?:사용자|수신자|계정|주소|메일)|(?:사용자|수신자|계정|주소)[^.]{0,20}(?:존재하지 않|찾을 수 없|없습니다)",
         ),
     ),
     (
@@ -280,7 +282,8 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"bad destination (?:system|host)|name or service not known",
             r"(?:could ?n.t|could not|cannot|can.t|unable to) find (?:any |a |an |the )?(?:host|mail exchanger"
             r"|mail server|mx|domain|route to (?:host|domain)|valid mx)",
-            r"no (?:route|mail server|mx)[^.;]{0,20} (?:for|found|to) [^.;]{0,20}domain",
+            r"no (?:route|mail server|mx)[^.;]{0,20} (?:for|found|to) [^.;]{0,20}domain|no mx or a records? for",
+            r"unresolvable (?:domain|host)|(?:cannot|can't|unable to|failed to) resolve [^.;]{0,20}(?:domain|host)",
             r"all relevant mx records point to non-?exist",
             r"(?:mx|name) [^.;]{0,30}(?:points? to|resolves? to) (?:localhost|127|an? (?:invalid|non))",
             r"domaine[^.;]{0,30}(?:inconnu|inexistant|n.existe)",

@@ -179,7 +179,9 @@ _BY_BASIC = {
 }
 
 
-_FOR_NOW = re.compile(r"try again|temporar|deferred|delayed|will be retried", re.IGNORECASE)
+# A disabled account may come back; "inactive" beside 5.1.1 is one that is gone, what passes is not.
+_PASSING = re.compile(r"temporar|suspend|lock|frozen|freez|hold|paid|maintenance|disabled", re.IGNORECASE)
+_FOR_NOW = re.compile(r"(?<!not going to )try again|temporar|deferred|delayed|will be retried", re.IGNORECASE)
 # MAPI's numbers, in the reports of old Exchange servers: "(000C05A6)".
 _MAPI = re.compile(r"\(000[0-9A-F]{5}\)")
 
@@ -211,12 +213,12 @@ def of_refusal(code: str, text: str, *, stage: Stage, status: str = "") -> Verdi
     meaning = refusal_words.of(text)
     if meaning is Meaning.GREYLISTED:
         return _REFUSED if answer.is_final and answer.basic else Verdict(Kind.SOFT, GREYLISTED)
+    if meaning is Meaning.DISABLED and answer.pair in ("1.1", "1.6") and _is_about_recipient(answer):
+        return Verdict(Kind.SOFT if _PASSING.search(text) else Kind.HARD, ACCOUNT_DISABLED)
     if meaning in _CONDEMNED:
-        return _condemned(meaning, answer)
+        return _condemned(meaning, answer, text)
     if meaning is None or meaning in _GENERAL:
         return _general(meaning, answer, text)
-    if meaning is Meaning.DISABLED and answer.pair in ("1.1", "1.6") and _is_about_recipient(answer):
-        return Verdict(Kind.HARD, ACCOUNT_DISABLED)
     return _BY_MEANING[meaning]
 
 
@@ -236,7 +238,7 @@ def _is_about_recipient(answer: _Answer) -> bool:
     return answer.is_final and answer.stage not in (Stage.CONNECTION, Stage.SENDER)
 
 
-def _condemned(meaning: Meaning, answer: _Answer) -> Verdict:
+def _condemned(meaning: Meaning, answer: _Answer, text: str) -> Verdict:
     """The words say that the address can't work: believed where nothing speaks against it."""
     reason = _CONDEMNED[meaning]
     if meaning is Meaning.NO_MAIL_HERE:
@@ -250,6 +252,8 @@ def _condemned(meaning: Meaning, answer: _Answer) -> Verdict:
     # A filter behind DATA writes the common words too, and a text without any code may come from anything.
     is_plain = answer.is_coded and meaning is not Meaning.PERHAPS_UNKNOWN_USER
     is_confirmed = answer.stage is Stage.RECIPIENT or answer.pair in _CONFIRMING or meaning is Meaning.UNKNOWN_HOST
+    # Exchange Online's 5.1.351 is "unknown recipient or mailbox unavailable": the first where the answer names somebody.
+    is_confirmed = is_confirmed or (answer.pair == "1.351" and "@" in text)
     return Verdict(Kind.HARD if answer.is_final and (is_plain or is_confirmed) else Kind.SOFT, reason)
 
 

@@ -21,14 +21,30 @@ _FAILURE = re.compile(
     r"|could not (?:be )?(?:deliver|send|sent|relay)|cannot be delivered"
     r"|(?:error|trouble|problem)s? (?:sending|delivering)|delivery problems|bounced? (?:mail|message)"
     r"|invalid final delivery|failed addresses|following addresses? (?:had|failed)|malformed recipient"
-    r"|rejected your message"
-    r"|unzustellbar|nicht (?:zugestellt|übermittelt|ausgeliefert)|non (?:remis|distribu|délivr)"
+    r"|rejected your message",
+    re.IGNORECASE,
+)
+_FAILURE_ABROAD = re.compile(
+    r"unzustellbar|nicht (?:zugestellt|übermittelt|ausgeliefert)|non (?:remis|distribu|délivr)"
     r"|pu être (?:remis|distribu|délivr|envoy|livr)|échec (?:de la remise|d.envoi)"
     r"|no se (?:ha )?(?:pudo|podido) entregar"
     r"|no entregad|non (?:è stato )?(?:possibile )?(?:recapit|consegn)|não (?:foi |pôde )[^.\n]{0,20}entreg"
     r"|не (?:может быть |было )?доставлен|недоставлен|не удалось доставить|未送达|无法投递|退信|投递失败"
-    r"|(?:配信|送信|配送|お届け)[^。\n]{0,8}(?:でき|不能|失敗)|届けられ|反송|전송되지",
+    r"|(?:配信|送信|配送|お届け)[^。\n]{0,8}(?:でき|不能|失敗)|届けられ|반송|전송되지|(?:전송|배달|발송) ?(?:실패|불가)",
     re.IGNORECASE,
+)
+# Systems that know their own mailboxes and say why in their own words, without a code.
+_SPEAKS_ITSELF = re.compile(
+    r"following address(?:\(es\)|es)? failed"  # Exim, GMX
+    r"|permanent error; i've given up|this is the (?:qmail|mailer-daemon|dragonfly)"
+    r"|listed in (?:the )?(?:domino|public name|lotus)"
+    r"|\bmodule\b[^\n]{0,80} reports:"  # CommuniGate, Kerio
+    r"|recipient address:[^\n]{0,300}\n[^@]{0,20}(?:original address:[^\n]{0,300}\n\s*)?reason:"  # iPlanet
+    r"|that you sent was undeliverable to the following"  # GroupWise
+    r"|^(?:user unknown|unknown user|invalid final delivery userid): \S"  # IMail
+    r"|at the organization this message was sent to|recipient's e-?mail system"  # Exchange
+    r"|^\s*as their mail ?box\b",  # au by KDDI
+    re.IGNORECASE | re.MULTILINE,
 )
 _ANSWER = re.compile(r"^\W{0,6}(?:421|45\d|50[0-4]|5[1-7]\d)[ -]", re.MULTILINE)
 _DELAY = re.compile(
@@ -62,14 +78,25 @@ def is_bounce(mail: Mail, notice: str, *, has_original: bool) -> bool:
     somebody's return path, there has to be a server's answer or the returned message.
     """
     subject = mail.header("Subject")
-    is_told = bool(_FAILURE.search(notice) or _ANSWER.search(notice))
+    is_told = _tells_failure(notice) or bool(_ANSWER.search(notice))
     path = str(mail.headers.get("Return-Path", ""))
     returns_to = parsing.addresses_in(path)
     if not is_from_system(mail):
-        return bool(path) and not returns_to and is_told and bool(_FAILURE.search(subject))
+        return bool(path) and not returns_to and is_told and _tells_failure(subject)
     if returns_to and not any(texts.is_role(address) for address in returns_to):
         return is_told and (has_original or bool(texts.code_in(notice)))
-    return is_told or bool(_FAILURE.search(subject) or _DELAY.search(subject))
+    return is_told or _tells_failure(subject) or bool(_DELAY.search(subject))
+
+
+def _tells_failure(text: str) -> bool:
+    return bool(_FAILURE.search(text) or _FAILURE_ABROAD.search(text))
+
+
+def speaks_itself(notice: str) -> bool:
+    """Whether the reasons in a bounce are those of the system that writes it, not another server's answer: known by
+    what it is, or by its writing in its user's language.
+    """
+    return bool(_SPEAKS_ITSELF.search(notice) or _FAILURE_ABROAD.search(notice))
 
 
 def is_of_delay(mail: Mail, notice: str) -> bool:
