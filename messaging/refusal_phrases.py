@@ -8,6 +8,8 @@ search slow.
 
 import enum
 
+from messaging.refusal_languages import saying
+
 
 class Meaning(enum.Enum):
     """What a refusal says, whatever its codes."""
@@ -68,17 +70,7 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             rf"(?:insufficient|not enough|no more|no) (?:disk |free |storage )?space[^.;]{{0,20}}(?:{_BOX}|user"
             rf"|recipient)",
             rf"{_BOX}[^.;]{{0,20}}(?:insufficient|not enough|no) (?:disk |storage )?space|space not enough",
-            r"postfach[^.;]{0,30}(?:voll|überfüllt)|speicherplatz[^.;]{0,40}(?:überschritten|erschöpft|voll)",
-            r"bo[iî]te[^.;]{0,40}(?:pleine|satur[ée]e)|quota[^.;]{0,20}(?:d[ée]pass[ée]|atteint)",
-            r"buz[oó]n[^.;]{0,20}(?:lleno|completo)",
-            r"cuota[^.;]{0,20}(?:excedida|superada)|casella[^.;]{0,30}piena|caixa[^.;]{0,30}(?:cheia|lotada)",
-            r"cota excedida",
-            r"(?:postbus|postvak|mailbox) (?:is |zit )?vol\b|skrzynk\w+[^.;]{0,30}(?:pełna|przepełnion)",
-            r"brevlådan[^.;]{0,20}full",
-            r"ящик[^.;]{0,30}переполнен|превышен[^.;]{0,20}(?:квот|лимит|размер)",
-            r"(?:メールボックス|受信箱)[^。]{0,12}(?:一杯|いっぱい|容量|満杯)",
-            r"容量(?:超過|オーバー|不足)|(?:邮箱|信箱|收件箱|郵箱)[^。]{0,8}(?:已满|已滿|空间不足|空間不足)|超出[^。]{0,6}(?:配额|容量)",
-            r"메일함[^.]{0,10}(?:가득|초과)",
+            *saying("box", "full"),
         ),
     ),
     (
@@ -115,7 +107,8 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"your (?:sender |e-?mail )?(?:domain|address|account)[^.;]{0,30}(?:blocked|suspended|rejected"
             r"|exist|disabled|not allowed|refused|banned)",
             r"(?:absender|exp[ée]diteur|remitente|mittente|remetente|отправител)\w*[^.;]{0,40}(?:abgelehnt"
-            r"|refus|rechaz|rifiut|rejeit|отклон|unbekannt|inconnu|inexist|запрещ)",
+            r"|refus|rechaz|rifiut|rejeit|отклон|запрещ)",
+            *saying("sender", "missing"),
         ),
     ),
     (
@@ -147,7 +140,9 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"bla[ck]{2}[ -]?list|block[ -]?list|deny ?list|\brbls?\b|dnsbl|spamhaus|spamcop|\bsorbs\b|uribl",
             r"surbl|reputation|senderbase|senderscore",
             r"blocked (?:using|by|for)|client host[^.;]{0,30}(?:rejected|blocked|denied)",
-            r"helo (?:command )?rejected|\bbanned\b",
+            r"\b(?:helo|ehlo)\b(?: command| name)?:? (?:was )?(?:invalid|rejected|unknown|denied|not|bad)",
+            r"(?:invalid|bad|illegal|unknown|unresolvable) (?:helo|ehlo)\b|(?:from|by) (?:an |any )?unknown host",
+            r"\bbanned\b",
             r"\bip\b(?: address)?[^.;]{0,40}(?:block|banned|denied|reject|listed|refus|prohibit|unauthori"
             r"|not allowed|not accepted)",
             r"invalid ip",
@@ -171,12 +166,7 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"|closed|expired|on hold|archived|unavailable due|barred|restricted)",
             r"(?:account|mail ?box|user) (?:has |is )?(?:not paid|unpaid|past due|under maintenance)",
             r"disabled or discontinued|administrative(?:ly)? (?:status|disabled|blocked|locked)",
-            r"(?:compte|bo[iî]te)[^.;]{0,30}(?:bloqu|d[ée]sactiv|suspend|ferm[ée])",
-            r"(?:konto|postfach)[^.;]{0,30}(?:gesperrt|deaktiviert|inaktiv|geschlossen)",
-            r"(?:cuenta|buz[oó]n|\bconta\b|account|casella)[^.;]{0,30}(?:deshabilitad|desactivad|suspendid"
-            r"|bloquead|desativad|disattivat|sospes|disabilitat)",
-            r"(?:ящик|аккаунт|учетн\w+ запис\w+)[^.;]{0,30}(?:заблокирован|отключен|неактив|приостановлен)",
-            r"(?:账号|帐户|邮箱|帳號)[^。]{0,8}(?:停用|禁用|冻结|锁定|被封)|(?:アカウント|メールボックス)[^。]{0,12}(?:停止|無効|凍結)",
+            *saying("box", "closed"),
         ),
     ),
     (
@@ -204,8 +194,10 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             rf"|moved permanently)",
             rf"(?:{_PERSON}|employee|person|he|she|mailbox)\b[^.;]{{0,40}}no longer (?:on|with|at|in|works?"
             rf"|employed|exist|valid|used|here|a |accept|receiv|available|active|associated|registered)",
-            r"user has moved|please (?:re)?try (?:sending to )?<?@|forward(?:ing)? address|address (?:has )?changed|n.est plus (?:valide|utilis)",
-            rf"(?:{_PERSON}|mailbox)\b[^.;]{{0,30}}\b(?:been|was|is) (?:permanently )?(?:removed|deleted|retired|cancelled)",
+            r"user has moved|please (?:re)?try (?:sending to )?<?@|forward(?:ing)? address|address (?:has )?changed",
+            r"n.est plus (?:valide|utilis)",
+            rf"(?:{_PERSON}|mailbox)\b[^.;]{{0,30}}\b(?:been|was|is) (?:permanently )?(?:removed|deleted|retired"
+            rf"|cancelled)",
             r"(?:recipient|user|employee|person|customer) (?:has )?(?:retired|resigned|departed|left)\b",
             r"nicht mehr (?:gültig|vorhanden|verfügbar|aktiv)",
         ),
@@ -233,8 +225,10 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"invalid (?:recipient|mail ?box|user ?id|user\b|destination|local[ -]?part|final delivery"
             r"|delivery address|addressee|e-?mail account|account)",
             r"illegal (?:recipient|user|alias|mailbox)",
-            r"no (?:valid )?(?:mail ?box|account|user|one|person)s? (?:here|by|with|named|at|exists?|found"
-            r"|matching)",
+            r"no (?:valid |user |such )?(?:mail ?box|mail ?drop|account|user|one|person)s? (?:here|by|with|named|at"
+            r"|exists?|found|matching|defined)",
+            rf"(?:{_PERSON}|mailbox) (?:is |was )?(?:not|does not receive mail|doesn't receive mail) (?:known )?(?:here"
+            rf"|(?:on|in|at) (?:this|our|the|that) (?:server|system|host|machine|site|domain))",
             r"there is no (?:user|one|mail ?box|account|such|e-?mail)",
             r"(?:does ?n.t|does not|do not|don.t) have (?:a|an|any|this)\b[^;]{0,40}(?:account|mail ?box|user"
             r"|address)",
@@ -242,33 +236,7 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"non-?exist[ae]nt (?:e-?mail |mail |local )?(?:user|address|mail ?box|recipient|account)",
             r"bad destination mail ?box|undeliverable address",
             r"not (?:in|known to) (?:our |the |this )?(?:directory|system|ldap)",
-            r"destinataire[^.;]{0,30}(?:inconnu|invalide|inexistant|introuvable|n.existe)",
-            r"utilisateur[^.;]{0,20}inconnu|adresse[^.;]{0,40}(?:inconnue|invalide|inexistante|n.existe)",
-            r"(?:bo[iî]te|compte)[^.;]{0,30}(?:n.existe|inexistant|inconnu)",
-            r"(?:empf[äa]nger|benutzer|postfach|adresse|konto|teilnehmer)\w*[^.;]{0,40}(?:unbekannt"
-            r"|existiert nicht|nicht gefunden|nicht vorhanden|ung[üu]ltig|nicht bekannt|gibt es nicht)",
-            r"unbekannte[rs]? (?:empf|benutz|adress)|nutzer[^.;]{0,20}(?:existiert nicht|unbekannt)",
-            r"(?:usuario|destinatario|buz[óo]n|direcci[óo]n|cuenta)[^.;]{0,40}(?:desconocid|no existe"
-            r"|inexistente|no encontrad|no (?:es )?v[áa]lid|inv[áa]lid|no se (?:ha )?encont)",
-            r"(?:utente|destinatario|casella|indirizzo|account)[^.;]{0,40}(?:sconosciut|inesistente|non esiste"
-            r"|non trovat|non valid)",
-            r"(?:usu[áa]rio|destinat[áa]rio|\bcaixa|\bconta\b|endere[çc]o)[^.;]{0,40}(?:desconhecid"
-            r"|n[ãa]o existe|inexistente|n[ãa]o encontrad|inv[áa]lid)",
-            r"onbekende (?:gebruiker|ontvanger|adres)|(?:gebruiker|ontvanger|postbus|\badres)[^.;]{0,30}(?:onbekend|bestaat niet|niet gevonden)",
-            r"(?:u[żz]ytkownik|odbiorca|adresat|skrzynka|konto|\badres\b)[^.;]{0,40}(?:nie istnieje|nieznan"
-            r"|nie znalezion)",
-            r"(?:uživatel|příjemce|adresa|schránka)[^.;]{0,30}(?:neexistuje|neznám)",
-            r"(?:användar|mottagar|bruger|modtager|bruker|mottaker|adressen)\w*[^.;]{0,25}(?:okänd|finns inte"
-            r"|ukendt|findes ikke|ukjent|finnes ikke|eksisterer ikke)",
-            r"(?:kullanıcı|alıcı|hesap|\badres\b)[^.;]{0,30}(?:bulunamadı|mevcut değil|geçersiz)",
-            r"(?:пользовател|получател|адресат|ящик|адрес|аккаунт|учетн\w+ запис)\w*[^.;]{0,40}(?:не существует"
-            r"|не найден|неизвест|не зарегистрирован|отсутствует)",
-            r"(?:нет|неизвестный) (?:такого )?(?:пользовател|получател|адресат)",
-            r"такого (?:пользователя|адреса|ящика)[^.;]{0,20}не",
-            r"(?:宛先|ユーザ|ユーザー|アドレス|アカウント|受信者|メールボックス)[^。]{0,24}(?:存在し(?:ません|ない)|見つかりま|みつかりま|不明|ございません|ありませんでした)",
-            r"(?:用户|收件人|邮箱|邮件地址|帐户|账号|用戶|收件者|信箱|帳號)[^。]{0,12}(?:不存在|未找到|找不到|无效|無效)",
-            r"(?:无此|沒有此|没有此|无该)(?:用户|收件人|邮箱)",
-            r"존재하지 않는 (?:사용자|수신자|계정|주소|메일)|(?:사용자|수신자|계정|주소)[^.]{0,20}(?:존재하지 않|찾을 수 없|없습니다)",
+            *saying("recipient", "missing"),
         ),
     ),
     (
@@ -286,10 +254,7 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"unresolvable (?:domain|host)|(?:cannot|can't|unable to|failed to) resolve [^.;]{0,20}(?:domain|host)",
             r"all relevant mx records point to non-?exist",
             r"(?:mx|name) [^.;]{0,30}(?:points? to|resolves? to) (?:localhost|127|an? (?:invalid|non))",
-            r"domaine[^.;]{0,30}(?:inconnu|inexistant|n.existe)",
-            r"(?:unbekannte dom|domain? (?:ist )?unbekannt|domäne[^.;]{0,20}nicht)",
-            r"(?:dominio|domínio|домен|域名|ドメイン)[^.;。]{0,30}(?:no existe|inexistente|desconocid|non esiste"
-            r"|sconosciut|não existe|не существует|не найден|不存在|存在しま|見つかりま)",
+            *saying("domain", "missing"),
         ),
     ),
     (

@@ -182,6 +182,7 @@ _BY_BASIC = {
 # A disabled account may come back; "inactive" beside 5.1.1 is one that is gone, what passes is not.
 _PASSING = re.compile(r"temporar|suspend|lock|frozen|freez|hold|paid|maintenance|disabled", re.IGNORECASE)
 _FOR_NOW = re.compile(r"(?<!not going to )try again|temporar|deferred|delayed|will be retried", re.IGNORECASE)
+_ADDRESS_REJECTED = re.compile(r"recipient address(?:es)? rejected", re.IGNORECASE)
 # MAPI's numbers, in the reports of old Exchange servers: "(000C05A6)".
 _MAPI = re.compile(r"\(000[0-9A-F]{5}\)")
 
@@ -235,7 +236,7 @@ def _answer(code: str, text: str, status: str, stage: Stage) -> _Answer:
 
 
 def _is_about_recipient(answer: _Answer) -> bool:
-    return answer.is_final and answer.stage not in (Stage.CONNECTION, Stage.SENDER)
+    return answer.is_final and answer.stage in (Stage.RECIPIENT, Stage.UNKNOWN)
 
 
 def _condemned(meaning: Meaning, answer: _Answer, text: str) -> Verdict:
@@ -252,7 +253,7 @@ def _condemned(meaning: Meaning, answer: _Answer, text: str) -> Verdict:
     # A filter behind DATA writes the common words too, and a text without any code may come from anything.
     is_plain = answer.is_coded and meaning is not Meaning.PERHAPS_UNKNOWN_USER
     is_confirmed = answer.stage is Stage.RECIPIENT or answer.pair in _CONFIRMING or meaning is Meaning.UNKNOWN_HOST
-    # Exchange Online's 5.1.351 is "unknown recipient or mailbox unavailable": the first where the answer names somebody.
+    # Exchange Online's 5.1.351 is "unknown recipient or mailbox unavailable": the first where an address is named.
     is_confirmed = is_confirmed or (answer.pair == "1.351" and "@" in text)
     return Verdict(Kind.HARD if answer.is_final and (is_plain or is_confirmed) else Kind.SOFT, reason)
 
@@ -262,7 +263,7 @@ def _general(meaning: Meaning | None, answer: _Answer, text: str) -> Verdict:
     spoken = _BY_MEANING[meaning] if meaning else None
     if answer.basic in ("521", "556") and answer.pair in ("", "1.10", "3.2") and (answer.pair or not spoken):
         return Verdict(Kind.HARD, INVALID_DOMAIN)
-    if answer.pair == "4.1" and answer.is_final and "recipient address rejected" in text.lower():
+    if answer.pair == "4.1" and _is_about_recipient(answer) and _ADDRESS_REJECTED.search(text):
         # Exchange Online on addresses that its directory doesn't have: "Recipient address rejected: Access denied".
         return Verdict(Kind.HARD, USER_UNKNOWN)
     if answer.pair in _HARD_CODES:

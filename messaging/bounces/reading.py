@@ -31,8 +31,9 @@ def read(source: bytes) -> Report:
     """
     mail = parsing.mail_of(source)
     report = _report(mail)
-    wrapped = _wrapped(mail) if all(one.verdict == _UNCLEAR for one in report.recipients) else None
-    return wrapped._replace(envelope_to=report.envelope_to) if wrapped and report.kind is MailKind.BOUNCE else report
+    is_vague = report.kind is MailKind.BOUNCE and not any(one.code or _is_hard(one) for one in report.recipients)
+    wrapped = _wrapped(mail) if is_vague else None
+    return wrapped._replace(envelope_to=report.envelope_to) if wrapped else report
 
 
 def _wrapped(mail: Mail) -> Report | None:
@@ -175,6 +176,10 @@ def _notified(told: notifications.Notification) -> tuple[MailKind, tuple[Recipie
         people.append(Recipient(address, verdict, _merged(reply, status), _shown(text)))
     kinds = {"bounce": MailKind.BOUNCE, "complaint": MailKind.COMPLAINT, "delivery": MailKind.DELIVERED}
     return kinds[told.kind], tuple(people), told.message_id
+
+
+def _is_hard(one: Recipient) -> bool:
+    return one.verdict.kind is Kind.HARD
 
 
 def _merged(reply: str, status: str) -> str:

@@ -2,6 +2,7 @@
 
 import re
 
+from messaging import refusal_words
 from messaging.bounces import parsing, texts
 from messaging.bounces.parsing import Mail
 
@@ -24,13 +25,24 @@ _FAILURE = re.compile(
     r"|rejected your message",
     re.IGNORECASE,
 )
+# Without accents, as the text is read.
 _FAILURE_ABROAD = re.compile(
-    r"unzustellbar|nicht (?:zugestellt|übermittelt|ausgeliefert)|non (?:remis|distribu|délivr)"
-    r"|pu être (?:remis|distribu|délivr|envoy|livr)|échec (?:de la remise|d.envoi)"
-    r"|no se (?:ha )?(?:pudo|podido) entregar"
-    r"|no entregad|non (?:è stato )?(?:possibile )?(?:recapit|consegn)|não (?:foi |pôde )[^.\n]{0,20}entreg"
-    r"|не (?:может быть |было )?доставлен|недоставлен|не удалось доставить|未送达|无法投递|退信|投递失败"
-    r"|(?:配信|送信|配送|お届け)[^。\n]{0,8}(?:でき|不能|失敗)|届けられ|반송|전송되지|(?:전송|배달|발송) ?(?:실패|불가)",
+    r"unzustellbar|nicht (?:\w+ )?(?:zugestellt|ubermittelt|ausgeliefert|zustellen)|zustellung[^.\n]{0,40}fehl"
+    r"|fehler bei der nachrichtenzustellung|non (?:remis|distribu|delivr)"
+    r"|pu etre (?:remis|distribu|delivr|envoy|livr|achemin)|echec (?:de la (?:remise|distribution)|d.envoi)"
+    r"|no se (?:ha )?(?:pudo|podido|puede) (?:ser )?entreg|no (?:pudo|ha podido) (?:ser )?entreg|no entregad"
+    r"|error en la entrega"
+    r"|non (?:e stato )?(?:possibile |puo essere )?(?:recapit|consegn)|mancat[ao] (?:recapito|consegna)"
+    r"|nao (?:foi |pode )[^.\n]{0,20}entreg|nao entreg|falha na entrega"
+    r"|niet (?:worden )?(?:bezorgd|afgeleverd)|onbestelbaar"
+    r"|nie (?:zosta[lł]a |mog[lł]a by[cć] |mozna )?[^.\n]{0,20}dor[eę]cz|nie (?:zosta[lł]a )?dostarcz|niedor[eę]cz"
+    r"|nedoru[cč]|(?:inte|ikke) [^.\n]{0,15}(?:levereras|leveres|leveret)|ej levererat"
+    r"|ei voitu toimittaa|kezbesithetetlen|teslim edilemedi|iletilemedi|nu a putut fi livrat"
+    r"|не (?:может быть |было |удалось )?(?:доставлен|доставить|отправлен)|недоставлен|недоставка"
+    r"|не доставлено|невозможно доставить|не вдалося доставити"
+    r"|未送达|无法(?:投递|送达|发送)|退信|退回|投递失败|發送失敗|无法发送|無法(?:傳遞|送達|投遞)|未能送達|寄送失敗"
+    r"|(?:配信|送信|配送|配達|お届け)[^。\n]{0,8}(?:でき|不能|失敗|されませ)|届けられ|届きませ|不達|반송|전송되지"
+    r"|(?:전송|배달|발송) ?(?:실패|불가)|(?:전송|배달|발송)하지 못|gagal (?:di)?kirim",
     re.IGNORECASE,
 )
 # Systems that know their own mailboxes and say why in their own words, without a code.
@@ -89,14 +101,18 @@ def is_bounce(mail: Mail, notice: str, *, has_original: bool) -> bool:
 
 
 def _tells_failure(text: str) -> bool:
-    return bool(_FAILURE.search(text) or _FAILURE_ABROAD.search(text))
+    return bool(_FAILURE.search(text)) or _tells_failure_abroad(text)
+
+
+def _tells_failure_abroad(text: str) -> bool:
+    return bool(_FAILURE_ABROAD.search(refusal_words.folded(text.casefold())))
 
 
 def speaks_itself(notice: str) -> bool:
     """Whether the reasons in a bounce are those of the system that writes it, not another server's answer: known by
     what it is, or by its writing in its user's language.
     """
-    return bool(_SPEAKS_ITSELF.search(notice) or _FAILURE_ABROAD.search(notice))
+    return bool(_SPEAKS_ITSELF.search(notice)) or _tells_failure_abroad(notice)
 
 
 def is_of_delay(mail: Mail, notice: str) -> bool:
