@@ -222,7 +222,7 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"unknown or (?:illegal|invalid) (?:alias|user|address)",
             r"\b(?:recipient|mail ?box|account|addressee|destination|e-?mail address"
             r"|alias)s? (?:address )?(?:is |was )?(?:unknown|nonexist|non-exist|invalid)\b",
-            r"invalid (?:recipient|mail ?box|user ?id|user\b|destination|local[ -]?part|final delivery"
+            r"invalid (?:recipient(?! head)|mail ?box|user ?id|user\b|destination|local[ -]?part|final delivery"
             r"|delivery address|addressee|e-?mail account|account)",
             r"illegal (?:recipient|user|alias|mailbox)",
             r"no (?:valid |user |such )?(?:mail ?box|mail ?drop|account|user|one|person)s? (?:here|by|with|named|at"
@@ -232,9 +232,11 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"there is no (?:user|one|mail ?box|account|such|e-?mail)",
             r"(?:does ?n.t|does not|do not|don.t) have (?:a|an|any|this)\b[^;]{0,40}(?:account|mail ?box|user"
             r"|address)",
-            r"recip(?:ient)?notfound|user ?notfound|no (?:such )?(?:user )?record|cuda_nsu|user not local",
+            r"recip(?:ient)?notfound|user ?notfound|no (?:such )?(?:user )?record|cuda_nsu"
+            r"|(?:user|mail ?box) not local|unknown (?:local|virtual|domain) user",
             r"non-?exist[ae]nt (?:e-?mail |mail |local )?(?:user|address|mail ?box|recipient|account)",
-            r"bad destination mail ?box|undeliverable address",
+            r"bad destination mail ?box|undeliverable address|^\W*does not exist",
+            rf"{_PERSON} (?:no longer has|has no)\b[^.;]{{0,15}} account",
             r"not (?:in|known to) (?:our |the |this )?(?:directory|system|ldap)",
             *saying("recipient", "missing"),
         ),
@@ -243,6 +245,7 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
         Meaning.UNKNOWN_HOST,
         (
             r"(?:host|domain)(?: name)?s? (?:is |was )?(?:unknown|invalid)\b|unknown (?:mail )?(?:host|domain)",
+            r"domain\b[^;]{0,20} (?:not|no longer) (?:hosted|local|handled)",
             r"no such (?:host|domain)|nxdomain|non-?exist[ae]nt (?:host|domain)",
             r"(?:host|domain)\b[^;:()]{0,80}?(?:does ?n.t|does not|do not|could not be|cannot be|can.t be"
             r"|was not|not|n.t) (?:be )?(?:exist|found|resolved)",
@@ -271,7 +274,7 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
         Meaning.PERHAPS_UNKNOWN_USER,
         (
             r"user[ _]unknown|unknown[ _]user|user unkown|unknown address|address (?:is )?unknown",
-            r"invalid address|bad address",
+            r"invalid address|bad (?:e-?mail )?address",
             r"mail ?box (?:is )?(?:currently |temporarily )?(?:unavailable(?! or access)|not available)",
             r"(?:recipient|address|rcpt)(?: address)? (?:was )?(?:rejected|refused)[\W\d]*$|not a valid address",
             r"invalid e-?mail|user (?:is )?invalid",
@@ -289,7 +292,8 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
     (
         Meaning.POLICY,
         (
-            r"polic(?:y|ies)|administrative|prohibit|not (?:allowed|permitted|authori[sz]ed)|unauthori[sz]ed",
+            r"polic(?:y|ies)|administrative|prohibit|\bfilter|violat|unauthori[sz]ed",
+            r"not (?:allowed|permitted|authori[sz]ed)",
             r"restrict|permission|access denied|forbidden|security|blocked|banned|запрещен",
             r"(?:message|mail|e-?mail|transaction)\b[^.;]{0,30}(?:rejected|refused|declined|not accepted"
             r"|discarded)",

@@ -183,6 +183,8 @@ _BY_BASIC = {
 _PASSING = re.compile(r"temporar|suspend|lock|frozen|freez|hold|paid|maintenance|disabled", re.IGNORECASE)
 _FOR_NOW = re.compile(r"(?<!not going to )try again|temporar|deferred|delayed|will be retried", re.IGNORECASE)
 _ADDRESS_REJECTED = re.compile(r"recipient address(?:es)? rejected", re.IGNORECASE)
+# What servers add though their code is a final one.
+_PASSES = re.compile(r"temporar|right now|try (?:again )?later", re.IGNORECASE)
 # MAPI's numbers, in the reports of old Exchange servers: "(000C05A6)".
 _MAPI = re.compile(r"\(000[0-9A-F]{5}\)")
 
@@ -255,7 +257,8 @@ def _condemned(meaning: Meaning, answer: _Answer, text: str) -> Verdict:
     is_confirmed = answer.stage is Stage.RECIPIENT or answer.pair in _CONFIRMING or meaning is Meaning.UNKNOWN_HOST
     # Exchange Online's 5.1.351 is "unknown recipient or mailbox unavailable": the first where an address is named.
     is_confirmed = is_confirmed or (answer.pair == "1.351" and "@" in text)
-    return Verdict(Kind.HARD if answer.is_final and (is_plain or is_confirmed) else Kind.SOFT, reason)
+    is_lasting = answer.is_final and not _PASSES.search(text)
+    return Verdict(Kind.HARD if is_lasting and (is_plain or is_confirmed) else Kind.SOFT, reason)
 
 
 def _general(meaning: Meaning | None, answer: _Answer, text: str) -> Verdict:

@@ -21,6 +21,7 @@ _FAILURE = re.compile(
     r"|did not reach|permanent(?:ly)? (?:fatal )?(?:error|fail)|non-?delivery"
     r"|could not (?:be )?(?:deliver|send|sent|relay)|cannot be delivered"
     r"|(?:error|trouble|problem)s? (?:sending|delivering)|delivery problems|bounced? (?:mail|message)"
+    r"|\bfailed mail\b|\bmail failed\b"
     r"|invalid final delivery|failed addresses|following addresses? (?:had|failed)|malformed recipient"
     r"|rejected your message",
     re.IGNORECASE,
@@ -48,7 +49,8 @@ _FAILURE_ABROAD = re.compile(
 # Systems that know their own mailboxes and say why in their own words, without a code.
 _SPEAKS_ITSELF = re.compile(
     r"following address(?:\(es\)|es)? failed"  # Exim, GMX
-    r"|permanent error; i've given up|this is the (?:qmail|mailer-daemon|dragonfly)"
+    r"|permanent error; i've given up|this is the (?:qmail|mailer-daemon|dragonfly|postfix program|mail system at)"
+    r"|failed addresses follow:"  # Smail
     r"|listed in (?:the )?(?:domino|public name|lotus)"
     r"|\bmodule\b[^\n]{0,80} reports:"  # CommuniGate, Kerio
     r"|recipient address:[^\n]{0,300}\n[^@]{0,20}(?:original address:[^\n]{0,300}\n\s*)?reason:"  # iPlanet
