@@ -102,7 +102,7 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"domain of sender",
             r"mail from[^.;]{0,60}(?:rejected|refused|denied|not allowed|not accepted|invalid|exist)",
             r"(?:verif\w+|callout)[^.;]{0,20}(?:failed|for) ?[^.;]{0,20}sender",
-            r"(?:envelope|return)[ -]?(?:from|path)|originator",
+            r"(?:envelope|return)[ -]?(?:from|path|address)|originator|reject\w* sender|sender[^.;]{0,30}nxdomain",
             r"(?:addresses|invalid|missing|no) [^.;]{0,20}from:? header|from address",
             r"your (?:sender |e-?mail )?(?:domain|address|account)[^.;]{0,30}(?:blocked|suspended|rejected"
             r"|exist|disabled|not allowed|refused|banned)",
@@ -188,6 +188,14 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
         ),
     ),
     (
+        # What was found, before what a filter pretends besides: "spam detected, user unknown".
+        Meaning.CONTENT,
+        (
+            rf"(?:{_SPAM})\w* (?:was |is )?(?:detected|found|suspected|rejected|refused)",
+            rf"\b(?:as|likely|probably|for|be|contains?|possible|suspected|is) (?:a |an )?(?:{_SPAM})",
+        ),
+    ),
+    (
         Meaning.MOVED,
         (
             rf"{_PERSON}\b[^.;]{{0,30}}(?:has moved|moved to|have moved|has left|has been moved|relocated"
@@ -229,6 +237,8 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"|exists?|found|matching|defined)",
             rf"(?:{_PERSON}|mailbox) (?:is |was )?(?:not|does not receive mail|doesn't receive mail) (?:known )?(?:here"
             rf"|(?:on|in|at) (?:this|our|the|that) (?:server|system|host|machine|site|domain))",
+            r"(?:do not|don't|doesn't|does not) have (?:a |any )?such (?:user|mail ?box|account|recipient|address)",
+            r"nobody (?:here |at |by |with )|undefined (?:mail ?drop|mail ?box|user)|rcpt \W*@?\W* unknown",
             r"there is no (?:user|one|mail ?box|account|such|e-?mail)",
             r"(?:does ?n.t|does not|do not|don.t) have (?:a|an|any|this)\b[^;]{0,40}(?:account|mail ?box|user"
             r"|address)",
