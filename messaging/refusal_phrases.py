@@ -49,7 +49,7 @@ CONDEMNING = frozenset(
     }
 )
 _PERSON = (
-    r"(?:user|recipient|mail ?box|account|address|addressee|e-?mail|destination|customer|subscribers?|alias|member)"
+    r"(?:user|recipient|mail ?box|account|address|add?ressee|e-?mail|destination|customer|subscribers?|alias|member)"
 )
 _BOX = r"(?:mail ?box|account|in-?box|mail ?drop|mail ?folder|mail ?dir|mail storage)"
 _SPAM = r"spam|junk ?mail|unsolicited|bulk mail|phish|virus|malware|trojan|infected|\bworm\b"
@@ -233,6 +233,7 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"invalid (?:recipient(?! head)|mail ?box|user ?id|user\b|destination|local[ -]?part|final delivery"
             r"|delivery address|addressee|e-?mail account|account)",
             r"illegal (?:recipient|user|alias|mailbox)",
+            r"(?:n't|not) exists? (?:that |such |this )(?:user|mail ?box|recipient|account)|user ?name (?:is )?unknown",
             r"no (?:valid |user |such )?(?:mail ?box|mail ?drop|account|user|one|person)s? (?:here|by|with|named|at"
             r"|exists?|found|matching|defined)",
             rf"(?:{_PERSON}|mailbox) (?:is |was )?(?:not|does not receive mail|doesn't receive mail) (?:known )?(?:here"
@@ -287,7 +288,7 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"invalid address|bad (?:e-?mail )?address",
             r"mail ?box (?:is )?(?:currently |temporarily )?(?:unavailable(?! or access)|not available)",
             r"(?:recipient|address|rcpt)(?: address)? (?:was )?(?:rejected|refused)[\W\d]*$|not a valid address",
-            r"invalid e-?mail|user (?:is )?invalid",
+            r"invalid e-?mail|user (?:is )?invalid|unavailable mail user|add?ressee unknown",
         ),
     ),
     (

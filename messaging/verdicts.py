@@ -184,7 +184,8 @@ _PASSING = re.compile(r"temporar|suspend|lock|frozen|freez|hold|paid|maintenance
 _FOR_NOW = re.compile(r"(?<!not going to )try again|temporar|deferred|delayed|will be retried", re.IGNORECASE)
 _ADDRESS_REJECTED = re.compile(r"recipient address(?:es)? rejected", re.IGNORECASE)
 # What servers add though their code is a final one.
-_PASSES = re.compile(r"temporar|right now|try (?:again )?later", re.IGNORECASE)
+_PASSES = re.compile(r"temporar|right now|try (?:again )?later|currently (?:un|not )available", re.IGNORECASE)
+_UNAVAILABLE = re.compile(r"(?:un|not )available", re.IGNORECASE)
 # MAPI's numbers, in the reports of old Exchange servers: "(000C05A6)".
 _MAPI = re.compile(r"\(000[0-9A-F]{5}\)")
 
@@ -252,6 +253,9 @@ def _condemned(meaning: Meaning, answer: _Answer, text: str) -> Verdict:
         return _REFUSED
     if answer.stage is Stage.SENDER or answer.pair in ("1.7", "1.8"):
         return _OUR_SENDER
+    if answer.pair.startswith("2.") and _UNAVAILABLE.search(text):
+        # The code speaks of a mailbox that is there.
+        return Verdict(Kind.SOFT, reason)
     # A filter behind DATA writes the common words too, and a text without any code may come from anything.
     is_plain = answer.is_coded and meaning is not Meaning.PERHAPS_UNKNOWN_USER
     is_confirmed = answer.stage is Stage.RECIPIENT or answer.pair in _CONFIRMING or meaning is Meaning.UNKNOWN_HOST
