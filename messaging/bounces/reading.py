@@ -160,6 +160,8 @@ def _stage(words: str, notice: str, code: str) -> Stage:
     not know the recipient itself.
     """
     stage = texts.stage_in(words)
+    if stage is Stage.UNKNOWN and texts.is_refused_by_remote(notice):
+        return Stage.RECIPIENT
     if stage is Stage.UNKNOWN and not code and recognition.speaks_itself(notice):
         return Stage.RECIPIENT
     return stage

@@ -30,8 +30,7 @@ _STAGES = re.compile(
     r"|to) (?:the )?rcpt\b|rcpt to ?:[^\n]{0,300}\n[^\n]{0,60}?(?<![\d.])[45]\d\d[ -]"
     # Sendmail's own line on an address, where no ">>> DATA" comes before it.
     r"|^[245]\d\d (?:[245]\.\d+\.\d+ )?<[^<>\n]{1,250}>\.\.\. "
-    r"|\(state 14\)|does not like recipient|not like our rcpt|rcpt to command|rejected (?:the )?(?:recipient|address)"
-    r"|recipients? (?:was|were) rejected by a remote)"
+    r"|\(state 14\)|does not like recipient|not like our rcpt|rcpt to command|rejected (?:the )?(?:recipient|address))"
     r"|(?P<data>in reply to (?:end of )?data|(?:after|following|for|during|to"
     r"|in response to)(?: the)? (?:end of (?:data|message)|data|text|body|message body)\b(?: command)?"
     r"|(?:>>>|-->|sent:|c:) ?(?:data|\.)[^\n]{0,20}\n[^\n]{0,60}?(?<![\d.])[45]\d\d[ -]"
@@ -45,6 +44,7 @@ _STAGES = re.compile(
     r"|>>> ?(?:ehlo|helo)[^\n]{0,300}\n[<\s]*[45]\d\d)",
     re.IGNORECASE | re.MULTILINE,
 )
+_REFUSED_RECIPIENTS = re.compile(r"\brecipients? (?:was|were) rejected by a remote", re.IGNORECASE)
 _CODE = re.compile(r"(?<![\d.\[:/])([45]\d\d)(?:[- ]+#?([245]\.\d{1,3}\.\d{1,3})\b)?(?=[ \-:]|$|\n)")
 _ENHANCED = re.compile(r"(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?![\d.]*\d)")
 # A complete statement in a transcript: "554 <address>... Host unknown".
@@ -144,6 +144,11 @@ def stage_in(text: str) -> Stage:
     """The step of the conversation that a bounce says was refused; UNKNOWN when it doesn't."""
     found = _STAGES.search(text)
     return Stage(found.lastgroup) if found and found.lastgroup else Stage.UNKNOWN
+
+
+def is_refused_by_remote(notice: str) -> bool:
+    """Whether a notice says of all that another server refused them as recipients."""
+    return bool(_REFUSED_RECIPIENTS.search(notice))
 
 
 def code_in(text: str) -> str:
