@@ -261,6 +261,8 @@ def _condemned(meaning: Meaning, answer: _Answer, text: str) -> Verdict:
     is_confirmed = answer.stage is Stage.RECIPIENT or answer.pair in _CONFIRMING or meaning is Meaning.UNKNOWN_HOST
     # Exchange Online's 5.1.351 is "unknown recipient or mailbox unavailable": the first where an address is named.
     is_confirmed = is_confirmed or (answer.pair == "1.351" and "@" in text)
+    # Outlook.com's "5.5.0 mailbox unavailable" is given for addresses only.
+    is_confirmed = is_confirmed or (answer.pair == "5.0" and bool(_UNAVAILABLE.search(text)))
     is_lasting = answer.is_final and not _PASSES.search(text)
     return Verdict(Kind.HARD if is_lasting and (is_plain or is_confirmed) else Kind.SOFT, reason)
 

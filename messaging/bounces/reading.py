@@ -120,7 +120,9 @@ def _recipient_of(failure: Failure, words: str) -> Recipient:
         if failure.action == reports.DELAYED:
             verdict = Verdict(Kind.IGNORED, verdicts.of_refusal(code, text, stage=Stage.UNKNOWN).reason)
     else:
-        verdict = verdicts.of_refusal(reply, text, stage=_stage(words, words, reply), status=failure.status)
+        verdict = verdicts.of_refusal(
+            reply, text, stage=_stage(f"{words} {text}", words, reply), status=failure.status
+        )
     return Recipient(failure.address, verdict, code, _shown(text))
 
 
