@@ -10,6 +10,7 @@ from email.message import Message
 from messaging import verdicts
 from messaging.bounces import complaints, notifications, parsing, recognition, replies, reports, texts
 from messaging.bounces.parsing import Mail
+from messaging.bounces.recognition import Teller
 from messaging.bounces.reports import Failure
 from messaging.bounces.texts import Statement
 from messaging.bounces.values import MAX_TEXT, MailKind, Recipient, Report
@@ -121,7 +122,7 @@ def _recipient_of(failure: Failure, words: str) -> Recipient:
             verdict = Verdict(Kind.IGNORED, verdicts.of_refusal(code, text, stage=Stage.UNKNOWN).reason)
     else:
         verdict = verdicts.of_refusal(
-            reply, text, stage=_stage(f"{words} {text}", words, reply), status=failure.status
+            reply, text, stage=_stage(f"{words} {text}", reply, recognition.teller(words)), status=failure.status
         )
     return Recipient(failure.address, verdict, code, _shown(text))
 
@@ -135,21 +136,20 @@ def _prose(mail: Mail, notice: str, original: Message, *, is_delayed: bool) -> l
         guess = known or (likely if len(likely) == 1 else [""])
         found = [Statement(address, notice) for address in guess]
     rest = notice if len(found) == 1 else texts.common_words(notice, found)
-    judged = [_of_statement(one, notice, rest, mail.header("Subject")) for one in found[:_MAX_PROSE]]
+    teller = recognition.teller(notice)
+    judged = [_of_statement(one, teller, rest, mail.header("Subject")) for one in found[:_MAX_PROSE]]
     if is_delayed:
         judged = [one._replace(verdict=Verdict(Kind.IGNORED, one.verdict.reason)) for one in judged]
     return judged
 
 
-def _of_statement(said: Statement, notice: str, rest: str, subject: str) -> Recipient:
-    """The verdict over what the `notice` says of one recipient; where that is nothing, over the `rest`, then the
-    subject.
-    """
+def _of_statement(said: Statement, teller: Teller, rest: str, subject: str) -> Recipient:
+    """The verdict over what is said of one recipient; where that is nothing, over the `rest`, then the subject."""
     words, code = said.words, ""
     verdict = _UNCLEAR
     for words in dict.fromkeys([said.words, rest or said.words]):
         code = texts.code_in(words)
-        verdict = verdicts.of_refusal(code, words, stage=_stage(words, notice, code))
+        verdict = verdicts.of_refusal(code, words, stage=_stage(words, code, teller))
         if verdict != _UNCLEAR:
             break
     if verdict == _UNCLEAR:
@@ -157,16 +157,13 @@ def _of_statement(said: Statement, notice: str, rest: str, subject: str) -> Reci
     return Recipient(said.address, verdict, code, _shown(words))
 
 
-def _stage(words: str, notice: str, code: str) -> Stage:
+def _stage(words: str, code: str, teller: Teller) -> Stage:
     """The step that was refused by the `words`: a system that says why in its own words, without another's code, did
     not know the recipient itself.
     """
     stage = texts.stage_in(words)
-    if stage is Stage.UNKNOWN and texts.is_refused_by_remote(notice):
-        return Stage.RECIPIENT
-    if stage is Stage.UNKNOWN and not code and recognition.speaks_itself(notice):
-        return Stage.RECIPIENT
-    return stage
+    is_about_recipient = teller.refuses_recipients or (teller.speaks_itself and not code)
+    return Stage.RECIPIENT if stage is Stage.UNKNOWN and is_about_recipient else stage
 
 
 def _notified(told: notifications.Notification) -> tuple[MailKind, tuple[Recipient, ...], str]:

@@ -1,6 +1,7 @@
 """Whether a mail that isn't a report in form tells of a failure: who wrote it, and in which words."""
 
 import re
+from typing import NamedTuple
 
 from messaging import refusal_words
 from messaging.bounces import parsing, texts
@@ -60,6 +61,7 @@ _SPEAKS_ITSELF = re.compile(
     r"|^\s*as their mail ?box\b",  # au by KDDI
     re.IGNORECASE | re.MULTILINE,
 )
+_REFUSES_RECIPIENTS = re.compile(r"\brecipients? (?:was|were) rejected by a remote", re.IGNORECASE)
 _ANSWER = re.compile(r"^\W{0,6}(?:421|45\d|50[0-4]|5[1-7]\d)[ -]", re.MULTILINE)
 _DELAY = re.compile(
     r"has not yet been delivered|not been delivered yet|delivery attempts will continue"
@@ -69,6 +71,15 @@ _DELAY = re.compile(
     r"|message (?:is |has been )?delayed|temporary failure report|will be retried|\bdelayed mail\b",
     re.IGNORECASE,
 )
+
+
+class Teller(NamedTuple):
+    """`speaks_itself`: the reasons are those of the system that writes, where they aren't another server's answer;
+    `refuses_recipients`: it says of all that another server refused them, not the message.
+    """
+
+    speaks_itself: bool
+    refuses_recipients: bool
 
 
 def may_report(mail: Mail) -> bool:
@@ -110,11 +121,14 @@ def _tells_failure_abroad(text: str) -> bool:
     return bool(_FAILURE_ABROAD.search(refusal_words.folded(text.casefold())))
 
 
-def speaks_itself(notice: str) -> bool:
-    """Whether the reasons in a bounce are those of the system that writes it, not another server's answer: known by
-    what it is, or by its writing in its user's language.
+def teller(notice: str) -> Teller:
+    """Who tells the reasons in the text of a bounce. That it is the writing system itself is known by what that is, or
+    by its writing in its user's language.
     """
-    return bool(_SPEAKS_ITSELF.search(notice)) or _tells_failure_abroad(notice)
+    return Teller(
+        speaks_itself=bool(_SPEAKS_ITSELF.search(notice)) or _tells_failure_abroad(notice),
+        refuses_recipients=bool(_REFUSES_RECIPIENTS.search(notice)),
+    )
 
 
 def is_of_delay(mail: Mail, notice: str) -> bool:

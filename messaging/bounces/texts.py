@@ -45,7 +45,6 @@ _STAGES = re.compile(
     r"|>>> ?(?:ehlo|helo)[^\n]{0,300}\n[<\s]*[45]\d\d)",
     re.IGNORECASE | re.MULTILINE,
 )
-_REFUSED_RECIPIENTS = re.compile(r"\brecipients? (?:was|were) rejected by a remote", re.IGNORECASE)
 _CODE = re.compile(r"(?<![\d.\[:/])([45]\d\d)(?:[- ]+#?([245]\.\d{1,3}\.\d{1,3})\b)?(?=[ \-:]|$|\n)")
 _ENHANCED = re.compile(r"(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?![\d.]*\d)")
 # A complete statement in a transcript: "554 <address>... Host unknown".
@@ -145,11 +144,6 @@ def stage_in(text: str) -> Stage:
     """The step of the conversation that a bounce says was refused; UNKNOWN when it doesn't."""
     found = _STAGES.search(text)
     return Stage(found.lastgroup) if found and found.lastgroup else Stage.UNKNOWN
-
-
-def is_refused_by_remote(notice: str) -> bool:
-    """Whether a notice says of all that another server refused them as recipients."""
-    return bool(_REFUSED_RECIPIENTS.search(notice))
 
 
 def code_in(text: str) -> str:
