@@ -198,12 +198,13 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
     (
         Meaning.MOVED,
         (
-            rf"{_PERSON}\b[^.;]{{0,30}}(?:has moved|moved to|have moved|has left|has been moved|relocated"
-            rf"|moved permanently)",
-            rf"(?:{_PERSON}|employee|person|he|she|mailbox)\b[^.;]{{0,40}}no longer (?:on|with|at|in|works?"
+            rf"{_PERSON}\b[^.;]{{0,30}}(?:has moved|moved to|have moved|has left(?! (?:this|the|your) m)"
+            rf"|has been moved|relocated|moved permanently)",
+            rf"(?:{_PERSON}|employee|person|he|she|mailbox|list)\b[^.;]{{0,40}}no longer (?:on|with|at|in|works?"
             rf"|employed|exist|valid|used|here|a |accept|receiv|available|active|associated|registered)",
             r"user has moved|please (?:re)?try (?:sending to )?<?@|forward(?:ing)? address|address (?:has )?changed",
             r"n.est plus (?:valide|utilis)",
+            r"(?:account|mail ?box|user) deleted",
             rf"(?:{_PERSON}|mailbox)\b[^.;]{{0,30}}\b(?:been|was|is) (?:permanently )?(?:removed|deleted|retired"
             rf"|cancelled)",
             r"(?:recipient|user|employee|person|customer) (?:has )?(?:retired|resigned|departed|left)\b",
@@ -239,7 +240,8 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             rf"(?:{_PERSON}|mailbox) (?:is |was )?(?:not|does not receive mail|doesn't receive mail) (?:known )?(?:here"
             rf"|(?:on|in|at) (?:this|our|the|that) (?:server|system|host|machine|site|domain))",
             r"(?:do not|don't|doesn't|does not) have (?:a |any )?such (?:user|mail ?box|account|recipient|address)",
-            r"nobody (?:here |at |by |with )|undefined (?:mail ?drop|mail ?box|user)|rcpt \W*@?\W* unknown",
+            r"nobody (?:here |at |by |with )|undefined (?:mail ?drop|mail ?box|user)",
+            r"@ is (?:not|no longer) hosted|no such local[ -]?part|rcpt \W*@?\W* unknown",
             r"there is no (?:user|one|mail ?box|account|such|e-?mail)",
             r"(?:does ?n.t|does not|do not|don.t) have (?:a|an|any|this)\b[^;]{0,40}(?:account|mail ?box|user"
             r"|address)",
@@ -284,7 +286,7 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
     (
         Meaning.PERHAPS_UNKNOWN_USER,
         (
-            r"user[ _]unknown|unknown[ _]user|user unkown|unknown address|address (?:is )?unknown",
+            r"user(?:[ _]| is )unknown|unknown[ _]user|user unkown|unknown address|address (?:is )?unknown",
             r"invalid address|bad (?:e-?mail )?address",
             r"mail ?box (?:is )?(?:currently |temporarily )?(?:unavailable(?! or access)|not available)",
             r"(?:recipient|address|rcpt)(?: address)? (?:was )?(?:rejected|refused)[\W\d]*$|not a valid address",

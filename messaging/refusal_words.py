@@ -20,7 +20,10 @@ def folded(text: str) -> str:
 
 
 _TABLE = tuple((meaning, re.compile(folded("|".join(words)))) for meaning, words in PHRASES)
-_ADDRESS = re.compile(r"""<?[^\s<>"'(),;:]{1,120}@[^\s<>"'(),;:]{1,120}>?""")
+# Up to "...", by which Sendmail goes on.
+_ADDRESS = re.compile(r"""<?[^\s<>"'(),;:]{1,120}@(?:(?!\.\.)[^\s<>"'(),;:]){1,120}>?""")
+# Within names of hosts, so that a sentence ends at a full stop only.
+_INNER_DOT = re.compile(r"(?<=\w)\.(?=\w)")
 _QUOTED_LOCAL = re.compile(r'"[^"\n]{1,64}"(?=@)')
 _URL = re.compile(r"(?:https?://|www\.)\S{1,500}")
 _CODE = re.compile(
@@ -66,5 +69,5 @@ def _plain(text: str) -> str:
     text = folded(text[:_MAX].casefold()).replace("’", "'").replace("`", "'")
     text = _QUOTED_LOCAL.sub("x", text)
     text = _ADDRESS.sub("@", _URL.sub(" ", text))
-    text = _NUMBER.sub(" ", _CODE.sub(" ", text))
+    text = _NUMBER.sub(" ", _INNER_DOT.sub("-", _CODE.sub(" ", text)))
     return _SPACE.sub(" ", text).strip()
