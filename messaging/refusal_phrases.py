@@ -298,7 +298,8 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
         (
             rf"{_SPAM}|content|attachment|header error|suspicious|dangerous|malicious|profan|executable|urls?\b",
             r"links?\b[^.;]{0,20}(?:block|reject)",
-            r"rfc ?-?(?:2?822|5322)|not compliant|malformed (?:message|header|mime)|bare lf|duplicate header",
+            r"(?<!/)rfc ?-?(?:2?822|5322)(?! ?;)|not compliant|malformed (?:message|header|mime)|bare lf",
+            r"duplicate header",
             r"virenverdacht|werbung|courrier ind[ée]sirable|спам|迷惑メール|垃圾",
         ),
     ),

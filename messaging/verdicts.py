@@ -124,6 +124,7 @@ _CONDEMNED: dict[Meaning, str] = {
 }
 # General words, which explain less than a precise code does.
 _GENERAL = frozenset({Meaning.CONTENT, Meaning.POLICY, Meaning.REJECTED, Meaning.EXPIRED, Meaning.UNREACHABLE})
+_PHRASES_OF_NOTICES = _GENERAL - {Meaning.CONTENT}
 # By subject and detail of the enhanced code (RFC 3463, RFC 7505, RFC 7293): the address will never work.
 _HARD_CODES: dict[str, str] = {
     "1.1": USER_UNKNOWN,
@@ -209,12 +210,15 @@ def of_reply(code: str, text: str) -> Verdict:
     return of_refusal(code, text, stage=Stage.RECIPIENT)
 
 
-def of_refusal(code: str, text: str, *, stage: Stage, status: str = "") -> Verdict:
-    """As of_reply, with what a bounce tells besides: the `stage` that was refused, UNKNOWN when it doesn't say, and
-    the `status` its writer chose ("5.1.1"), which counts where the answer itself has no better one.
+def of_refusal(code: str, text: str, *, stage: Stage, status: str = "", is_answer: bool = True) -> Verdict:
+    """As of_reply, with what a bounce tells besides: the `stage` that was refused, UNKNOWN when it doesn't say, the
+    `status` its writer chose ("5.1.1"), which counts where the answer itself has no better one, and whether `text`
+    is a server's answer: a notice to people has some words of policy or connections that explain nothing.
     """
     answer = _answer(code, text, status, stage)
     meaning = refusal_words.of(text)
+    if not is_answer and meaning in _PHRASES_OF_NOTICES and answer.pair in _HARD_CODES:
+        meaning = None
     if meaning is Meaning.GREYLISTED:
         return _REFUSED if answer.is_final and answer.basic else Verdict(Kind.SOFT, GREYLISTED)
     if meaning is Meaning.DISABLED and answer.pair in ("1.1", "1.6") and _is_about_recipient(answer):

@@ -122,7 +122,11 @@ def _recipient_of(failure: Failure, words: str) -> Recipient:
             verdict = Verdict(Kind.IGNORED, verdicts.of_refusal(code, text, stage=Stage.UNKNOWN).reason)
     else:
         verdict = verdicts.of_refusal(
-            reply, text, stage=_stage(f"{words} {text}", reply, recognition.teller(words)), status=failure.status
+            reply,
+            text,
+            stage=_stage(f"{words} {text}", reply, recognition.teller(words)),
+            status=failure.status,
+            is_answer=bool(failure.diagnostic),
         )
     return Recipient(failure.address, verdict, code, _shown(text))
 

@@ -111,6 +111,15 @@ def test_the_refused_step_tells_whether_common_words_are_meant(notice: str, kind
     assert bounces.read(report(fields, notice=notice)).recipients[0].verdict.kind is kind
 
 
+def test_the_phrases_of_a_notice_take_nothing_from_a_status() -> None:
+    notice = "Delivery failed. Contact your security administrator about connections and policies, or try again."
+    assert only(bounces.read(report(f"{FAILED}Status: 5.1.1", notice=notice)))[2:4] == (H, "user_unknown")
+    said = report(f"{FAILED}Status: 5.1.1\nDiagnostic-Code: smtp; 550 {notice}")
+    assert bounces.read(said).recipients[0].verdict.kind is not H
+    full = report(f"{FAILED}Status: 5.1.1", notice="The mailbox is full. See our policy.")
+    assert bounces.read(full).recipients[0].verdict.kind is S
+
+
 def test_one_report_on_several_people() -> None:
     """Each is judged alone; those that are on their way or there are no failures."""
     fields = """\
