@@ -17,10 +17,11 @@ class Language(NamedTuple):
     missing: str
     sender: str = ""
     domain: str = ""
-    # Mailbox and account, which can be full or closed, and what is said then.
+    # Mailbox and account, which can be full, closed or deleted, and what is said then.
     box: str = ""
     full: str = ""
     closed: str = ""
+    gone: str = ""
 
 
 _SLAVIC_BOX = r"ящик|аккаунт|уч[её]тн\w+ запис"
@@ -35,6 +36,7 @@ LANGUAGES: dict[str, Language] = {
         box="postfach|speicherplatz|speicherlimit|kontingent|konto",
         full=r"voll\b|ueberfue?llt|uberfullt|ue?berschritten|erschoe?pft",
         closed="gesperrt|deaktiviert|inaktiv|geschlossen|stillgelegt",
+        gone="geloe?scht|entfernt",
     ),
     "French": Language(
         recipient=r"destinataire|utilisateur|boite|compte|adresse(?! ip)|usager|correspondant|abonne",
@@ -44,6 +46,7 @@ LANGUAGES: dict[str, Language] = {
         box=r"boite|compte|quota|messagerie",
         full=r"pleine?\b|sature|depasse|atteint|plein\b",
         closed=r"bloqu|desactiv|suspend|ferme|inacti",
+        gone="supprim",
     ),
     "Spanish": Language(
         recipient=r"usuario|destinatario|buzon|direccion|cuenta|casilla",
@@ -54,6 +57,7 @@ LANGUAGES: dict[str, Language] = {
         box=r"buzon|cuenta|cuota|casilla",
         full=r"llen[oa]|excedid|superad|completo|sin espacio",
         closed="deshabilitad|desactivad|suspendid|bloquead|inactiv|cancelad",
+        gone="eliminad|borrad",
     ),
     "Italian": Language(
         recipient=r"utente|destinatario|casella|indirizzo|\baccount|mailbox",
@@ -63,6 +67,7 @@ LANGUAGES: dict[str, Language] = {
         box=r"casella|quota|\baccount",
         full="pien[ao]|superat|esaurit",
         closed="disattivat|sospes|disabilitat|bloccat|chius",
+        gone="eliminat|cancellat|rimoss",
     ),
     "Portuguese": Language(
         recipient=r"usuario|utilizador|destinatario|\bcaixa|\bconta\b|endereco",
@@ -72,6 +77,7 @@ LANGUAGES: dict[str, Language] = {
         box=r"\bcaixa|\bconta\b|\bcota\b|espaco",
         full="chei[ao]|lotad|excedid|esgotad",
         closed="desativad|suspens|bloquead|inativ|cancelad",
+        gone="excluid|removid",
     ),
     "Dutch": Language(
         recipient=r"gebruiker|ontvanger|postbus|postvak|\badres|\baccount|mailbox",
@@ -81,6 +87,7 @@ LANGUAGES: dict[str, Language] = {
         box=r"postbus|postvak|mailbox|\baccount",
         full=r"\bvol\b|overschreden",
         closed="uitgeschakeld|geblokkeerd|gedeactiveerd|opgeheven",
+        gone="verwijderd",
     ),
     "Polish": Language(
         recipient=r"uzytkownik|odbiorc|adresat|skrzynk|\bkonto|\badres\b",
@@ -90,6 +97,7 @@ LANGUAGES: dict[str, Language] = {
         box=r"skrzynk|\bkonto",
         full="pełn|przepełnion|przekroczon",
         closed="zablokowan|nieaktywn|wyłaczon|zawieszon",
+        gone="usuniet",
     ),
     "Czech": Language(
         recipient=r"uzivatel|prijemce|adresa|schranka|ucet\b|pouzivatel|prijemca",
@@ -156,6 +164,7 @@ LANGUAGES: dict[str, Language] = {
         box=_SLAVIC_BOX + "|квот|лимит|размер",
         full="переполнен|превыш|заполнен",
         closed="заблокирован|отключен|неактив|приостановлен",
+        gone="удал[её]н",
     ),
     "Ukrainian": Language(
         recipient="користувач|одержувач|отримувач|адресат|скриньк|адрес",
@@ -175,15 +184,17 @@ LANGUAGES: dict[str, Language] = {
         box="メールボックス|受信箱|アカウント|容量",
         full="一杯|いっぱい|満杯|容量|超過|オーバー|不足",
         closed="停止|無効|凍結",
+        gone="削除|退会",
     ),
     "Chinese": Language(
         recipient=r"用户|收件人|邮箱|邮件地址|收件地址|帐户|账户|账号|用戶|收件者|信箱|帳號|使用者|郵箱",
-        missing=r"不存在|未找到|找不到|无效|無效|没有找到|无此|沒有此|没有此|无该|没有这个|沒有這個|查无|有误|未开通|未注册",
+        missing=r"不存在|未找到|找不到|无效|無效|没有找到|无此|沒有此|没有此|无该|没有这个|沒有這個|查无|有误|未开通|未注册|注销",
         sender="发件人|發件人|寄件者|寄件人|发信人",
         domain="域名|网域|網域",
         box="邮箱|信箱|收件箱|郵箱|空间|容量|配额|账号|帐户|帳號",
         full="已满|已滿|不足|超出|满了",
         closed="停用|禁用|冻结|锁定|被封",
+        gone="注销|删除|註銷|刪除",
     ),
     "Korean": Language(
         recipient="사용자|수신자|수신인|계정|주소|회원",
@@ -193,6 +204,7 @@ LANGUAGES: dict[str, Language] = {
         box="메일함|편지함|사서함|계정",
         full="가득|초과|꽉",
         closed="정지|휴면|비활성",
+        gone="삭제|탈퇴",
     ),
     "Indonesian": Language(
         recipient="pengguna|penerima|alamat|akun",

@@ -1,4 +1,4 @@
-"""The phrases by which refusals are known, in the languages and idioms of the world's mail servers. Tables only.
+"""The phrases by which refusals are known, in English; those of refusal_languages are among them. Tables only.
 
 The statements are written by meaning: a thing (mailbox, user, domain, our address …) and what is said about it. They
 are tried in a fixed order, from the circumstance that explains the refusal best to the most general one: a server that
@@ -85,7 +85,8 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
         (
             r"\bdmarc\b|\bspf\b|\bdkim\b|unauthenticated|not authenticated|sender policy framework|sender ?id\b",
             r"authentication (?:is )?(?:required|failed|credentials|information|checks|results)",
-            r"must authenticate|starttls (?:command )?first|(?:requires?|without) tls",
+            r"(?:must|need to|have to) log ?in\b|must authenticate",
+            r"starttls (?:command )?first|(?:requires?|without) tls",
             r"reverse[ -](?:dns|host|lookup|mapping|record|resol)|\br-?dns\b|\bptr\b",
             r"(?:no|missing|bad|invalid) reverse",
             r"cannot find your (?:host|reverse)|forward[ -]confirmed|without (?:a )?valid (?:sender domain|dns)",
@@ -117,6 +118,7 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"relay(?:ing)? (?:access |of mail |operation )?(?:is )?(?:denied|not (?:permitted|allowed)"
             r"|prohibited|rejected|refused|forbidden)",
             r"(?:unable|not permitted|not allowed|refus\w+|cannot|can't|do not|don't|no) (?:to )?relay(?:ing)?\b",
+            r"relay(?:ing)? (?:access )?to [^.;]{0,40}(?:denied|refused|prohibited)",
             r"rcpthosts|not a gateway|isn't (?:in|allowed)[^.;]{0,20}relay",
         ),
     ),
@@ -146,7 +148,7 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"\bip\b(?: address)?[^.;]{0,40}(?:block|banned|denied|reject|listed|refus|prohibit|unauthori"
             r"|not allowed|not accepted)",
             r"invalid ip",
-            r"your (?:ip|host|server|network|isp|system|mail server|connection)\b[^.;]{0,60}(?:block|denied"
+            r"your (?:ip|host|country|server|network|isp|system|mail server|connection)\b[^.;]{0,60}(?:block|denied"
             r"|reject|refus|not allowed|listed)",
             r"(?:connections?|messages|mails?) (?:not accepted|refused|rejected|denied|blocked)? ?from (?:your"
             r"|this|the) (?:ip|host|server|network|address range|domain)",
@@ -205,6 +207,7 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"user has moved|please (?:re)?try (?:sending to )?<?@|forward(?:ing)? address|address (?:has )?changed",
             r"n.est plus (?:valide|utilis)",
             r"(?:account|mail ?box|user) deleted",
+            *saying("box", "gone"),
             rf"(?:{_PERSON}|mailbox)\b[^.;]{{0,30}}\b(?:been|was|is) (?:permanently )?(?:removed|deleted|retired"
             rf"|cancelled)",
             r"(?:recipient|user|employee|person|customer) (?:has )?(?:retired|resigned|departed|left)\b",
@@ -239,7 +242,8 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"|exists?|found|matching|defined)",
             rf"(?:{_PERSON}|mailbox) (?:is |was )?(?:not|does not receive mail|doesn't receive mail) (?:known )?(?:here"
             rf"|(?:on|in|at) (?:this|our|the|that) (?:server|system|host|machine|site|domain))",
-            r"(?:do not|don't|doesn't|does not) have (?:a |any )?such (?:user|mail ?box|account|recipient|address)",
+            r"(?:do not|don't|doesn't|does not) have (?:a |any )?such (?:a )?(?:user|mail ?box|account|recipient"
+            r"|address)",
             r"nobody (?:here |at |by |with )|undefined (?:mail ?drop|mail ?box|user)",
             r"@ is (?:not|no longer) hosted|no such local[ -]?part|rcpt \W*@?\W* unknown",
             r"there is no (?:user|one|mail ?box|account|such|e-?mail)",
