@@ -35,6 +35,12 @@ def record_many(
     )
 
 
+def has(action: str, *, subject: tuple[str, str], **detail: str) -> bool:
+    """Whether `action` was recorded for `subject` with these values in its detail. One query."""
+    rows = AuditEntry.objects.filter(subject_kind=subject[0], subject_id=subject[1], action=action)
+    return rows.filter(detail__contains=detail).exists()
+
+
 Entries = QuerySet[AuditEntry]
 
 

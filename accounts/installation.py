@@ -45,6 +45,9 @@ class Setting:
     most: float = 1_000_000_000
     choices: tuple[tuple[str, Text], ...] = ()
     is_optional: bool = False
+    # Of a text: lines of its field, and what is wrong with what was typed, in words ("" for nothing).
+    n_lines: int = 1
+    check: Callable[[str], str] | None = None
 
     @property
     def usual(self) -> Any:
@@ -165,4 +168,4 @@ def _text_problem(setting: Setting, entered: Any) -> str:
         return _("Enter a text.")
     if len(entered) > setting.most:
         return _("Use at most {n} characters.").format(n=f"{setting.most:g}")
-    return ""
+    return setting.check(entered) if setting.check else ""

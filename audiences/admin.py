@@ -12,12 +12,14 @@ from django.http import HttpRequest
 from accounts.admin import ReadOnlyAdmin
 from audiences import profiles
 from audiences.models import (
+    AddressError,
     AttributeDefinition,
     ConsentChange,
     Profile,
     ProfileImport,
     QuarantineEntry,
     Segment,
+    SubscriptionGroup,
 )
 
 
@@ -42,6 +44,16 @@ class ProfileAdmin(ReadOnlyAdmin):
         return f"/profiles/{obj.public_id}/"
 
 
+@admin.register(SubscriptionGroup)
+class SubscriptionGroupAdmin(ReadOnlyAdmin):
+    """Archived ones too."""
+
+    list_display = ["name", "default_state", "is_public", "created_by", "archived_at"]
+    list_select_related = ["created_by"]
+    search_fields = ["=public_id", "name"]
+    ordering = ["name"]
+
+
 @admin.register(Segment)
 class SegmentAdmin(ReadOnlyAdmin):
     """Deleted ones too."""
@@ -64,6 +76,13 @@ class ConsentChangeAdmin(ReadOnlyAdmin):
     search_fields = ["=profile__email_key"]
     ordering = ["-id"]
     raw_id_fields = ["profile"]
+
+
+@admin.register(AddressError)
+class AddressErrorAdmin(ReadOnlyAdmin):
+    list_display = ["address_key", "n_errors", "last_error_at", "reason"]
+    search_fields = ["=address_key"]
+    ordering = ["-last_error_at"]
 
 
 @admin.register(QuarantineEntry)

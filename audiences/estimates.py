@@ -52,7 +52,7 @@ class Blame:
 def estimate(doc: dict[str, object]) -> Estimate:
     """Count an audience by what keeps people from getting email. Raises RuleProblem, TooSlow."""
     audience = rules.compile_audience(doc)
-    cause = mailable.reason()
+    cause = audience.unmailable
     left_out = audience.left_out or Fragment("FALSE")
     sql = (
         f"SELECT reason, count(*) FROM"
@@ -140,9 +140,12 @@ def _lines(doc: dict[str, object]) -> list[tuple[str, Fragment]]:
                 else rules.describe_rule(rule)
             )
             lines.append((text, rules.compile_group({"match": "all", "rules": [rule]})))
-    left_out = rules.compile_audience(doc).left_out
-    if left_out is not None:
-        lines.append((_("not in a segment to leave out"), fragments.negate(left_out)))
+    compiled = rules.compile_audience(doc)
+    if compiled.left_out is not None:
+        lines.append((_("not in a segment to leave out"), fragments.negate(compiled.left_out)))
+    if compiled.group is not None:
+        gone = fragments.certain(f"({compiled.unmailable.sql}) = '{mailable.UNSUBSCRIBED_GROUP}'")
+        lines.append((_("subscribed to {group}").format(group=compiled.group.name), fragments.negate(gone)))
     cause = mailable.reason()
     lines.append((_("can get email"), Fragment(f"({cause.sql}) IS NULL", cause.params)))
     return lines

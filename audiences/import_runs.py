@@ -15,7 +15,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from accounts import audit
-from audiences import csv_files, merging, segments
+from audiences import csv_files, group_merging, merging, segments
 from audiences.csv_files import Format, NotCsv, Record
 from audiences.mapping import Converter, Refusal, Row
 from audiences.models import ImportState, ProfileImport, ProfileImportChunk, ProfileImportRefusal
@@ -123,6 +123,8 @@ def _commit(job: ProfileImport, batch: list[Record], converter: Converter) -> bo
         refused += [converter.refuse(by_line[line], reason) for line, reason in merged.refused]
         withdrawn = [found for one in refused if (found := converter.withdrawal(by_line[one.line]))]
         merging.withhold(locked, withdrawn)
+        left = [found for one in refused for found in converter.group_withdrawals(by_line[one.line])]
+        group_merging.leave(locked, left)
         gone = {line for line, _reason in merged.refused}
         _count(locked, merged, refused, [row for row in rows.values() if row.line not in gone])
         locked.n_bytes_done, locked.n_lines_done = batch[-1].end, batch[-1].end_line

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from accounts import access, audit, roles
 from accounts.models import User
-from audiences import csv_files, import_runs, mapping
+from audiences import csv_files, groups, import_runs, mapping
 from audiences.csv_files import NotCsv
 from audiences.mapping import Converter, Refusal, Row, Target
 from audiences.models import (
@@ -81,7 +81,7 @@ def _describe(job: ProfileImport, head: bytes, n_bytes: int, encoding: str) -> N
     known = dict(AttributeDefinition.objects.values_list("name", "type"))
     job.n_bytes, job.encoding, job.delimiter, job.columns = n_bytes, encoding, form.delimiter, names
     job.sample = [[cell[:120].replace("\x00", "") for cell in cells] for cells in sample[:SHOWN_ROWS]]
-    job.mapping = mapping.guess(names, sample, known)
+    job.mapping = mapping.guess(names, sample, known, {one.name: str(one.public_id) for one in groups.active()})
     targets = {target["target"] for target in job.mapping.values()}
     job.key = "email" if "email" in targets or "external_id" not in targets else "external_id"
     job.save(update_fields=["n_bytes", "encoding", "delimiter", "columns", "sample", "mapping", "key"])
@@ -105,9 +105,13 @@ def problems(job: ProfileImport, plan: Plan) -> dict[str, str]:
     found: dict[str, str] = {}
     seen: dict[str, str] = {}
     known = dict(AttributeDefinition.objects.values_list("name", "type"))
+    offered = {str(one.public_id): one.name for one in groups.active()}
     for index, target in plan.mapping.items():
         name = target.get("name", "") if target["target"] == mapping.ATTRIBUTE else target["target"]
         sentence = _target_problem(target, known)
+        if target["target"] == mapping.GROUP:
+            name = offered.get(target.get("group", ""), "")
+            sentence = "" if name else _("This subscription group can't be chosen any more.")
         if not sentence and name != mapping.SKIP and name in seen:
             sentence = _("“{name}” is chosen for two columns.").format(name=name)
         seen.setdefault(name, index)
@@ -128,7 +132,7 @@ def problems(job: ProfileImport, plan: Plan) -> dict[str, str]:
 
 
 def _target_problem(target: Target, known: dict[str, str]) -> str:
-    if target["target"] in {mapping.SKIP, mapping.CONSENT, *mapping.COLUMNS}:
+    if target["target"] in {mapping.SKIP, mapping.CONSENT, mapping.GROUP, *mapping.COLUMNS}:
         return ""
     name, kind = target.get("name", ""), target.get("type", "")
     if target["target"] != mapping.ATTRIBUTE or kind not in AttributeType.values:

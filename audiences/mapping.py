@@ -18,9 +18,9 @@ from typing import Any
 
 from audiences import addresses
 from audiences.csv_files import Record
-from audiences.models import AttributeType, Consent, Profile
+from audiences.models import AttributeType, Consent, GroupState, Profile
 
-SKIP, ATTRIBUTE, CONSENT = "skip", "attribute", "consent"
+SKIP, ATTRIBUTE, CONSENT, GROUP = "skip", "attribute", "consent", "group"
 COLUMNS = ("email", "external_id", "first_name", "last_name", "phone", "country", "city", "language", "time_zone")
 KEYS = ("email", "external_id")
 MAX_TEXT = 2000
@@ -63,7 +63,10 @@ Target = dict[str, str]
 
 @dataclass(frozen=True)
 class Row:
-    """A person from a file, ready to be merged: values of COLUMNS in order ("" for none), attributes as JSON."""
+    """A person from a file, ready to be merged: values of COLUMNS in order ("" for none), attributes as JSON.
+
+    `groups` is JSON as well: what the row says of subscription groups, public id to state.
+    """
 
     line: int
     digest: uuid.UUID
@@ -72,6 +75,7 @@ class Row:
     attributes: str
     consent: str | None
     note: str = ""
+    groups: str = "{}"
 
 
 @dataclass(frozen=True)
@@ -84,8 +88,15 @@ class Refusal:
     cells: list[str]
 
 
-def guess(headers: Sequence[str], rows: Sequence[Sequence[str]], known: Mapping[str, str]) -> dict[str, Target]:
-    """A mapping to begin with, by header names and the first rows. `known` has the types of attributes there are."""
+def guess(
+    headers: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    known: Mapping[str, str],
+    groups: Mapping[str, str] | None = None,
+) -> dict[str, Target]:
+    """A mapping to begin with, by header names and the first rows. `known` has the types of attributes there are,
+    `groups` the public ids of subscription groups by name: a column called like one that says yes or no is one."""
+    by_name = {_plain(name): public_id for name, public_id in (groups or {}).items()}
     found: dict[str, Target] = {}
     used: set[str] = set()
     for index, header in enumerate(headers):
@@ -93,6 +104,11 @@ def guess(headers: Sequence[str], rows: Sequence[Sequence[str]], known: Mapping[
         cells = [row[index].strip() for row in rows if index < len(row)]
         if target == CONSENT and not all(_CONSENTS.get(_word(cell)) for cell in cells if cell):
             target = ATTRIBUTE
+        group = by_name.get(_plain(header), "")
+        if group and group not in used and all(_CONSENTS.get(_word(cell)) for cell in cells if cell):
+            used.add(group)
+            found[str(index)] = {"target": GROUP, "group": group}
+            continue
         if target != ATTRIBUTE and target not in used:
             used.add(target)
             found[str(index)] = {"target": target}
@@ -204,6 +220,7 @@ class Converter:
         places = (*COLUMNS, CONSENT)
         self._places = {target["target"]: int(index) for index, target in mapping.items() if target["target"] in places}
         self._attributes = [(int(index), target) for index, target in mapping.items() if target["target"] == ATTRIBUTE]
+        self._groups = [(int(index), target["group"]) for index, target in mapping.items() if target["target"] == GROUP]
 
     def convert(self, record: Record) -> Row | Refusal:
         try:
@@ -224,6 +241,17 @@ class Converter:
         cells = dict(enumerate(record.cells))
         if _CONSENTS.get(_word(cells.get(self._places.get(CONSENT, -1), ""))) != Consent.UNSUBSCRIBED:
             return None
+        return self._whom(cells)
+
+    def group_withdrawals(self, record: Record) -> list[tuple[str, str, str]]:
+        """The same for groups, with the public id of each group that the row says no to."""
+        cells = dict(enumerate(record.cells))
+        left = [
+            group for index, group in self._groups if _CONSENTS.get(_word(cells.get(index, ""))) == Consent.UNSUBSCRIBED
+        ]
+        return [(*self._whom(cells), group) for group in left]
+
+    def _whom(self, cells: Mapping[int, str]) -> tuple[str, str]:
         external_id = " ".join(cells.get(self._places.get("external_id", -1), "").replace("\x00", "").split())
         email_key = addresses.key(cells.get(self._places.get("email", -1), ""))
         return email_key, external_id if self._key == "external_id" else ""
@@ -257,6 +285,7 @@ class Converter:
             json.dumps(self._values(cells)) if self._attributes else "{}",
             self._consent(cells),
             note,
+            json.dumps(self._states(cells)) if self._groups else "{}",
         )
 
     def _column(self, name: str, cells: list[str]) -> str:
@@ -277,6 +306,18 @@ class Converter:
         if state is None:
             raise _Refused("bad_consent", cell)
         return state.value
+
+    def _states(self, cells: list[str]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for index, group in self._groups:
+            if not (cell := cells[index].strip()):
+                continue
+            consent = _CONSENTS.get(_word(cell))
+            if consent is None:
+                raise _Refused("bad_group", f"{self._headers[index]}: {cell}")
+            is_out = consent == Consent.UNSUBSCRIBED
+            found[group] = GroupState.UNSUBSCRIBED if is_out else GroupState.SUBSCRIBED
+        return found
 
     def _values(self, cells: list[str]) -> dict[str, Any]:
         found: dict[str, Any] = {}

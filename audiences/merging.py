@@ -8,7 +8,8 @@ agreement of the imports, not by a constraint; people are locked in the order of
 - consent only gets stricter, except that "opted in" replaces "subscribed"; nobody who unsubscribed is subscribed again,
   and a mailbox that unsubscribed stays so for every person who has it;
 - a refused row (mostly a duplicate) changes nobody, but when it says "unsubscribed" its mailbox goes to quarantine: a
-  file that contradicts itself must not make us write to somebody who left. A person may look and release it.
+  file that contradicts itself must not make us write to somebody who left. A person may look and release it;
+- subscription groups follow the same rules, see audiences.group_merging.
 """
 
 from collections.abc import Sequence
@@ -17,12 +18,13 @@ from typing import Any
 
 from django.db import connection
 
+from audiences import group_merging
 from audiences.mapping import COLUMNS, Row
 from audiences.models import ProfileImport
 
 # Any number of ours; one import merges at a time.
 _LOCK = 7_203_100_001
-_STAGED = ("line", "digest", "email_key", *COLUMNS, "attributes", "consent")
+_STAGED = ("line", "digest", "email_key", *COLUMNS, "attributes", "consent", "groups")
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ def merge(job: ProfileImport, rows: Sequence[Row]) -> Merged:
         n_updated, n_matched = _update(cursor, job)
         n_created = _create(cursor, job)
         _follow_mailboxes(cursor, job)
+        group_merging.merge(cursor, job)
         _add_to_list(cursor, job)
         cursor.execute("DROP TABLE import_rows")
     return Merged(n_created, n_updated, n_matched - n_updated, refused)
@@ -56,11 +59,11 @@ def _stage(cursor: Any, rows: Sequence[Row]) -> None:
     texts = ", ".join(f"{name} text" for name in COLUMNS)
     cursor.execute(
         f"CREATE TEMP TABLE import_rows (line bigint, digest uuid, email_key text, {texts}, attributes jsonb,"
-        " consent text, profile_id bigint, is_new boolean NOT NULL DEFAULT FALSE) ON COMMIT DROP"
+        " consent text, groups jsonb, profile_id bigint, is_new boolean NOT NULL DEFAULT FALSE) ON COMMIT DROP"
     )
     with cursor.copy(f"COPY import_rows ({', '.join(_STAGED)}) FROM STDIN") as copy:
         for row in rows:
-            copy.write_row((row.line, row.digest, row.email_key, *row.columns, row.attributes, row.consent))
+            copy.write_row((row.line, row.digest, row.email_key, *row.columns, row.attributes, row.consent, row.groups))
     cursor.execute("ANALYZE import_rows")
 
 

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower, Reverse
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 class Consent(models.TextChoices):
@@ -108,6 +109,78 @@ class ConsentChange(models.Model):
         indexes = [models.Index(fields=["profile", "-at"], name="consent_profile")]
 
 
+class GroupState(models.TextChoices):
+    """Whether somebody gets what is sent under a subscription group."""
+
+    SUBSCRIBED = "subscribed", pgettext_lazy("group", "Subscribed")
+    UNSUBSCRIBED = "unsubscribed", pgettext_lazy("group", "Unsubscribed")
+
+
+class SubscriptionGroup(models.Model):
+    """A topic people can leave without leaving everything, such as "Newsletter". Made by people, never deleted.
+
+    Who has no Subscription has `default_state`, which never changes: changing it would subscribe people nobody asked.
+    An archived group takes no new subscribers and no new campaigns; what is known of it stays.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    name = models.CharField(max_length=80)
+    # For recipients, on the preference page.
+    description = models.CharField(max_length=300, blank=True)
+    channel = models.CharField(max_length=10, default="email", editable=False)
+    default_state = models.CharField(max_length=12, choices=GroupState.choices, default=GroupState.UNSUBSCRIBED)
+    # Offered on the preference page; a message sent under the group offers it in any case.
+    is_public = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    archived_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(
+                Lower("name"), condition=Q(archived_at__isnull=True), name="subscription_group_name_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Subscription(models.Model):
+    """What one person said, or somebody knew, about one group. Written by audiences.subscriptions and imports only."""
+
+    group = models.ForeignKey(SubscriptionGroup, on_delete=models.PROTECT, related_name="subscriptions")
+    profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="subscriptions")
+    state = models.CharField(max_length=12, choices=GroupState.choices)
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            # Also the look-up of preparation and of every window, which reads the index only.
+            models.UniqueConstraint(fields=["group", "profile"], name="subscription_once", include=["state"])
+        ]
+
+
+class SubscriptionChange(models.Model):
+    """One change of one person in one group, with where it came from. Append-only, as ConsentChange."""
+
+    profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="subscription_changes")
+    group = models.ForeignKey(SubscriptionGroup, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField(auto_now_add=True)
+    state = models.CharField(max_length=12, choices=GroupState.choices)
+    # As in ConsentChange.
+    source = models.CharField(max_length=30)
+    reference = models.CharField(max_length=80, blank=True)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        default_permissions = ("view",)
+        # The Subscriptions tab of one person.
+        indexes = [models.Index(fields=["profile", "-at"], name="subscription_change_profile")]
+
+
 class QuarantineEntry(models.Model):
     """An address nobody is sent to, whoever has it. Left by setting `released_at`; a later cause makes a new row."""
 
@@ -141,6 +214,30 @@ class QuarantineEntry(models.Model):
                 condition=Q(released_at__isnull=True),
                 name="quarantine_domain",
             ),
+        ]
+
+
+class AddressError(models.Model):
+    """Temporary failures of an address that may still work, counted towards quarantine. Written by `quarantine`.
+
+    Gone after a success, when the last error that counted is old, and when the address goes into quarantine.
+    """
+
+    address_key = models.CharField(max_length=320, unique=True)
+    # Errors that counted: at least the set time apart.
+    n_errors = models.PositiveSmallIntegerField(default=1)
+    first_error_at = models.DateTimeField()
+    # The last one that counted.
+    last_error_at = models.DateTimeField()
+    # A key of messaging.verdicts.REASONS, and what the server wrote.
+    reason = models.CharField(max_length=40)
+    evidence = models.TextField(blank=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        indexes = [
+            # What is old enough to be forgotten.
+            models.Index(fields=["last_error_at"], name="address_error_last")
         ]
 
 
@@ -214,7 +311,7 @@ class ProfileImport(models.Model):
     columns = models.JSONField(default=list)
     sample = models.JSONField(default=list)
     # {"<column index>": {"target": "email"} | {"target": "attribute", "name": "plan", "type": "text"}
-    #                    | {"target": "skip"}}
+    #                    | {"target": "group", "group": "<public id>"} | {"target": "skip"}}
     mapping = models.JSONField(default=dict)
     # "email" or "external_id": what makes two rows the same person.
     key = models.CharField(max_length=20, default="email")

@@ -19,6 +19,7 @@ REASONS: dict[str, str | Promise] = {
     "no_key": gettext_lazy("The external id is empty"),
     "invalid_email": gettext_lazy("The email address is missing or can't be used"),
     "bad_consent": gettext_lazy("The consent is none that is known"),
+    "bad_group": gettext_lazy("Neither yes nor no for a subscription group"),
     "bad_number": gettext_lazy("A number can't be read"),
     "bad_boolean": gettext_lazy("Neither yes nor no"),
     "bad_date": gettext_lazy("A date can't be read"),

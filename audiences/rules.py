@@ -2,9 +2,9 @@
 
 A *conditions group* is {"match": "all" | "any", "rules": [rule | group, …]}; a *rule* is {"field", "op", "value"}. An
 *audience* is {"segments": [uuid], "segments_match": "any" | "all", "conditions": group | null, "exclude": [uuid],
-"limit": int | null, "control_percent": int}. Documents come from people and may be anything; `validate` lists what is
-wrong with one, `compile_audience` refuses it with the first problem. Rooms above add questions of their own by
-`register`, such as "got this campaign".
+"limit": int | null, "control_percent": int, "subscription_group": uuid | ""}. Documents come from people and may be
+anything; `validate` lists what is wrong with one, `compile_audience` refuses it with the first problem. Rooms above add
+questions of their own by `register`, such as "got this campaign".
 """
 
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from django.utils.translation import gettext as _
 
 from audiences import fields as field_lists
-from audiences import fragments, operators
+from audiences import fragments, groups, mailable, operators
 from audiences.fields import FieldInfo, Group, Rule, register
 from audiences.fragments import Fragment
-from audiences.models import Segment, SegmentKind
+from audiences.models import Segment, SegmentKind, SubscriptionGroup
 from audiences.wording import describe, describe_group, describe_rule
 from lib.errors import DomainError
 
@@ -66,10 +66,19 @@ class RuleProblem(DomainError):
 
 @dataclass(frozen=True)
 class CompiledAudience:
-    """`targeted` is TRUE for people the audience names; `left_out` for those of them in a segment to leave out."""
+    """`targeted` is TRUE for people the audience names; `left_out` for those of them in a segment to leave out.
+
+    `group` is what it is sent under; None: whoever gets marketing email at all.
+    """
 
     targeted: Fragment
     left_out: Fragment | None
+    group: SubscriptionGroup | None = None
+
+    @property
+    def unmailable(self) -> Fragment:
+        """SQL: the first of mailable.REASONS that keeps a person from getting this, else NULL."""
+        return mailable.reason(groups.terms(self.group))
 
 
 def fields() -> list[FieldInfo]:
@@ -96,7 +105,8 @@ def compile_audience(doc: dict[str, object]) -> CompiledAudience:
     if conditions := doc.get("conditions"):
         parts.append(compiler.group(conditions, "conditions"))  # type: ignore[arg-type]  # checked above
     left_out = [compiler.segment(item, f"exclude.{i}") for i, item in enumerate(_ids(doc, "exclude"))]
-    return CompiledAudience(fragments.all_of(parts), fragments.any_of(left_out) if left_out else None)
+    group = groups.of(doc)
+    return CompiledAudience(fragments.all_of(parts), fragments.any_of(left_out) if left_out else None, group)
 
 
 def validate(doc: dict[str, object]) -> list[Problem]:
@@ -122,6 +132,10 @@ def _ids(doc: dict[str, object], name: str) -> list[str]:
     return [str(item) for item in listed] if isinstance(listed, list) else []
 
 
+def _group_id(doc: dict[str, object]) -> str:
+    return str(doc.get("subscription_group") or "")
+
+
 def _audience_problems(doc: object, compiler: "_Compiler") -> Iterator[Problem]:
     if not isinstance(doc, dict) or not (_ids(doc, "segments") or doc.get("conditions")):
         yield Problem("segments", _("Choose at least one segment."))
@@ -137,6 +151,13 @@ def _audience_problems(doc: object, compiler: "_Compiler") -> Iterator[Problem]:
     control = doc.get("control_percent") or 0
     if isinstance(control, bool) or not isinstance(control, int) or not 0 <= control <= MAX_CONTROL_PERCENT:
         yield Problem("control_percent", _("Enter a percentage from 0 to {n}.").format(n=MAX_CONTROL_PERCENT))
+    if chosen := _group_id(doc):
+        group = groups.find(chosen)
+        if group is None:
+            yield Problem("subscription_group", _("The subscription group doesn't exist. Choose another one."))
+        elif group.archived_at is not None:
+            sentence = _("The subscription group “{name}” was archived. Choose another one.")
+            yield Problem("subscription_group", sentence.format(name=group.name))
 
 
 def _group_problems(group: object, path: str, compiler: "_Compiler", depth: int = 1) -> Iterator[Problem]:

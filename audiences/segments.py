@@ -3,7 +3,7 @@
 Rooms above tell by `register_users` where a segment is used, so that it is not deleted under a campaign.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -63,6 +63,24 @@ def users_of(segment: Segment) -> list[Use]:
     return found + [use for find in _users for use in find(segment)]
 
 
+def behind(audience: Mapping[str, object]) -> list[Segment]:
+    """The segments that an audience refers to and those that these refer to, deleted ones as well. A query a level."""
+    listed = [*_listed(audience, "segments"), *_listed(audience, "exclude")]
+    waiting = {item for item in listed if field_lists.is_public_id(item)}
+    waiting |= field_lists.segments_in(audience.get("conditions"))
+    found: dict[str, Segment] = {}
+    while waiting:
+        level = {str(one.public_id): one for one in Segment.objects.filter(public_id__in=waiting)}
+        found |= level
+        waiting = {item for one in level.values() for item in field_lists.segments_in(one.rule)} - set(found)
+    return list(found.values())
+
+
+def _listed(audience: Mapping[str, object], name: str) -> list[str]:
+    items = audience.get(name)
+    return [str(item) for item in items] if isinstance(items, list) else []
+
+
 def create(*, name: str, rule: dict[str, object], by: User) -> Segment:
     """A new rule segment, counted. Raises SegmentInvalid, NotAllowed."""
     access.check(access.fresh(by), roles.MANAGE_AUDIENCE)
@@ -71,6 +89,22 @@ def create(*, name: str, rule: dict[str, object], by: User) -> Segment:
         segment = Segment.objects.create(name=name.strip(), rule=rule, owner=by)
         audit.record("segment.created", subject=("segment", str(segment.public_id)), by=by, detail={"rule": rule})
     return count(segment)
+
+
+def create_list(*, name: str, by: User, fill: Callable[[int], None]) -> Segment:
+    """A new list, counted. `fill(segment id)` inserts its members, in the transaction that creates it.
+
+    Raises SegmentInvalid, NotAllowed.
+    """
+    access.check(access.fresh(by), roles.MANAGE_AUDIENCE)
+    _refuse_problems(name, None)
+    with _named_once(), transaction.atomic():
+        segment = Segment.objects.create(name=name.strip(), kind=SegmentKind.LIST, owner=by)
+        fill(segment.pk)
+        count(segment)
+        detail: dict[str, object] = {"n_people": segment.n_people}
+        audit.record("segment.created", subject=("segment", str(segment.public_id)), by=by, detail=detail)
+    return segment
 
 
 def save(segment_id: int, *, name: str, rule: dict[str, object] | None, by: User) -> Segment:

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from audiences import import_runs
+from audiences import import_runs, quarantine
 
 
 @shared_task
@@ -16,3 +16,8 @@ def sweep_imports() -> None:
     for import_id in import_runs.abandoned():
         run_import.delay(import_id)
     import_runs.drop_forgotten()
+
+
+@shared_task
+def forget_errors() -> None:
+    quarantine.forget()

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from audiences.views import counting, importing, profiles, quarantine, segments
+from audiences.views import counting, groups, importing, profiles, quarantine, segments
 
 app_name = "audiences"
 urlpatterns = [
@@ -15,6 +15,11 @@ urlpatterns = [
     path("profiles/<uuid:public_id>/unsubscribe/", profiles.unsubscribe, name="profile-unsubscribe"),
     path("profiles/<uuid:public_id>/resubscribe/", profiles.resubscribe, name="profile-resubscribe"),
     path("profiles/<uuid:public_id>/release/", profiles.release, name="profile-release"),
+    path("profiles/<uuid:public_id>/subscriptions/", groups.of_profile, name="profile-subscriptions"),
+    path("segments/groups/", groups.listing, name="groups"),
+    path("segments/groups/new/", groups.new, name="group-new"),
+    path("segments/groups/<uuid:public_id>/", groups.detail, name="group"),
+    path("segments/groups/<uuid:public_id>/archive/", groups.archive, name="group-archive"),
     path("segments/", segments.listing, name="segments"),
     path("segments/new/", segments.new, name="segment-new"),
     path("segments/<uuid:public_id>/", segments.detail, name="segment"),

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
 from audiences import fields as field_lists
-from audiences import operators
+from audiences import groups, operators
 from audiences.fields import FieldInfo, Op
 from audiences.models import Segment
 
@@ -32,7 +32,8 @@ def describe(doc: dict[str, object]) -> str:
     left_out = _names(doc, "exclude", names)
     if left_out:
         sentence = _("{people}; without people in {segments}").format(people=sentence, segments=_or_list(left_out))
-    return sentence
+    group = groups.of(doc)
+    return _("{people}; subscribed to {group}").format(people=sentence, group=group.name) if group else sentence
 
 
 def describe_group(group: dict[str, object]) -> str:

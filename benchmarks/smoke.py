@@ -18,6 +18,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -179,7 +180,8 @@ def confirm(marketer: Browser, operator: Browser, path: str, panel: str) -> dict
     """Wait for the seal, see the marketer refused, confirm as the operator, twice."""
     ready = wait("The preparation", lambda: _figures(operator, panel, {"prepared", "failed"}))
     must(ready["state"] == "prepared", f"The preparation failed: {ready['failure']}")
-    fields = {"seal": ready["seal"], "n_to_send": str(ready["to_send"]), "typed": str(ready["to_send"])}
+    n = str(ready["to_send"])
+    fields = {"seal": ready["seal"], "n_to_send": n, "typed": n, "key": str(uuid.uuid4())}
     must(marketer.post(f"{path}confirm/", fields).status == 403, "The marketer was not refused at confirm.")
     operator.post(f"{path}confirm/", fields)
     operator.post(f"{path}confirm/", fields)

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from campaigns import registration
-from campaigns.models import Campaign, CampaignSend, CampaignVersion, Draft, DraftSnapshot
+from campaigns.models import Campaign, CampaignSend, CampaignVersion, ConfirmationRequest, Draft, DraftSnapshot
 from delivery.admin import ReadOnly
 
 
@@ -101,3 +101,13 @@ class CampaignSendAdmin(ReadOnly):
     @admin.display(description=_("View in Chappe"))
     def in_chappe(self, send: CampaignSend) -> SafeString:
         return _link(registration.send_url(send.delivery))
+
+
+@admin.register(ConfirmationRequest)
+class ConfirmationRequestAdmin(ReadOnly):
+    list_display = ("send", "status", "requested_by", "requested_at", "to", "answered_by", "answered_at")
+    list_filter = ("status",)
+    list_select_related = ("send", "requested_by", "to", "answered_by")
+    search_fields = ("public_id__exact", "send__delivery__public_id__exact", "send__campaign__public_id__exact")
+    search_help_text = _("Exact id of the request, the send or the campaign")
+    ordering = ("-id",)

@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from django.conf import settings
 from django.core.cache import cache
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
@@ -86,9 +85,7 @@ def _sender(document: documents.Document) -> Iterator[Alert]:
     if sender is None:
         message = _("The sender doesn't exist any more. Choose another sender.")
         yield Alert("sender_gone", ERROR, message, "compose", "compose.sender")
-    elif settings.VERIFIED_DOMAINS_ONLY and not domains.is_verified(sender.address):
-        name = {"domain": domains.of_address(sender.address)}
-        message = _("The domain %(domain)s isn't verified. Verify it or choose another sender.") % name
+    elif message := domains.problem(sender.address):
         yield Alert("sender_unverified", ERROR, message, "compose", "compose.sender")
 
 

@@ -15,7 +15,8 @@ from django.utils.translation import gettext as _
 
 from accounts import roles
 from accounts.models import User
-from campaigns import occurrences, rhythms, schedules, summaries
+from campaigns import occurrences, rhythms, schedules, spreads, summaries
+from lib import walltimes
 
 ERROR, WARNING = "error", "warning"
 # Bounds of what may be typed: one hour to two weeks of retrying, messages a minute, time until re-eligible.
@@ -49,6 +50,8 @@ def delivery(section: Mapping[str, Any], *, by: User | None = None) -> Iterator[
         yield from _unasked(section, by)
     elif section["kind"] not in {"once", "api"}:
         yield Alert("kind_unknown", ERROR, _("Choose when it is sent."), "delivery", "delivery.kind")
+    if section["kind"] != "api":
+        yield from _spread(section)
     yield from _whole(section, "delivery", "validity_hours", _VALIDITY_HOURS)
     yield from _whole(section, "delivery", "rate_per_minute", _RATE, is_needed=False)
     if section["reeligibility"] == "after":
@@ -120,7 +123,7 @@ def _calendar(section: Mapping[str, Any]) -> Iterator[Alert]:
         yield Alert("repeat_from_missing", ERROR, message, "delivery", "delivery.repeat_from")
     if occurrences.time_of(section["time"]) is None:
         yield Alert("schedule_missing", ERROR, _("Choose a time."), "delivery", "delivery.time")
-    if section["zone"] not in schedules.zones():
+    if section["zone"] not in walltimes.zones():
         yield Alert("zone_unknown", ERROR, _("Choose a time zone."), "delivery", "delivery.zone")
     if section["repeat_ends"] not in occurrences.ENDS:
         yield Alert("ends_unknown", ERROR, _("Choose when it ends."), "delivery", "delivery.repeat_ends")
@@ -135,7 +138,7 @@ def _moved_times(plan: occurrences.Calendar, now: dt.datetime) -> Iterator[Alert
     coming = occurrences.between(plan, now, now + dt.timedelta(days=366))
     moved = next((one for one in coming if one.quirk), None)
     if moved is not None:
-        moment = schedules.Moment(moved.at, plan.zone, moved.quirk, moved.shown)
+        moment = walltimes.Moment(moved.at, plan.zone, moved.quirk, moved.shown)
         message = _quirk(f"{plan.time:%H:%M}", moved.shown.date(), moment)
         yield Alert(f"schedule_{moved.quirk}", WARNING, message, "delivery", "delivery.time")
 
@@ -157,6 +160,41 @@ def _eligibility_gap(section: Mapping[str, Any], plan: occurrences.Calendar, now
     yield Alert("eligibility_gap", WARNING, f"{sentence} {advice}", "delivery", "delivery.reeligible_after")
 
 
+def _spread(section: Mapping[str, Any]) -> Iterator[Alert]:
+    if section["spread"] not in spreads.SPREADS:
+        yield Alert("spread_unknown", ERROR, _("Choose who gets it when."), "delivery", "delivery.spread")
+    elif section["spread"] == "waves":
+        yield from _waves(section)
+    elif section["spread"] == "local" and section["kind"] != "at":
+        message = _("Local times need a date and a time. Choose “At a date and time”, or everyone at once.")
+        yield Alert("local_needs_at", ERROR, message, "delivery", "delivery.spread")
+    elif section["spread"] == "local":
+        first = walltimes.read(f"{section['date']}T{section['time']}", spreads.FIRST_ZONE)
+        if first is not None and first.at <= timezone.now():
+            message = _("In some time zones this time is over already. People there get it at once.")
+            yield Alert("local_past", WARNING, message, "delivery", "delivery.spread")
+
+
+def _waves(section: Mapping[str, Any]) -> Iterator[Alert]:
+    """Bounds, and that the last wave starts in time; of waves by people, preparation finds out how many there are."""
+    for key, bounds in (("size", spreads.SIZES), ("every", spreads.EVERY)):
+        unit = section[f"wave_{key}_unit"]
+        if unit in bounds:
+            yield from _whole(section, "delivery", f"wave_{key}", bounds[unit])
+        else:
+            yield Alert("unit_unknown", ERROR, _("Choose a unit."), "delivery", f"delivery.wave_{key}")
+    chosen, hours = spreads.waves(section), section["validity_hours"]
+    if chosen is None or chosen.unit != "percent" or not occurrences.is_within(hours, _VALIDITY_HOURS):
+        return
+    n = chosen.n_waves(0)
+    after_s = (n - 1) * chosen.every_s
+    if after_s >= hours * _HOUR_S:
+        parts = {"n": n, "after": spreads.every(after_s), "time": summaries.hours(hours)}
+        sentence = _("The last of %(n)d waves would start after %(after)s, but it is sent for %(time)s only.") % parts
+        advice = _("Use larger waves, less time between them, or keep retrying for longer.")
+        yield Alert("waves_too_long", ERROR, f"{sentence} {advice}", "delivery", "delivery.wave_every")
+
+
 def _unasked(section: Mapping[str, Any], by: User | None) -> Iterator[Alert]:
     if by is None or not schedules.sends_unasked(section) or (by.is_active and by.has_perm(roles.START)):
         return
@@ -176,7 +214,7 @@ def _schedule(section: Mapping[str, Any]) -> Iterator[Alert]:
     if not section["date"] or not section["time"]:
         yield Alert("schedule_missing", ERROR, _("Choose a date and a time."), "delivery", "delivery.date")
         return
-    if section["zone"] not in schedules.zones():
+    if section["zone"] not in walltimes.zones():
         yield Alert("zone_unknown", ERROR, _("Choose a time zone."), "delivery", "delivery.zone")
         return
     moment = schedules.moment(section)
@@ -203,7 +241,7 @@ def _schedule(section: Mapping[str, Any]) -> Iterator[Alert]:
         )
 
 
-def _quirk(time: str, date: dt.date, moment: schedules.Moment) -> str:
+def _quirk(time: str, date: dt.date, moment: walltimes.Moment) -> str:
     parts = {"time": time, "day": date_format(date, _("j F")), "used": f"{moment.shown:%H:%M}"}
     if moment.quirk == "skipped":
         return _("%(time)s doesn't exist on %(day)s. It will send at %(used)s.") % parts

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from audiences import fields as audience_fields
-from audiences import wording
+from audiences import groups, wording
 from audiences.models import Segment
 from campaigns import block_diffs, diffs, summaries
 from campaigns import document as documents
@@ -24,7 +24,15 @@ from campaigns.diffs import Row
 # Fields that a section of this module tells in words of its own; all others are told by the kind of their value.
 _TOLD = {
     "compose": ("sender", "subject", "preheader", "no_preheader", "body_kind", "body", "text_mode", "text"),
-    "audience": ("segments", "segments_match", "conditions", "exclude", "limit", "control_percent"),
+    "audience": (
+        "segments",
+        "segments_match",
+        "conditions",
+        "exclude",
+        "subscription_group",
+        "limit",
+        "control_percent",
+    ),
 }
 
 
@@ -136,6 +144,9 @@ def _audience(before: documents.Document, after: documents.Document, step: str) 
     if old["segments_match"] != new["segments_match"]:
         yield _whole(documents.label("audience.segments_match"), *(_match(one["segments_match"]) for one in (old, new)))
     yield from _conditions(old["conditions"] or {}, new["conditions"] or {}, names)
+    if old["subscription_group"] != new["subscription_group"]:
+        label = documents.label("audience.subscription_group")
+        yield _whole(label, *(str(groups.of(one) or _("None")) for one in (old, new)))
     for key in ("limit", "control_percent"):
         if old[key] != new[key]:
             label = documents.label(f"audience.{key}")

@@ -76,10 +76,18 @@ _FIELDS = {
         Field("delivery.reeligible_unit", "text", "days", gettext_lazy("Unit of getting it again")),
         Field("delivery.validity_hours", "number", 72, gettext_lazy("Keep retrying for")),
         Field("delivery.rate_per_minute", "number", None, gettext_lazy("Rate per minute")),
+        Field("delivery.spread", "text", "all", gettext_lazy("Who gets it when")),
+        Field("delivery.wave_size", "number", 25, gettext_lazy("Size of a wave")),
+        Field("delivery.wave_size_unit", "text", "percent", gettext_lazy("Unit of the size of a wave")),
+        Field("delivery.wave_every", "number", 1, gettext_lazy("Time between waves")),
+        Field("delivery.wave_every_unit", "text", "hours", gettext_lazy("Unit of the time between waves")),
+        Field("delivery.ignores_quiet_hours", "flag", False, gettext_lazy("Send also in quiet hours")),
+        Field("delivery.ignores_cap", "flag", False, gettext_lazy("Ignore the sending limit")),
         Field("audience.segments", "list", [], gettext_lazy("Segments")),
         Field("audience.segments_match", "text", "any", gettext_lazy("Any or all segments")),
         Field("audience.conditions", "tree", None, gettext_lazy("Conditions")),
         Field("audience.exclude", "list", [], gettext_lazy("Left out")),
+        Field("audience.subscription_group", "text", "", gettext_lazy("Subscription group")),
         Field("audience.limit", "number", None, gettext_lazy("Limit")),
         Field("audience.control_percent", "number", 0, gettext_lazy("Control group")),
         Field("tracking.opens", "flag", True, gettext_lazy("Track opens")),
@@ -183,7 +191,8 @@ def without_schedule(document: Document) -> Document:
     """A copy that is sent once confirmed: nothing of when, how often and who confirms is taken over."""
     copied = copy.deepcopy(document)
     fresh = blank()["delivery"]
-    kept = ("zone", "reeligibility", "reeligible_after", "reeligible_unit", "validity_hours", "rate_per_minute")
+    again = ("reeligibility", "reeligible_after", "reeligible_unit", "ignores_cap")
+    kept = ("zone", *again, "validity_hours", "rate_per_minute", "ignores_quiet_hours")
     copied["delivery"] = fresh | {key: copied["delivery"][key] for key in kept}
     return copied
 

@@ -14,7 +14,7 @@ from django.db.models.functions import Cast, Coalesce, Concat
 from django.utils import timezone
 
 from campaigns import badges
-from campaigns.models import Campaign, CampaignSend, Draft
+from campaigns.models import Campaign, CampaignSend, ConfirmationRequest, Draft, RequestStatus
 from delivery.models import DeliveryState
 
 # A failed send asks for attention for this long.
@@ -30,7 +30,8 @@ class Derived(NamedTuple):
 
 
 def with_facts(campaigns: QuerySet[Campaign]) -> QuerySet[Campaign]:
-    """`campaigns` with `facts` (what the badge depends on, as text), `current_delivery` and `has_draft`."""
+    """`campaigns` with `facts` (what the badge depends on, as text), `current_delivery`, `has_draft` and
+    `is_in_review` (somebody asked for a confirmation)."""
     latest = (
         CampaignSend.objects.filter(campaign=OuterRef("pk"))
         .exclude(delivery__state=DeliveryState.CANCELLED)
@@ -51,6 +52,9 @@ def with_facts(campaigns: QuerySet[Campaign]) -> QuerySet[Campaign]:
             Coalesce(Subquery(described.values("text")[:1]), _text("")),
         ),
         current_delivery=Subquery(latest.values("delivery_id")[:1]),
+        is_in_review=Exists(
+            ConfirmationRequest.objects.filter(send__campaign=OuterRef("pk"), status=RequestStatus.OPEN)
+        ),
         has_draft=Exists(Draft.objects.filter(campaign=OuterRef("pk"))),
     )
 

@@ -16,7 +16,7 @@ from django_fsm import TransitionNotAllowed, transition
 
 from accounts import access, audit, roles
 from accounts.models import User
-from campaigns import digests, drafts, occurrences, schedules
+from campaigns import digests, drafts, occurrences, schedules, second_person, settling
 from campaigns import document as documents
 from campaigns.models import Campaign, CampaignSend, CampaignState, CampaignVersion
 from delivery import lifecycle as delivery_lifecycle
@@ -81,6 +81,7 @@ def publish(campaign_id: int, *, version: CampaignVersion, by: User) -> Campaign
         _record("campaign.published", campaign, by, version=version.number, note=version.note)
         _take_kind(campaign, before, section, by)
         campaign.save(update_fields=["state", "live_version", "edited_at", "edited_by", *_ACTIVATED])
+        settling.close(campaign, why="published", number=version.number, by=by)
         digests.refresh(campaign)
     return campaign
 
@@ -92,7 +93,8 @@ def _take_kind(campaign: Campaign, before: dict[str, Any] | None, section: dict[
     if campaign.state == CampaignState.ACTIVE and kind != was_kind and {kind, was_kind} & schedules.STANDING:
         _move(campaign, _deactivate)
         _record("campaign.kind_changed", campaign, by, kind=kind)
-    if campaign.state == CampaignState.PUBLISHED and kind == "api" and not settings.ACTIVATE_TRIGGERED:
+    needs_person = settings.ACTIVATE_TRIGGERED or second_person.is_on()
+    if campaign.state == CampaignState.PUBLISHED and kind == "api" and not needs_person:
         _move(campaign, _activate)
         _activated(campaign, by)
         _record("campaign.activated", campaign, by, cause="published")
@@ -126,6 +128,7 @@ def start(campaign_id: int, *, by: User) -> Campaign:
         if section["kind"] not in schedules.STANDING:
             sentence = _("%(name)s is sent once, so it is confirmed and not started.") % {"name": campaign.name}
             raise DomainError(sentence, code="not_standing")
+        second_person.check_start(campaign, by)
         plan = occurrences.calendar(section) if section["kind"] == "repeat" else None
         if plan is not None and not occurrences.after(plan, timezone.now(), limit=1):
             raise DomainError(_("No more sends are planned. Change the schedule first."), code="no_send_left")
@@ -155,6 +158,7 @@ def stop(campaign_id: int, *, by: User) -> Campaign:
             _end(delivery, by)
         campaign.stop_cause = "person"
         campaign.save(update_fields=["state", "stop_cause"])
+        settling.close(campaign, why="stopped", by=by)
         _record("campaign.stopped", campaign, by)
     return campaign
 
@@ -164,6 +168,8 @@ def resume(campaign_id: int, *, by: User) -> Campaign:
     with transaction.atomic():
         campaign = _locked(campaign_id)
         access.check(access.fresh(by), roles.START)
+        if _kind(campaign) in schedules.STANDING:
+            second_person.check_start(campaign, by)
         _move(campaign, _resume)
         campaign.stop_cause = ""
         _activated(campaign, by)
@@ -185,6 +191,7 @@ def archive(campaign_id: int, *, by: User) -> Campaign:
             raise DomainError(sentence, code="send_open")
         campaign.archived_at = timezone.now()
         campaign.save(update_fields=["archived_at"])
+        settling.close(campaign, why="archived", by=by)
         _record("campaign.archived", campaign, by)
     return campaign
 
@@ -215,10 +222,13 @@ def delete(campaign_id: int, *, by: User) -> None:
 
 def is_standing(campaign: Campaign) -> bool:
     """Whether an active campaign sends on its own, without another confirmation."""
+    return campaign.state == CampaignState.ACTIVE and _kind(campaign) in schedules.STANDING
+
+
+def _kind(campaign: Campaign) -> str:
+    """How the live version is sent; "" without one."""
     version = campaign.live_version
-    if campaign.state != CampaignState.ACTIVE or version is None:
-        return False
-    return version.document["delivery"]["kind"] in schedules.STANDING
+    return str(version.document["delivery"]["kind"]) if version else ""
 
 
 def _activated(campaign: Campaign, by: User) -> None:

@@ -185,7 +185,8 @@ class CampaignSend(models.Model):
     # It was dropped unsent for one of a newer version, which takes its occurrence.
     is_replaced = models.BooleanField(default=False)
     # Why a send that asks nobody needs a person after all: "" | "cancelled" (somebody took its confirmation back) |
-    # "right" (who started the campaign may not start sends any more).
+    # "right" (who started the campaign may not start sends any more) | "second" (nobody else than who published this
+    # version has let it go yet) | "stale" (it takes more than a new list).
     asks_because = models.CharField(max_length=10, blank=True)
 
     class Meta:
@@ -199,3 +200,63 @@ class CampaignSend(models.Model):
         ]
         # The newest send of each campaign, for the list.
         indexes = [models.Index(fields=["campaign", "-id"], name="send_newest")]
+
+
+class RequestStatus(models.TextChoices):
+    OPEN = "open", pgettext_lazy("confirmation request", "Waiting")
+    CONFIRMED = "confirmed", pgettext_lazy("confirmation request", "Confirmed")
+    CHANGES = "changes", _("Changes requested")
+    DECLINED = "declined", pgettext_lazy("confirmation request", "Declined")
+    WITHDRAWN = "withdrawn", pgettext_lazy("confirmation request", "Withdrawn")
+    CLOSED = "closed", pgettext_lazy("confirmation request", "Closed")
+
+
+class ConfirmationRequest(models.Model):
+    """Somebody who may not confirm a send asks one person, or anyone who may, to do it: for exactly one frozen list.
+
+    At most one is open for each send. It ends by an answer, or by itself when what it asks about is no more. Written by
+    campaigns.approvals, ended by campaigns.settling; an ended one never changes again.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    send = models.ForeignKey(CampaignSend, on_delete=models.PROTECT, related_name="requests")
+    # The seal and the count of the list as it was shown to who asked.
+    seal = models.CharField(max_length=64)
+    n_to_send = models.BigIntegerField()
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    requested_at = models.DateTimeField(auto_now_add=True)
+    # Null: anyone who may confirm.
+    to = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    note = models.CharField(max_length=500, blank=True)
+    needed_by = models.DateTimeField(null=True, blank=True)
+    reminded_at = models.DateTimeField(null=True, blank=True)
+    status = models.CharField(max_length=10, choices=RequestStatus.choices, default=RequestStatus.OPEN)
+    # Why it closed by itself: "" | "published" | "prepared" | "discarded" | "stopped" | "archived".
+    closed_why = models.CharField(max_length=10, blank=True)
+    # Of "published": the number of the version that took its place.
+    closed_number = models.IntegerField(null=True, blank=True)
+    # Who answered, withdrew, or did what closed it; null for a machine.
+    answered_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    answered_at = models.DateTimeField(null=True, blank=True)
+    # What must change, or why it was declined.
+    answer = models.CharField(max_length=1000, blank=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(fields=["send"], condition=models.Q(status="open"), name="request_open_once"),
+            models.CheckConstraint(
+                name="request_ended_has_time",
+                condition=models.Q(status="open", answered_at__isnull=True)
+                | (~models.Q(status="open") & models.Q(answered_at__isnull=False)),
+            ),
+            models.CheckConstraint(
+                name="request_changes_say_what", condition=~models.Q(status="changes") | ~models.Q(answer="")
+            ),
+        ]
+        indexes = [
+            # What waits, on each page beside the navigation.
+            models.Index(fields=["to"], condition=models.Q(status="open"), name="request_waiting"),
+            # The requests of one person, newest first.
+            models.Index(fields=["requested_by", "-id"], name="request_own"),
+        ]

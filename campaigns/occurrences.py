@@ -1,6 +1,6 @@
 """When a repeating campaign sends: its calendar out of a delivery section, and the times that follow an instant.
 
-Pure. A day of the calendar is a date in its zone; schedules.resolve says what daylight saving does to the wall time:
+Pure. A day of the calendar is a date in its zone; walltimes.resolve says what daylight saving does to the wall time:
 one that doesn't exist moves to the next that does, one that exists twice is used once, the first time.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import Any
 
-from campaigns import schedules
+from lib import walltimes
 
 UNITS = ("day", "week", "month")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -28,7 +28,7 @@ _ZONE = dt.timedelta(days=2)
 @dataclass(frozen=True)
 class Occurrence:
     """One planned send: the instant, and the wall time in the calendar's zone that is really used. `quirk` as in
-    schedules.Moment; `is_moved` when the month is too short for the chosen day, so that it is the month's last."""
+    walltimes.Moment; `is_moved` when the month is too short for the chosen day, so that it is the month's last."""
 
     at: dt.datetime
     shown: dt.datetime
@@ -62,7 +62,7 @@ def calendar(section: Mapping[str, Any]) -> Calendar | None:
     is_readable = (
         start is not None
         and time is not None
-        and section["zone"] in schedules.zones()
+        and section["zone"] in walltimes.zones()
         and section["repeat_unit"] in UNITS
         and set(section["repeat_weekdays"]) <= set(WEEKDAYS)
         and ends in ENDS
@@ -88,7 +88,7 @@ def following(plan: Calendar, instant: dt.datetime) -> Iterator[Occurrence]:
             return
         if date < instant.date() - _ZONE:
             continue
-        moment = schedules.resolve(dt.datetime.combine(date, plan.time), plan.zone)
+        moment = walltimes.resolve(dt.datetime.combine(date, plan.time), plan.zone)
         if moment.at > instant:
             is_moved = plan.unit == "month" and date.day != plan.month_day
             yield Occurrence(moment.at, moment.shown, moment.quirk, is_moved)
@@ -145,7 +145,7 @@ def is_within(value: object, bounds: tuple[int, int]) -> bool:
 
 def today(zone: str, now: dt.datetime) -> dt.date:
     """The date at `now` in `zone`; in UTC where there is no such zone."""
-    known = zone if zone in schedules.zones() else "UTC"
+    known = zone if zone in walltimes.zones() else "UTC"
     return now.astimezone(zoneinfo.ZoneInfo(known)).date()
 
 

@@ -17,6 +17,7 @@ from django.utils.translation import pgettext
 from campaigns import document as documents
 from campaigns import schedules
 from campaigns.models import CampaignSend
+from lib import walltimes
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def of_send(send: CampaignSend) -> Period | None:
     """The period of a planned send, as sends.history gives it, by its own version; None when it stands alone."""
     section: dict[str, Any] = documents.normalise({"delivery": send.section})["delivery"]  # type: ignore[attr-defined]
     unit = schedules.aggregate(section)
-    if not unit or section["zone"] not in schedules.zones():
+    if not unit or section["zone"] not in walltimes.zones():
         return None
     day = send.occurrence_at.astimezone(zoneinfo.ZoneInfo(section["zone"])).date()
     return Period(unit, _first(unit, day))

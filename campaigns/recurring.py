@@ -22,10 +22,10 @@ from django.utils import timezone
 
 from accounts import audit
 from campaigns import document as documents
-from campaigns import drafts, lifecycle, occurrences, schedules, sends
+from campaigns import drafts, lifecycle, occurrences, schedules, second_person, sends, staleness
 from campaigns.models import Campaign, CampaignSend, CampaignState, CampaignVersion
-from delivery import clock
 from delivery import lifecycle as delivery_lifecycle
+from delivery import options, refusals
 from delivery.models import DeliveryState
 from lib.errors import DomainError, NotAllowed
 
@@ -51,7 +51,7 @@ class _Turn:
     def limit(self, send: CampaignSend) -> dt.datetime:
         """From when on `send` is too late: its time to confirm is over, or one that asks nobody is an hour late."""
         if not self.asks(send):
-            return send.occurrence_at + clock.MOST_LATENESS
+            return send.occurrence_at + options.most_lateness()
         return send.occurrence_at + schedules.confirm_within(self.section)
 
 
@@ -149,24 +149,39 @@ def _decide(turn: _Turn, send: CampaignSend) -> None:
     if not is_late:
         return
     is_sent_anyway = turn.section["if_unconfirmed"] == "send" and not send.asks_because
-    if is_sent_anyway and turn.now <= turn.limit(send) + clock.MOST_LATENESS and _confirm(turn, send):
+    if is_sent_anyway and turn.now <= turn.limit(send) + options.most_lateness() and _confirm(turn, send):
         return
     _drop(turn, send, "unconfirmed")
 
 
 def _confirm(turn: _Turn, send: CampaignSend) -> bool:
-    """Confirm in the name of who started the campaign; when that person may not any more, ask somebody instead."""
+    """Confirm in the name of who started the campaign, or prepare a list anew that rests on what changed since; False
+    when somebody must be asked instead: that person may not any more, or it takes more than a new list."""
     person = turn.campaign.activated_by
     try:
         if person is None:
             raise NotAllowed("")
+        if not second_person.is_released(turn.campaign, turn.version):
+            raise refusals.SecondPerson("")
+        if stale := staleness.of_sender(send).message:
+            raise refusals.Stale(stale, is_mended=False)
         delivery_lifecycle.confirm_for(send.delivery_id, on_behalf_of=person)
+    except refusals.SecondPerson:
+        return _ask(turn, send, "second")
     except NotAllowed:
-        send.asks_because = "right"
-        send.save(update_fields=["asks_because"])
-        _record(turn, "campaign.occurrence_asks", at=send.occurrence_at.isoformat(), name=str(person or ""))
-        return False
+        return _ask(turn, send, "right", name=str(person or ""))
+    except refusals.Stale as stale:
+        if not stale.is_mended:
+            return _ask(turn, send, "stale", problem=stale.message)
+        delivery_lifecycle.prepare(send.delivery_id, by=None)
     return True
+
+
+def _ask(turn: _Turn, send: CampaignSend, because: str, **detail: object) -> bool:
+    send.asks_because = because
+    send.save(update_fields=["asks_because"])
+    _record(turn, "campaign.occurrence_asks", at=send.occurrence_at.isoformat(), cause=because, **detail)
+    return False
 
 
 def _open_due(turn: _Turn) -> None:
@@ -176,7 +191,7 @@ def _open_due(turn: _Turn) -> None:
     due = occurrences.between(turn.plan, low, turn.now + lead)
     if not due:
         return
-    missed = [one for one in due if turn.now - one.at > clock.MOST_LATENESS]
+    missed = [one for one in due if turn.now - one.at > options.most_lateness()]
     if missed:
         _record(turn, "campaign.occurrences_missed", n=len(missed), at=missed[-1].at.isoformat())
     # Two planned times are a day apart or nearly so, the hours looked at here are fewer: there is one at the most.

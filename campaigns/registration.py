@@ -6,8 +6,9 @@ from django.db import connection
 from django.db.models import F, Q
 from django.urls import reverse
 
-from audiences import segments
-from audiences.models import Segment
+from audiences import segments, subscriptions
+from audiences.models import Segment, SubscriptionGroup
+from campaigns import settling
 from campaigns.models import Campaign, CampaignState, CampaignVersion
 from delivery import origins
 from delivery.models import Delivery
@@ -30,9 +31,11 @@ ORDER BY written.name
 
 
 def register() -> None:
-    """Where the page of a campaign's send is, which campaigns use a segment or show an image. Safe to repeat."""
-    origins.register("campaign", send_url)
+    """Where the page of a campaign's send is and who is told of its moves; which campaigns use a segment or show an
+    image. Safe to repeat."""
+    origins.register("campaign", send_url, moved=settling.moved)
     segments.register_users(segment_uses)
+    subscriptions.register_users(group_uses)
     media_uses.register(drafts=drafts_with_media, published=published_with_media)
 
 
@@ -43,7 +46,15 @@ def send_url(delivery: Delivery) -> str:
 
 def segment_uses(segment: Segment) -> list[segments.Use]:
     """Campaigns, archived ones apart, whose draft or live version names `segment`. Two queries."""
-    public_id = str(segment.public_id)
+    return _audience_uses(str(segment.public_id))
+
+
+def group_uses(group: SubscriptionGroup) -> list[segments.Use]:
+    """Campaigns, archived ones apart, whose draft or live version is sent under `group`. Two queries."""
+    return _audience_uses(str(group.public_id))
+
+
+def _audience_uses(public_id: str) -> list[segments.Use]:
     in_draft = Q(draft__document__audience__icontains=public_id)
     in_live = Q(live_version__document__audience__icontains=public_id)
     users = Campaign.objects.filter(in_draft | in_live, archived_at__isnull=True).order_by("name")

@@ -10,7 +10,7 @@ from accounts import roles
 from accounts.models import User
 from campaigns import badges, facts, lifecycle
 from campaigns.models import Campaign, CampaignState
-from delivery import kpi
+from delivery import headlines, kpi
 from delivery.models import Delivery, DeliveryState
 
 
@@ -24,6 +24,8 @@ class Row:
     subject: str
     badge: badges.Badge
     has_draft_changes: bool
+    # A confirmation was requested. At most one marker stands after a name, and this one first.
+    is_in_review: bool
     channel: str
     tags: tuple[str, ...]
     owner: str
@@ -38,6 +40,8 @@ class Row:
     n_to_send: int | None
     preparing_rate: float | None
     summary: kpi.Summary | None
+    # "4 min" until the last message, while that is known.
+    left: str
     is_moving: bool
     actions: tuple[str, ...]
 
@@ -72,6 +76,7 @@ def _row(
     is_mine = campaign.owner_id == user.pk
     state = delivery.state if delivery else ""
     may = _May(may_edit, may_start, is_mine)
+    summary = summaries.get(delivery.pk) if delivery else None
     return Row(
         id=campaign.pk,
         public_id=str(campaign.public_id),
@@ -79,6 +84,7 @@ def _row(
         subject=campaign.subject or "",  # type: ignore[attr-defined]
         badge=badge,
         has_draft_changes=campaign.state != CampaignState.DRAFT and campaign.has_draft,  # type: ignore[attr-defined]
+        is_in_review=campaign.is_in_review,  # type: ignore[attr-defined]
         channel="email",
         tags=tuple(campaign.tags),
         owner=str(campaign.owner),
@@ -94,7 +100,8 @@ def _row(
         ended_at=delivery.ended_at if delivery else None,
         n_to_send=delivery.n_to_send if delivery else None,
         preparing_rate=_preparing_rate(delivery),
-        summary=summaries.get(delivery.pk) if delivery else None,
+        summary=summary,
+        left=headlines.duration(summary.eta_s) if summary and summary.eta_s and summary.eta_s >= 5 else "",
         is_moving=_is_moving(delivery),
         actions=actions(campaign, state, badge, may),
     )

@@ -5,7 +5,6 @@ campaign's own state moves in the same transaction as the delivery's. Locks: cam
 """
 
 import datetime as dt
-from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import F, QuerySet
@@ -16,24 +15,24 @@ from accounts import access, audit, roles
 from accounts.models import User
 from audiences import estimates
 from campaigns import document as documents
-from campaigns import drafts, lifecycle, schedules
+from campaigns import drafts, lifecycle, schedules, spreads, staleness
 from campaigns.models import Campaign, CampaignSend, CampaignState, CampaignVersion
 from delivery import lifecycle as delivery_lifecycle
-from delivery import opening
+from delivery import opening, rescheduling
 from delivery.models import Delivery, DeliveryState
+from lib import walltimes
 from lib.errors import DomainError
 
 # A send that was only prepared gives way to one of a newer version.
 _YIELDING = frozenset({DeliveryState.NEW, DeliveryState.PREPARED, DeliveryState.MISSED})
 _UNDER_WAY = frozenset({DeliveryState.CONFIRMED, DeliveryState.SENDING, DeliveryState.PAUSED})
 
+# None of these becomes unconfirmed again without the campaign's lock.
+_RELEASED = frozenset({*_UNDER_WAY, DeliveryState.FINISHED, DeliveryState.STOPPED})
 
-@dataclass(frozen=True)
-class Staleness:
-    """Why a prepared send can't be confirmed any more: `code` "" when it can."""
-
-    code: str = ""
-    message: str = ""
+# Both are judged in a room of their own, which approvals ask as well.
+deadline = staleness.deadline
+Staleness = staleness.Staleness
 
 
 def open_send(campaign_id: int, *, by: User) -> Delivery:
@@ -76,18 +75,22 @@ def open_occurrence(campaign: Campaign, at: dt.datetime, *, asks_because: str = 
     return send
 
 
-def confirm(campaign_id: int, delivery_id: int, *, by: User, seal: str, n_to_send: int) -> Delivery:
+def confirm(campaign_id: int, delivery_id: int, *, by: User, seal: str, n_to_send: int, key: str = "") -> Delivery:
     """Release the send and make the campaign active, in one transaction; refused when another version is live by now.
 
-    `seal` and `n_to_send` are what the page showed. Raises what delivery.lifecycle.confirm raises, and "stale".
+    `seal` and `n_to_send` are what the page showed, `key` is the page's own. Raises what delivery.lifecycle.confirm
+    raises, and "stale".
     """
+    access.check(access.fresh(by), roles.START)
     with transaction.atomic():
         campaign = drafts.lock_campaign(campaign_id)
         send = _send(campaign, delivery_id)
-        stale = staleness(campaign, send)
-        if stale.code:
-            raise DomainError(stale.message, code="stale")
-        delivery = delivery_lifecycle.confirm(delivery_id, by=by, seal=seal, n_to_send=n_to_send)
+        if send.delivery.state not in _RELEASED:
+            # For one that is confirmed already, who did it is the answer, not what changed since.
+            stale = staleness.of(campaign, send)
+            if stale.code:
+                raise DomainError(stale.message, code="stale")
+        delivery = delivery_lifecycle.confirm(delivery_id, by=by, seal=seal, n_to_send=n_to_send, key=key)
         if campaign.state == CampaignState.PUBLISHED:
             lifecycle.activate(campaign_id, by=by)
     return delivery
@@ -111,6 +114,17 @@ def cancel(campaign_id: int, delivery_id: int, *, by: User) -> Delivery:
     return delivery
 
 
+def reschedule(campaign_id: int, delivery_id: int, *, at: walltimes.Moment, by: User) -> Delivery:
+    """Give one send another time; the campaign and its version keep theirs. Not for one of a repeating campaign, whose
+    time names it. Raises what delivery.rescheduling raises."""
+    with transaction.atomic():
+        campaign = drafts.lock_campaign(campaign_id)
+        send = _send(campaign, delivery_id)
+        if deadline(send) is not None:
+            raise DomainError(_("A send of a repeating campaign has its time. Skip it instead."), code="standing")
+        return rescheduling.reschedule(delivery_id, at=at, by=by)
+
+
 def skip(campaign_id: int, delivery_id: int, *, by: User) -> Delivery:
     """Let one planned send of a repeating campaign pass; the campaign stays as it is. By an operator or the owner.
 
@@ -130,14 +144,6 @@ def skip(campaign_id: int, delivery_id: int, *, by: User) -> Delivery:
         subject = ("campaign", str(campaign.public_id))
         audit.record("campaign.occurrence_skipped", subject=subject, by=by, detail=detail)
     return delivery
-
-
-def deadline(send: CampaignSend) -> dt.datetime | None:
-    """Until when a planned send of a repeating campaign can be confirmed; None for any other send."""
-    section = documents.normalise(send.version.document)["delivery"]
-    if section["kind"] != "repeat":
-        return None
-    return send.occurrence_at + schedules.confirm_within(section)
 
 
 def waiting(campaign: Campaign) -> list[CampaignSend]:
@@ -167,22 +173,6 @@ def history(campaign: Campaign) -> list[CampaignSend]:
 def of_delivery(delivery: Delivery) -> CampaignSend | None:
     """Which campaign and version a delivery belongs to; None when it was not opened by a campaign."""
     return CampaignSend.objects.select_related("campaign", "version", "delivery").filter(delivery=delivery).first()
-
-
-def staleness(campaign: Campaign, send: CampaignSend) -> Staleness:
-    """Whether the list of `send` may still be confirmed, as far as the campaign is concerned."""
-    if campaign.archived_at:
-        return Staleness("archived", _("%(name)s is archived. Unarchive it first.") % {"name": campaign.name})
-    if campaign.state == CampaignState.STOPPED:
-        return Staleness("stopped", _("%(name)s is stopped. Resume it first.") % {"name": campaign.name})
-    live = campaign.live_version
-    if live is None or live.pk != send.version_id:
-        number = live.number if live else 0
-        return Staleness("published_again", _("The campaign was published again (version %(n)d).") % {"n": number})
-    until = deadline(send)
-    if until is not None and until <= timezone.now():
-        return Staleness("too_late", _("The time to confirm this send is over, so it is skipped."))
-    return Staleness()
 
 
 def _sends(campaign: Campaign) -> QuerySet[CampaignSend]:
@@ -227,9 +217,12 @@ def _open(
         rate_per_minute=int(rate) if rate else None,
         scheduled_at=occurrence_at or (chosen.at if chosen else None),
         scheduled_zone=section["zone"] if occurrence_at else chosen.zone if chosen else "",
+        spread=spreads.of(section),
         owner=campaign.owner,
+        author=version.published_by,
         by=by,
         n_estimated=estimated,
+        ignores_cap=section["ignores_cap"],
     )
     return CampaignSend.objects.create(
         campaign=campaign,
@@ -241,10 +234,10 @@ def _open(
 
 
 def _estimated(campaign: Campaign) -> int | None:
-    """What the estimate says now, to be shown beside the prepared number; None when it can't be counted."""
+    """How many people the estimate says now, to be shown beside those prepared; None when it can't be counted."""
     if campaign.live_version is None:
         return None
     try:
-        return estimates.estimate(documents.normalise(campaign.live_version.document)["audience"]).n_reachable
+        return estimates.estimate(documents.normalise(campaign.live_version.document)["audience"]).n_people
     except DomainError:
         return None

@@ -14,9 +14,9 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from audiences import wording
+from audiences import groups, wording
 from campaigns import document as documents
-from campaigns import rhythms, schedules
+from campaigns import rhythms, schedules, spreads
 
 # Hours offered for "Keep retrying for", in the order of the list.
 VALIDITY_HOURS = (1, 4, 12, 24, 48, 72, 120, 168, 336)
@@ -63,6 +63,8 @@ def when(document: documents.Document, *, reader_zone: str = "") -> str:
     moment = schedules.moment(section)
     if moment is None:
         return _("At a date and time, not chosen yet")
+    if spreads.is_local(section):
+        return _("%(time)s in each person's time zone") % {"time": date_format(moment.shown, _("D j M, H:i"))}
     text = _("%(time)s %(zone)s") % {"time": date_format(moment.shown, _("D j M, H:i")), "zone": place(moment.zone)}
     if not reader_zone or reader_zone == moment.zone:
         return text
@@ -113,7 +115,11 @@ def hours(n: object) -> str:
 def sentence(document: documents.Document, *, reader_zone: str = "") -> str:
     """The Delivery step in one sentence, whatever the kind."""
     section = document["delivery"]
-    return _("%(start)s, %(people)s.") % {"start": _start(document, reader_zone), "people": _people(section)}
+    parts = {"start": _start(document, reader_zone), "people": _people(section)}
+    if spreads.waves(section) is not None:
+        words = spreads.words(section)
+        return _("%(start)s, %(waves)s, %(people)s.") % (parts | {"waves": words[:1].lower() + words[1:]})
+    return _("%(start)s, %(people)s.") % parts
 
 
 def _start(document: documents.Document, reader_zone: str) -> str:
@@ -203,6 +209,16 @@ def _delivery(document: documents.Document) -> Card:
         (_("Keep retrying for"), hours(section["validity_hours"])),
         (_("Speed"), speed),
     ]
+    if spreads.is_local(section):
+        rows.append(
+            (_("People without a time zone"), _("By the clock in %(place)s") % {"place": place(section["zone"])})
+        )
+    elif spreads.words(section):
+        rows.append((_("Who gets it when"), spreads.words(section)))
+    if section["ignores_quiet_hours"]:
+        rows.append((_("Quiet hours"), _("Sent in them too")))
+    if section["ignores_cap"]:
+        rows.append((_("Sending limit"), _("Ignored")))
     return Card("delivery", _("Delivery"), tuple(rows))
 
 
@@ -222,6 +238,8 @@ def _audience(document: documents.Document) -> Card:
     if not words:
         return Card("audience", _("Audience"), ((_("Send to"), _("None yet")),), is_empty=True)
     rows = [(_("Send to"), capfirst(words))]
+    if group := groups.of(section):
+        rows.append((_("Sent under"), group.name))
     if section["limit"]:
         rows.append((_("Limit"), _("%(n)s people") % {"n": _grouped(section["limit"])}))
     if section["control_percent"]:

@@ -29,6 +29,13 @@ _WORDS = {
     "campaign.resumed": gettext_lazy("Campaign resumed"),
     "campaign.archived": gettext_lazy("Archived"),
     "campaign.unarchived": gettext_lazy("Restored from the archive"),
+    "campaign.request_opened": gettext_lazy("Confirmation requested"),
+    "campaign.request_reminded": gettext_lazy("Reminder sent"),
+    "campaign.request_confirmed": gettext_lazy("Requested confirmation given"),
+    "campaign.request_changes": gettext_lazy("Changes requested"),
+    "campaign.request_declined": gettext_lazy("Request to confirm declined"),
+    "campaign.request_withdrawn": gettext_lazy("Request to confirm withdrawn"),
+    "campaign.request_closed": gettext_lazy("Request to confirm closed"),
     "campaign.tested": gettext_lazy("Test sent"),
     "draft.created": gettext_lazy("Draft created"),
     "draft.restored": gettext_lazy("Draft restored from history"),
@@ -58,6 +65,7 @@ _CAUSES = {
     "stopped": gettext_lazy("the campaign was stopped"),
     "calendar": gettext_lazy("no longer planned by the newer version"),
     "superseded": gettext_lazy("the next one was due"),
+    "second": gettext_lazy("somebody else than who published must confirm"),
 }
 
 
@@ -116,7 +124,7 @@ def _detail(row: AuditEntry) -> str:
         return _occurrence(detail)
     if row.action == "draft.restored" and detail.get("number"):
         return _("From version %(n)d") % {"n": int(detail["number"])}
-    return str(detail.get("trouble") or detail.get("failure") or "")
+    return str(detail.get("trouble") or detail.get("failure") or detail.get("answer") or "")
 
 
 def _occurrence(detail: Mapping[str, object]) -> str:
@@ -128,5 +136,7 @@ def _occurrence(detail: Mapping[str, object]) -> str:
         return ngettext("%(n)d, %(time)s", "%(n)d, the last %(time)s", n) % {"n": n, "time": text}
     if detail.get("name"):
         return _("%(time)s: %(name)s can't start sends any more") % {"time": text, "name": detail["name"]}
+    if detail.get("problem"):
+        return _("%(time)s: %(problem)s") % {"time": text, "problem": detail["problem"]}
     cause = _CAUSES.get(str(detail.get("cause")), "")
     return _("%(time)s: %(cause)s") % {"time": text, "cause": cause} if cause else text

@@ -2,6 +2,7 @@ from django.urls import URLPattern, path, register_converter
 
 from campaigns import sources
 from campaigns.views import (
+    approvals,
     bulk,
     comparing,
     converting,
@@ -14,6 +15,8 @@ from campaigns.views import (
     moves,
     previewing,
     publishing,
+    requesting,
+    rescheduling,
     saving,
     sends,
     standing,
@@ -54,6 +57,7 @@ register_converter(SourceConverter, "source")
 app_name = "campaigns"
 _ONE = "campaigns/<uuid:public_id>/"
 _TEMPLATE = "templates/<uuid:public_id>/"
+_APPROVAL = "approvals/<uuid:request_id>/"
 _SEND = f"{_ONE}deliveries/<uuid:delivery_id>/"
 
 urlpatterns: list[URLPattern] = [
@@ -98,7 +102,10 @@ urlpatterns: list[URLPattern] = [
     path(f"{_ONE}deliveries/by/<slug:unit>/<str:first>/", sends.period, name="period"),
     path(_SEND, sends.detail, name="send"),
     path(f"{_SEND}confirm/", sends.confirm, name="confirm"),
+    path(f"{_SEND}ask/", requesting.ask, name="ask"),
+    path(f"{_SEND}request/", requesting.banner, name="request-banner"),
     path(f"{_SEND}cancel/", sends.cancel, name="cancel-send"),
+    path(f"{_SEND}reschedule/", rescheduling.reschedule, name="reschedule"),
     path(f"{_SEND}skip/", standing.skip, name="skip-send"),
     path(f"{_ONE}start/", standing.start, name="start"),
     path(f"{_ONE}stop/", moves.stop, name="stop"),
@@ -108,6 +115,13 @@ urlpatterns: list[URLPattern] = [
     path(f"{_ONE}duplicate/", moves.duplicate, name="duplicate"),
     path(f"{_ONE}tags/", tags.edit, name="tags"),
     path(f"{_ONE}delete/", moves.delete, name="delete"),
+    path("approvals/", approvals.index, name="approvals"),
+    path(_APPROVAL, approvals.detail, name="approval"),
+    path(f"{_APPROVAL}confirm/", approvals.confirm, name="approval-confirm"),
+    path(f"{_APPROVAL}changes/", approvals.changes, name="approval-changes"),
+    path(f"{_APPROVAL}decline/", approvals.decline, name="approval-decline"),
+    path(f"{_APPROVAL}withdraw/", requesting.withdraw, name="approval-withdraw"),
+    path(f"{_APPROVAL}remind/", requesting.remind, name="approval-remind"),
     path("templates/", templates.index, name="templates"),
     path("templates/new/", templates.new, name="template-new"),
     path("templates/preview/head/", template_previews.head, name="template-preview-head"),

@@ -15,6 +15,7 @@
 | SMTP_URL | local mail catcher (`make run`) | smtp://, smtp+starttls:// or smtps://user:password@host:port |
 | CHAPPE_BOUNCE_DOMAIN | the sender's | domain of the return path |
 | CHAPPE_BOUNCE_MAILBOX | none | imaps:// or imap://user:password@host:port/folder |
+| CHAPPE_HOOKS_SECRET | none: providers' webhooks are off | 20 or more random letters and digits |
 """
 
 import secrets
@@ -264,6 +265,11 @@ CELERY_BEAT_SCHEDULE = {
     "campaigns-purge": {"task": "campaigns.tasks.purge_snapshots", "schedule": 3600.0, "options": {"expires": 600}},
     # Once a night: what was deleted from the media library more than 30 days ago.
     "messaging-purge-media": {"task": "messaging.tasks.purge_media", "schedule": crontab(hour=3, minute=20)},
+    # Reads the bounce mailbox, where there is one; makes events of what providers reported. Seconds.
+    "delivery-bounces": {"task": "delivery.tasks.fetch_bounces", "schedule": 60.0, "options": {"expires": 60}},
+    "delivery-reports": {"task": "delivery.tasks.handle_reports", "schedule": 2.0, "options": {"expires": 10}},
+    "delivery-purge-reports": {"task": "delivery.tasks.purge_reports", "schedule": crontab(hour=3, minute=35)},
+    "audiences-forget-errors": {"task": "audiences.tasks.forget_errors", "schedule": crontab(hour=3, minute=50)},
     "audiences-sweep": {"task": "audiences.tasks.sweep_imports", "schedule": 15.0, "options": {"expires": 30}},
 }
 
@@ -277,13 +283,32 @@ SMTP_URL = env.url(
 )
 # Domain of the return path, whose mail goes to the bounce mailbox; empty: the sender's own.
 BOUNCE_DOMAIN = env.domain("CHAPPE_BOUNCE_DOMAIN")
-# Mailbox that gets everything for bounce+…@ and unsubscribe+…@ at that domain; empty: nobody reads it.
+# Mailbox that gets everything for bounce+…@ and unsubscribe+…@ at that domain, read every minute; empty: there is none.
 BOUNCE_MAILBOX = env.url(
     "CHAPPE_BOUNCE_MAILBOX",
     default="",
     schemes=("imaps", "imap"),
     example="imaps://bounces%40example.com:password@imap.example.com:993/INBOX",
 )
+
+
+def _hooks_secret() -> str:
+    """The part of the webhooks' addresses that nobody can guess; "" while they are off."""
+    given = env.text("CHAPPE_HOOKS_SECRET")
+    if given and not (len(given) >= 20 and given.isascii() and given.replace("-", "").replace("_", "").isalnum()):
+        env.stop("CHAPPE_HOOKS_SECRET", "does not do. Use 20 or more random letters and digits.")
+    return given
+
+
+# Providers report to /hooks/<provider>/<secret>/; what they sign is checked too, with the keys below.
+HOOKS_SECRET = _hooks_secret()
+# user:password that Postmark and Brevo, which sign nothing, may be told to send; empty: the secret alone.
+HOOKS_BASIC_AUTH = env.text("CHAPPE_HOOKS_BASIC_AUTH")
+# Mailgun: "HTTP webhook signing key". SendGrid: "Verification Key" of the signed event webhook. Empty: refused.
+MAILGUN_SIGNING_KEY = env.text("CHAPPE_MAILGUN_SIGNING_KEY")
+SENDGRID_VERIFICATION_KEY = env.text("CHAPPE_SENDGRID_VERIFICATION_KEY")
+# Amazon SES: the topic whose notifications are taken, arn:aws:sns:region:account:name. Empty: refused.
+SES_TOPIC = env.text("CHAPPE_SES_TOPIC")
 # Seconds between Confirm and the first message, in which Cancel undoes everything; 0 to 300.
 GRACE_S = env.integer("CHAPPE_GRACE_S", default=10, low=0, high=300)
 # From this many recipients on, the confirm dialog asks to type the number.

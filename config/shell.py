@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import roles
 from accounts.models import Theme, User
+from campaigns import approvals
 from messaging import transports
 
 
@@ -31,11 +32,15 @@ class NavItem:
     at_end: bool = False
     url: str = ""
     is_current: bool = False
+    # What waits for the person there, counted by the name below and shown beside the label; "" for none.
+    counted: str = ""
+    n: int | None = None
 
 
 _NAV = (
     NavItem(_("Home"), "campaigns:home", "house", "h"),
     NavItem(_("Campaigns"), "campaigns:list", "send", "c"),
+    NavItem(_("Approvals"), "campaigns:approvals", "badge-check", "a", permission=roles.EDIT, counted="approvals"),
     NavItem(_("Segments"), "audiences:segments", "users", "s"),
     NavItem(_("Profiles"), "audiences:profiles", "square-user", "p"),
     NavItem(_("Templates"), "campaigns:templates", "layout-template", "t"),
@@ -64,14 +69,14 @@ class Shell:
 
 
 def context(request: HttpRequest) -> dict[str, object]:
-    """Context processor: `shell`, built when a template first touches it."""
-    return {"shell": SimpleLazyObject(lambda: build(request))}
+    """Context processor: `shell`, built when a template first touches it, and `count_waiting`, which counts when it is
+    asked: the top bar's polling keeps the navigation's count up to date with it."""
+    return {"shell": SimpleLazyObject(lambda: build(request)), "count_waiting": lambda: n_waiting(_person(request))}
 
 
 def build(request: HttpRequest) -> Shell:
     """The shell for the person of `request`. One query for the role, one for permissions; none for strangers."""
-    user = getattr(request, "user", None)
-    person = user if isinstance(user, User) and user.is_active else None
+    person = _person(request)
     return Shell(
         nav=_nav(request.path, person),
         name=str(person) if person else "",
@@ -91,6 +96,16 @@ def build(request: HttpRequest) -> Shell:
     )
 
 
+def n_waiting(user: User | None) -> int | None:
+    """How many requests wait for `user` to confirm a send; None for people who can't. One query."""
+    return approvals.n_waiting(user) if user is not None and user.has_perm(roles.START) else None
+
+
+def _person(request: HttpRequest) -> User | None:
+    user = getattr(request, "user", None)
+    return user if isinstance(user, User) and user.is_active else None
+
+
 def is_test_mode() -> bool:
     """Whether nothing that is sent reaches a real person, because the mail catcher is the server used. One query."""
     return transports.is_catcher(transports.default())
@@ -103,7 +118,8 @@ def _nav(path: str, user: User | None) -> tuple[NavItem, ...]:
     for item in _NAV:
         url = _reverse(item.url_name)
         if url and user.has_perm(item.permission):
-            items.append(replace(item, url=url, is_current=_is_current(path, url)))
+            n = n_waiting(user) if item.counted else None
+            items.append(replace(item, url=url, is_current=_is_current(path, url), n=n))
     return tuple(items)
 
 

@@ -26,6 +26,7 @@ _ACTIONS: dict[str, str | Promise] = {
     "delivery.missed": gettext_lazy("Missed its start"),
     "delivery.paused": gettext_lazy("Paused"),
     "delivery.resumed": gettext_lazy("Resumed"),
+    "delivery.retried": gettext_lazy("Retried at once"),
     "delivery.stopped": gettext_lazy("Stopped"),
     "delivery.finished": gettext_lazy("Finished"),
     "delivery.discarded": gettext_lazy("Discarded"),

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from delivery import origins, pages
-from delivery.models import Delivery, DeliveryStat, Shard
+from delivery.models import Delivery, DeliveryStat, InboundEvent, Shard
 
 
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
@@ -63,6 +63,18 @@ class DeliveryStatAdmin(ReadOnly):
     list_select_related = ("delivery",)
     search_fields = ("delivery__public_id__exact",)
     ordering = ("-delivery_id",)
+
+
+@admin.register(InboundEvent)
+class InboundEventAdmin(ReadOnly):
+    """What providers reported and what became of it: where to look when their reports change nothing."""
+
+    list_display = ("received_at", "provider", "result", "note", "handled_at")
+    list_filter = ("provider", "result")
+    search_fields = ("event_id__exact",)
+    search_help_text = _("Exact id of the event at the provider")
+    ordering = ("-id",)
+    show_full_result_count = False
 
 
 @admin.register(Shard)

@@ -1,7 +1,8 @@
 """The tick: everything that time makes due, found in the database again and again. Idempotent; one at a time by a lock.
 
 Starts and misses, ends what is expired or finished, recovers lost leases, resumes deliveries whose mail server answers
-again, and says which workers to wake. Whatever is lost (a hint, a worker, the broker), the next tick finds it.
+again, holds refusals against their addresses, and says which workers to wake. Whatever is lost (a hint, a worker, the
+broker), the next tick finds it.
 """
 
 import datetime as dt
@@ -13,14 +14,12 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from delivery import endings, lifecycle, preparation, recovery, sending, tracking
+from delivery import endings, lifecycle, options, preparation, quiet, recovery, refreshing, refused, sending, tracking
 from delivery.models import Delivery, DeliveryState, Shard, ShardState
 from lib.errors import DomainError
 from messaging import smtp, transports
 
 logger = logging.getLogger(__name__)
-# A start that is later than this needs a person: what was right then may be wrong now.
-MOST_LATENESS = dt.timedelta(hours=1)
 # Seconds between two looks whether a mail server answers again.
 _PROBE_S = 10
 _PROBE_TIMEOUTS = smtp.Timeouts(connect=3, greeting=3, command=3, body=3, dot=3)
@@ -44,13 +43,16 @@ def tick() -> Hints:
             return hints
         try:
             for step in (
+                refreshing.settle_all,
                 _start_due,
                 recovery.recover_all,
                 _end_expired,
+                quiet.hold_all,
                 _cancel_left,
                 _finish,
                 _resume,
                 tracking.drain_spool,
+                refused.hold_against_addresses,
             ):
                 _do(step)
             hints.prepare = _unprepared()
@@ -72,11 +74,12 @@ def _do(step: Callable[[], object]) -> None:
 
 
 def _start_due() -> None:
-    now = timezone.now()
+    now, most_lateness = timezone.now(), options.most_lateness()
     due = Delivery.objects.filter(state=DeliveryState.CONFIRMED, start_at__lte=now).order_by("start_at")
-    for delivery_id, start_at in due.values_list("pk", "start_at"):
-        is_late = start_at is not None and now - start_at > MOST_LATENESS
-        _try(lifecycle.miss if is_late else lifecycle.start, delivery_id)
+    for delivery_id, start_at, guard in due.values_list("pk", "start_at", "refresh_guard_percent"):
+        is_late = start_at is not None and now - start_at > most_lateness
+        on_time = lifecycle.start if guard is None else lifecycle.refresh
+        _try(lifecycle.miss if is_late else on_time, delivery_id)
 
 
 def _end_expired() -> None:

@@ -22,12 +22,12 @@ _RECENT = dt.timedelta(hours=24)
 _LARGE_EVERY = dt.timedelta(minutes=15)
 _LOCKS = 0x43680400
 
-_COUNT = """
+_COUNT = f"""
 WITH answers AS (
     SELECT request_no, profile_id,
            bool_or(kind = 'delivered') AS is_delivered,
-           bool_or(kind = 'bounced' AND detail NOT LIKE '4%%') AS is_hard,
-           bool_or(kind = 'bounced' AND detail LIKE '4%%') AS is_soft,
+           bool_or(kind = 'bounced' AND verdict <> 'ignored' AND NOT {rollups.IS_SOFT}) AS is_hard,
+           bool_or(kind = 'bounced' AND verdict <> 'ignored' AND {rollups.IS_SOFT}) AS is_soft,
            bool_or(kind = 'unsubscribed') AS is_unsubscribed,
            bool_or(kind = 'complained') AS is_complained
     FROM delivery_event WHERE opened_month = %(month)s AND delivery_id = %(id)s

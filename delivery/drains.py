@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from delivery import limits, origins, windows
+from delivery import domain_limits, limits, origins, quiet, slowdowns, windows
 from delivery.models import Delivery
 from delivery.outbox import Outbox
 from delivery.windows import Lease
@@ -25,6 +25,9 @@ _WINDOW_S = 2.0
 # Seconds after which a lease is renewed although nothing happened, and after which few outcomes are stored anyway.
 _HEARTBEAT_S = 10.0
 _FLUSH_S = 0.5
+# Seconds between two looks for other people while limited domains hold their own, and between two notes of that.
+_LOOK_S = 1.0
+_NOTE_S = 10.0
 
 
 class Drain:
@@ -50,7 +53,12 @@ class Drain:
         self._limiter = limits.Limiter(
             delivery=(delivery.pk, delivery.rate_per_minute),
             transport=(delivery.transport_id, self._server.rate_per_minute),
+            domains={
+                domain: (limit.label, limit.per_minute)
+                for domain, limit in domain_limits.by_domain(domain_limits.current()).items()
+            },
         )
+        self._quiet = quiet.Watch(delivery, ahead_s=windows.DOOR_S)
         self._timeouts = timeouts
         self._database = database
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
@@ -58,12 +66,14 @@ class Drain:
         self._leases: list[Lease] = []
         self._may_send = True
         self._is_dry = False
+        self._look_at = 0.0
         self._wake = asyncio.Event()
         self._least = 2 * self._server.n_connections
         self._size = 2 * self._least
         self._measured = (time.monotonic(), 0)
         self._stored_at = time.monotonic()
         self._noted_at = 0.0
+        self._slowed_at: dict[str, float] = {}
 
     async def work(self) -> None:
         """Everything; leases are back when it returns. On an error they are left to recovery."""
@@ -75,7 +85,7 @@ class Drain:
                     continue
                 self._wake.clear()
                 try:
-                    async with asyncio.timeout(_FLUSH_S if not self._limiter.is_limited else 0.1):
+                    async with asyncio.timeout(0.1 if self._is_limited else _FLUSH_S):
                         await self._wake.wait()
                 except TimeoutError:
                     pass
@@ -96,35 +106,76 @@ class Drain:
         is_idle = self._is_dry and not self._leases
         return not is_idle and time.monotonic() < self._ends_at
 
+    @property
+    def _is_limited(self) -> bool:
+        return self._limiter.is_limited() or any(held.domain for held in self._leases)
+
     async def _step(self, pool: smtp.Pool) -> bool:
         """Do the most useful piece of database work; False when there is none now."""
         # An older lease may have people again whose door closed before their turn.
-        current = next((held for held in self._leases if not held.is_exhausted), None)
+        current = next((held for held in self._leases if not held.is_exhausted and self._may_advance(held)), None)
         complete = next((held for held in self._leases if held.is_complete), None)
         if complete is not None:
             await self._store(complete)
             return True
-        n_ready = len(self.outbox.ready)
-        if current is None and not self._is_dry and n_ready <= self._size // 2:
-            await self._lease()
+        resting = next((held for held in self._leases if held.is_idle and self._quiet.is_quiet(held.zone)), None)
+        if resting is not None:
+            await self._rest(resting)
             return True
-        if current is not None and n_ready <= self._size // 2:
-            n_free = self._size - n_ready - self.outbox.n_flying
-            n_granted = (
-                await self._in_thread(lambda: self._limiter.grant(n_free)) if self._limiter.is_limited else n_free
-            )
-            if n_granted > 0:
-                await self._authorise(current, n_granted)
+        n_ready = len(self.outbox.ready)
+        if n_ready <= self._size // 2:
+            if current is None and not self._is_dry and time.monotonic() >= self._look_at:
+                await self._lease()
+                return True
+            if current is not None and await self._advance_some(current, self._size - n_ready - self.outbox.n_flying):
                 pool.wake()
                 return True
         return await self._store_late()
 
+    def _may_advance(self, held: Lease) -> bool:
+        """Whether it makes sense to ask for more people of `held` now."""
+        is_waiting = held.domain and self._limiter.is_refusing(held.domain)
+        return not is_waiting and not self._quiet.is_quiet(held.zone)
+
+    async def _advance_some(self, held: Lease, n_free: int) -> bool:
+        """Authorise as many of `held` as there is room for and its limits allow; False when all must wait."""
+        n = n_free
+        if self._limiter.is_limited(held.domain):
+            n_left = held.n_ids - held.n_authorised + len(held.untried)
+            n = await self._in_thread(lambda: self._limiter.grant(min(n_free, n_left), held.domain))
+        if n > 0:
+            await self._authorise(held, n)
+            return True
+        if not held.domain or n_free <= 0:
+            return False
+        await self._note_slowdown(held.domain)
+        return True
+
+    async def _note_slowdown(self, domain: str) -> None:
+        per_minute, now = self._limiter.per_minute(domain), time.monotonic()
+        if per_minute and now - self._slowed_at.get(domain, -_NOTE_S) >= _NOTE_S:
+            self._slowed_at[domain] = now
+            await self._in_thread(lambda: slowdowns.note(self._delivery_id, domain, per_minute))
+
     async def _lease(self) -> None:
-        held = await self._in_thread(lambda: windows.lease(self._database, self._delivery_id))
-        if held is None:
+        # One shard of a limited domain at a time: another would have to wait as well.
+        busy = [held.domain for held in self._leases if held.domain and not held.is_exhausted]
+        held = await self._in_thread(
+            lambda: windows.lease(self._database, self._delivery_id, quiet=self._quiet.quiet(self._database), busy=busy)
+        )
+        if held is not None:
+            self._leases.append(held)
+        elif busy:
+            self._look_at = time.monotonic() + _LOOK_S
+        else:
             self._is_dry = True
-            return
-        self._leases.append(held)
+
+    async def _rest(self, held: Lease) -> None:
+        """Give back a lease whose people are in quiet hours; the tick says until when."""
+        if held.settled:
+            await self._store(held)
+        else:
+            await self._release(held)
 
     async def _authorise(self, held: Lease, n: int) -> None:
         """Open the next window of `held` for `n` people, first for those whose door closed before their turn."""

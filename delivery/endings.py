@@ -18,6 +18,10 @@ MOST_AT_ONCE = 100_000
 _LOCK = """
 SELECT id FROM delivery_shard WHERE delivery_id = %(delivery)s AND state IN ('waiting', 'leased') ORDER BY id FOR UPDATE
 """
+# Whom quiet hours end: those whose first turn has come, in `zones`; everybody when that is null.
+_IN_ZONES = """
+    AND (%(zones)s::text[] IS NULL OR (s.zone = ANY(%(zones)s) AND s.attempt = 1 AND s.due_at <= now()))
+"""
 _LEFT = """
 SELECT COALESCE(sum(n_ids - n_authorised), 0) FROM delivery_shard
 WHERE delivery_id = %(delivery)s AND state IN ('waiting', 'leased')
@@ -37,7 +41,7 @@ _CUT = """
 UPDATE delivery_shard SET ids = ids[1:n_authorised], n_ids = n_authorised
 WHERE delivery_id = %(delivery)s AND state = 'leased' AND n_authorised < n_ids
 """
-_LOG = """
+_LOG = f"""
 INSERT INTO delivery_sendlog
     (opened_month, delivery_id, request_no, profile_id, outcome, at, address, n_attempts, code, detail)
 SELECT %(month)s, s.delivery_id, s.request_no, u.profile_id,
@@ -46,15 +50,15 @@ SELECT %(month)s, s.delivery_id, s.request_no, u.profile_id,
 FROM delivery_shard s
 CROSS JOIN LATERAL unnest(s.ids[s.n_authorised + 1:]) AS u(profile_id)
 LEFT JOIN audiences_profile p ON p.id = u.profile_id
-WHERE s.delivery_id = %(delivery)s AND s.state = 'waiting'
+WHERE s.delivery_id = %(delivery)s AND s.state = 'waiting' {_IN_ZONES}
 ON CONFLICT DO NOTHING
 """
-_CLOSE = """
-UPDATE delivery_shard SET state = %(state)s,
+_CLOSE = f"""
+UPDATE delivery_shard s SET state = %(state)s,
     n_cancelled = n_cancelled + CASE WHEN %(outcome)s = 'cancelled' THEN n_ids - n_authorised ELSE 0 END,
     n_failed = n_failed + CASE WHEN %(outcome)s = 'failed' THEN n_ids - n_authorised ELSE 0 END,
     n_not_sent = n_not_sent + CASE WHEN %(outcome)s = 'not_sent' THEN n_ids - n_authorised ELSE 0 END
-WHERE delivery_id = %(delivery)s AND state = 'waiting' AND (attempt > 1) = %(is_retry)s
+WHERE delivery_id = %(delivery)s AND state = 'waiting' AND (attempt > 1) = %(is_retry)s {_IN_ZONES}
 RETURNING n_ids - n_authorised
 """
 
@@ -76,7 +80,15 @@ def expire_rest(delivery: Delivery) -> int:
     return _close(delivery, before="not_sent", after="failed", code=reasons.EXPIRED, state="done")
 
 
-def _close(delivery: Delivery, *, before: str, after: str, code: str, state: str) -> int:
+def skip_quiet(delivery: Delivery, zones: list[str]) -> int:
+    """`not_sent` for people whose first turn has come in quiet hours, in `zones`; how many. Windows that are open close
+    by themselves, and their shards come back to be closed later. The delivery's row must be locked."""
+    return _close(delivery, before="not_sent", after="failed", code=reasons.QUIET_HOURS, state="done", zones=zones)
+
+
+def _close(
+    delivery: Delivery, *, before: str, after: str, code: str, state: str, zones: list[str] | None = None
+) -> int:
     values: dict[str, Any] = {
         "delivery": delivery.pk,
         "month": delivery.opened_month,
@@ -85,11 +97,12 @@ def _close(delivery: Delivery, *, before: str, after: str, code: str, state: str
         "code": code,
         "detail": reasons.not_sent_sentence(code),
         "state": state,
+        "zones": zones,
     }
     n_closed = 0
     with transaction.atomic(), connection.cursor() as cursor:
         # Statements of their own: each sees what was committed before the locks were granted.
-        for statement in (_LOCK, _SPLIT, _CUT, _LOG):
+        for statement in (_LOCK, _SPLIT, _CUT, _LOG) if zones is None else (_LOCK, _LOG):
             cursor.execute(statement, values)
         for is_retry, outcome in ((False, before), (True, after)):
             cursor.execute(_CLOSE, {**values, "is_retry": is_retry, "outcome": outcome})

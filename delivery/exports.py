@@ -7,7 +7,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from audiences.models import Profile
-from delivery import activities, breakdowns, logs
+from delivery import activities, breakdowns, failures, logs
 from delivery.models import Delivery
 
 Rows = Iterator[list[object]]
@@ -46,7 +46,7 @@ def _links(of: Delivery, wanted: logs.Filter) -> Rows:
 
 def _failures(of: Delivery, wanted: logs.Filter) -> Rows:
     yield [_("Reason"), _("Type"), _("Count"), _("Share"), _("Example answer"), _("What to do")]
-    for one in breakdowns.failures(of, domain=wanted.domain, search=wanted.search):
+    for one in failures.failures(of, domain=wanted.domain, search=wanted.search):
         yield [one.reason, one.kind, one.n, round(one.share, 4), one.example, one.advice]
 
 

@@ -25,20 +25,45 @@ class Headline:
     icon: str = ""
 
 
-def headline(delivery: Delivery, panel: Panel, now: dt.datetime) -> Headline:
-    """The line for a delivery that has started."""
+def headline(
+    delivery: Delivery,
+    panel: Panel,
+    now: dt.datetime,
+    *,
+    slowed: tuple[str, int] | None = None,
+    next_due: dt.datetime | None = None,
+) -> Headline:
+    """The line for a delivery that has started. `slowed`: what `slowdowns.current` says of it; `next_due`: when its
+    next people are due, if nobody is now."""
+    if delivery.state == DeliveryState.SENDING and next_due is not None and panel.waiting:
+        return _waiting(panel, next_due)
+    if delivery.state == DeliveryState.SENDING:
+        return _sending(delivery, panel, now, slowed)
     lines = {
-        DeliveryState.SENDING: _sending,
         DeliveryState.PAUSED: _paused,
         DeliveryState.FINISHED: _finished,
         DeliveryState.STOPPED: _stopped,
     }
-    return lines[DeliveryState(delivery.state)](delivery, panel, now)
+    return lines[DeliveryState(delivery.state)](delivery, panel)
+
+
+def is_stalled(delivery: Delivery, panel: Panel, now: dt.datetime) -> bool:
+    """Whether people wait and nothing was handed over for too long."""
+    moved = delivery.progressed_at or delivery.started_at
+    return delivery.state == DeliveryState.SENDING and bool(panel.waiting and moved and now - moved >= STALLED)
 
 
 def count(number: int) -> str:
     """9,892"""
     return number_format(number, force_grouping=True)
+
+
+def percent(rate: float | None) -> str:
+    """18.4%; "" for None."""
+    if rate is None:
+        return ""
+    # Translators: a percentage; French puts a non-breaking space before the sign.
+    return pgettext("percentage", "%(number)s%%") % {"number": number_format(round(rate * 100, 1), 1)}
 
 
 def stamp(moment: dt.datetime | None) -> str:
@@ -71,7 +96,7 @@ def duration(seconds: float) -> str:
     return _("%(n)d days") % {"n": round(hours / 24)}
 
 
-def _sending(delivery: Delivery, panel: Panel, now: dt.datetime) -> Headline:
+def _sending(delivery: Delivery, panel: Panel, now: dt.datetime, slowed: tuple[str, int] | None) -> Headline:
     if not panel.waiting and panel.retrying:
         text = ngettext(
             "All handed over. %(n)s is being retried until %(until)s.",
@@ -79,23 +104,42 @@ def _sending(delivery: Delivery, panel: Panel, now: dt.datetime) -> Headline:
             panel.retrying,
         )
         return Headline(_("Finishing"), text % {"n": count(panel.retrying), "until": stamp(delivery.valid_until)})
+    if is_stalled(delivery, panel, now):
+        return _stalled(delivery, now)
+    return _under_way(delivery, panel, slowed)
+
+
+def _stalled(delivery: Delivery, now: dt.datetime) -> Headline:
     moved = delivery.progressed_at or delivery.started_at
-    if panel.waiting and moved and now - moved >= STALLED:
-        text = _("No message sent for %(gap)s.") % {"gap": duration((now - moved).total_seconds())}
-        if delivery.trouble:
-            text = _("%(text)s Last error: %(error)s") % {"text": text, "error": delivery.trouble}
-        return Headline(_("Stalled"), text, "warn", "triangle-alert")
+    assert moved is not None, "what has not started can't be stalled"
+    title = _("No message sent for %(gap)s.") % {"gap": duration((now - moved).total_seconds())}
+    error = _("Last error: %(error)s") % {"error": sentence(delivery.trouble)} if delivery.trouble else ""
+    return Headline(title, error or _("Retry now wakes the workers."), "warn", "triangle-alert")
+
+
+def _under_way(delivery: Delivery, panel: Panel, slowed: tuple[str, int] | None) -> Headline:
     parts = [
         _("%(n)s of %(all)s handed to the mail server") % {"n": count(panel.sent), "all": count(panel.to_send or 0)}
     ]
     if panel.rate_per_minute:
         parts.append(_("%(n)s per minute") % {"n": count(panel.rate_per_minute)})
-    if panel.eta_s and panel.eta_s >= 5:
+    # With times of their own, people wait longer than the pace says.
+    if panel.eta_s and panel.eta_s >= 5 and not delivery.timetable:
         parts.append(_("about %(time)s left") % {"time": duration(panel.eta_s)})
-    return Headline(_("Sending"), " · ".join(parts))
+    if slowed is None:
+        return Headline(_("Sending"), " · ".join(parts))
+    title = _("Sending, slowed by %(domain)s limits: %(n)s per minute.")
+    return Headline(title % {"domain": slowed[0], "n": count(slowed[1])}, " · ".join(parts), "", "hourglass")
 
 
-def _paused(delivery: Delivery, panel: Panel, now: dt.datetime) -> Headline:
+def _waiting(panel: Panel, next_due: dt.datetime) -> Headline:
+    """Between two waves or zones, or in quiet hours."""
+    figures = {"n": count(panel.sent), "all": count(panel.to_send or 0), "time": time(next_due)}
+    text = _("%(n)s of %(all)s handed to the mail server · the next people are due at %(time)s")
+    return Headline(_("Waiting"), text % figures, "", "clock")
+
+
+def _paused(delivery: Delivery, panel: Panel) -> Headline:
     left = panel.waiting + panel.retrying
     waiting = ngettext("%(n)s waiting.", "%(n)s waiting.", left) % {"n": count(left)}
     title = _("Paused: %(trouble)s")
@@ -110,7 +154,7 @@ def _paused(delivery: Delivery, panel: Panel, now: dt.datetime) -> Headline:
     return Headline(_("Paused by %(name)s at %(time)s.") % values, waiting, "warn", "circle-pause")
 
 
-def _finished(delivery: Delivery, panel: Panel, now: dt.datetime) -> Headline:
+def _finished(delivery: Delivery, panel: Panel) -> Headline:
     text = _("%(n)s processed in %(time)s.")
     seconds = (
         (delivery.ended_at - delivery.started_at).total_seconds() if delivery.ended_at and delivery.started_at else 0
@@ -118,10 +162,16 @@ def _finished(delivery: Delivery, panel: Panel, now: dt.datetime) -> Headline:
     return Headline(_("Sent."), text % {"n": count(panel.processed), "time": duration(seconds)}, "ok", "circle-check")
 
 
-def _stopped(delivery: Delivery, panel: Panel, now: dt.datetime) -> Headline:
+def _stopped(delivery: Delivery, panel: Panel) -> Headline:
     by = {"name": delivery.ended_by or _("Chappe"), "time": time(delivery.ended_at)}
-    figures = {"sent": count(panel.sent), "rest": count((panel.to_send or 0) - panel.sent)}
+    # Nobody knows of the unknown whether they got it, so they are in neither.
+    figures = {"sent": count(panel.sent), "rest": count((panel.to_send or 0) - panel.sent - panel.unknown)}
     text = _("%(sent)s sent, %(rest)s not sent.") % figures
+    if panel.unknown:
+        text = _("%(sent)s sent, %(rest)s not sent, %(unknown)s unknown.") % {
+            **figures,
+            "unknown": count(panel.unknown),
+        }
     return Headline(_("Stopped by %(name)s at %(time)s.") % by, text, "neutral", "octagon-x")
 
 

@@ -4,7 +4,6 @@ import datetime as dt
 from dataclasses import dataclass
 
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from delivery import reasons, recipients, rollups, status
 from delivery.models import Delivery, Event, EventKind, Exclusion, SendLog
@@ -43,7 +42,7 @@ def _logged(profile_id: int, limit: int) -> list[Entry]:
     of_person = Event.objects.filter(
         profile_id=profile_id,
         delivery__in=[row.delivery_id for row in rows],
-        kind__in=[EventKind.DELIVERED, EventKind.BOUNCED, EventKind.OPENED, EventKind.CLICKED],
+        kind__in=[*status.KINDS, EventKind.OPENED, EventKind.CLICKED],
     )
     for event in of_person.order_by("at"):
         events.setdefault((event.delivery_id, event.request_no), []).append(event)
@@ -52,12 +51,11 @@ def _logged(profile_id: int, limit: int) -> list[Entry]:
 
 def _entry(row: SendLog, events: list[Event]) -> Entry:
     is_final = rollups.is_final(row.delivery, timezone.now())
-    known = status.facts((event.kind, event.detail) for event in events)
+    known = status.facts((event.kind, event.verdict, event.code) for event in events)
     seen = status.derive(row.outcome, known, feedback=row.delivery.feedback, is_final=is_final)
     reason = "" if seen in {status.Status.SENT, status.Status.PENDING} else recipients.answer(row)
-    bounces = [event.detail for event in events if event.kind == EventKind.BOUNCED]
-    if seen == status.Status.FAILED and bounces:
-        reason = bounces[-1]
+    if seen == status.Status.FAILED:
+        reason = recipients.bounce_answer(events) or reason
     return Entry(
         at=row.at,
         delivery=row.delivery,
@@ -87,9 +85,7 @@ def _excluded(profile_id: int, limit: int) -> list[Entry]:
             delivery=row.delivery,
             subject=row.delivery.message.subject,
             status=status.Status.NOT_SENT,
-            reason=_("{reason}: {detail}").format(reason=reasons.exclusion_sentence(row.reason), detail=row.detail)
-            if row.detail
-            else reasons.exclusion_sentence(row.reason),
+            reason=reasons.whole_sentence(row.reason, row.detail),
             opened_at=None,
             clicked_at=None,
             is_sent=False,

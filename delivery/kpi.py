@@ -2,7 +2,8 @@
 
 To send = waiting + retrying + sent + not sent + cancelled + unknown, always; "sent" are Pending + Sent + Failed,
 refusals at hand-over included. What was handed over comes live from the shards' counters, which move with the log rows
-they count; what came back comes from DeliveryStat with its time. Nothing is computed twice: see `rollups` and `pace`.
+they count, until the log holds everybody: then both come from DeliveryStat, which is counted from the log. What came
+back always does, with its time. Nothing is computed twice: see `rollups` and `pace`.
 """
 
 import datetime as dt
@@ -58,6 +59,8 @@ class Summary:
     clicked_rate: float | None
     processed: int
     processed_rate: float | None
+    rate_per_minute: int | None
+    eta_s: int | None
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,6 @@ class Panel(Summary):
     is_small: bool
     computed_at: dt.datetime | None
     next_at: dt.datetime | None
-    rate_per_minute: int | None
-    eta_s: int | None
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,6 @@ def panel(delivery: Delivery) -> Panel:
     stat = DeliveryStat.objects.filter(pk=delivery.pk).first()
     counts = _counts([delivery], {delivery.pk: stat} if stat else {})[delivery.pk]
     answers = _answers(delivery, counts, stat)
-    going = pace.measure(delivery, n_processed=counts.processed, n_left=counts.waiting + counts.retrying)
     is_small = (delivery.n_to_send or 0) < rollups.SMALL
     return Panel(
         **vars(_summary(delivery, counts, answers, stat)),
@@ -122,8 +122,6 @@ def panel(delivery: Delivery) -> Panel:
         is_small=is_small,
         computed_at=stat.computed_at if stat else None,
         next_at=stat.computed_at + dt.timedelta(seconds=rollups.HOURLY_S) if stat and not is_small else None,
-        rate_per_minute=going.rate_per_minute,
-        eta_s=going.eta_s,
     )
 
 
@@ -143,7 +141,7 @@ def share(part: int, whole: int | None) -> float | None:
 
 
 def _counts(deliveries: list[Delivery], stats: dict[int, DeliveryStat]) -> dict[int, Counts]:
-    """Live from the shards; from the stat where a delivery has none (its shards are dropped long after its end)."""
+    """Live from the shards; from the stat once it has everybody, and where a delivery has no shards any more."""
     retrying = Case(When(attempt__gt=1, then=_LEFT), default=Value(0), output_field=IntegerField())
     sums = {
         row["delivery_id"]: row
@@ -159,7 +157,20 @@ def _counts(deliveries: list[Delivery], stats: dict[int, DeliveryStat]) -> dict[
             retrying=Sum(retrying),
         )
     }
-    return {d.pk: _from_shards(d, sums[d.pk]) if d.pk in sums else _from_stat(d, stats.get(d.pk)) for d in deliveries}
+    return {
+        d.pk: _from_stat(d, stats.get(d.pk))
+        if d.pk not in sums or _has_everybody(d, stats.get(d.pk))
+        else _from_shards(d, sums[d.pk])
+        for d in deliveries
+    }
+
+
+def _has_everybody(delivery: Delivery, stat: DeliveryStat | None) -> bool:
+    """Whether every person had a row in the log when `stat` was counted, so that hand-over can't change any more."""
+    if stat is None:
+        return False
+    n_rows = stat.n_sent + stat.n_failed_at_handover + stat.n_not_sent + stat.n_cancelled + stat.n_unknown
+    return n_rows == delivery.n_to_send
 
 
 def _from_shards(delivery: Delivery, row: Mapping[str, Any]) -> Counts:
@@ -199,6 +210,7 @@ def _answers(delivery: Delivery, counts: Counts, stat: DeliveryStat | None) -> _
 
 def _summary(delivery: Delivery, counts: Counts, answers: _Answers, stat: DeliveryStat | None) -> Summary:
     opened, clicked = (stat.n_opened, stat.n_clicked) if stat else (0, 0)
+    going = pace.measure(delivery, n_processed=counts.processed, n_left=counts.waiting + counts.retrying)
     return Summary(
         to_send=delivery.n_to_send,
         sent=counts.sent,
@@ -212,4 +224,6 @@ def _summary(delivery: Delivery, counts: Counts, answers: _Answers, stat: Delive
         clicked_rate=share(clicked, answers.delivered),
         processed=counts.processed,
         processed_rate=share(counts.processed, counts.to_send),
+        rate_per_minute=going.rate_per_minute,
+        eta_s=going.eta_s,
     )

@@ -6,6 +6,7 @@ Each move: lock the row, check who asks, move, save what changed, leave an audit
 |---|---|---|
 | prepare | new, prepared, missed → preparing | edit campaigns |
 | abort | preparing → new | edit campaigns |
+| refresh | confirmed → preparing | clock, when somebody chose so; see delivery.refreshing |
 | seal, fail | preparing → prepared, failed | worker |
 | confirm | prepared → confirmed | start deliveries; machine, in the name of a person who may |
 | cancel | confirmed → prepared | start deliveries, or the owner |
@@ -21,42 +22,33 @@ waits; workers notice the new state within seconds.
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
 
 from django.db import transaction
-from django.utils import formats, timezone
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_fsm import TransitionNotAllowed, transition
 
 from accounts import access, audit, installation, roles
 from accounts.models import User
-from delivery import endings, options, refusals
+from delivery import endings, gate, options, origins, refusals, results, timetables
 from delivery.models import Delivery, DeliveryState, Shard, ShardState
+from messaging import transports
 
-# A list older than this is refused at confirmation: people unsubscribe, segments change.
-MAX_AGE = dt.timedelta(hours=24)
 S = DeliveryState
 _STATE = Delivery._meta.get_field("state")
+# Lines of delivery.controls as the delivery keeps them.
+Controls = Sequence[Mapping[str, object]]
 # Pause causes, and who acted when no person did.
 _PAUSED_BY = {"person": "worker", "transport": "worker", "errors": "fuse"}
 
 
 WrongState = refusals.WrongState
 Stale = refusals.Stale
+SecondPerson = refusals.SecondPerson
 AlreadyConfirmed = refusals.AlreadyConfirmed
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What a preparation found: the numbers (`n_targeted` = excluded + `n_to_send`) and the hash over all of it."""
-
-    n_targeted: int
-    n_to_send: int
-    excluded_by_reason: dict[str, int]
-    samples: list[dict[str, object]]
-    seal: str
+Prepared = results.Prepared
 
 
 def _transition(source: list[str], target: str) -> Callable[[Delivery], None]:
@@ -69,6 +61,7 @@ def _transition(source: list[str], target: str) -> Callable[[Delivery], None]:
 
 
 _to_preparing = _transition([S.NEW, S.PREPARED, S.MISSED], S.PREPARING)
+_to_refreshing = _transition([S.CONFIRMED], S.PREPARING)
 _to_new = _transition([S.PREPARING], S.NEW)
 _to_prepared = _transition([S.PREPARING], S.PREPARED)
 _back_to_prepared = _transition([S.CONFIRMED], S.PREPARED)
@@ -89,18 +82,29 @@ def prepare(delivery_id: int, *, by: User | None) -> Delivery:
     delivery = _lock(delivery_id)
     _require_editor(by)
     _move(_to_preparing, delivery)
+    delivery.refreshing_from = None
+    return _begin(delivery, "delivery.preparing", by)
+
+
+@transaction.atomic
+def refresh(delivery_id: int, *, by: User | None = None) -> Delivery:
+    """Prepare a confirmed send anew at its start; `delivery.refreshing` decides what becomes of it then."""
+    delivery = _lock(delivery_id)
+    _move(_to_refreshing, delivery)
+    delivery.refreshing_from = delivery.n_to_send
+    return _begin(delivery, "delivery.refreshing", by)
+
+
+def _begin(delivery: Delivery, action: str, by: User | None) -> Delivery:
     delivery.preparing_since = timezone.now()
     delivery.n_prepared = 0
-    delivery.seal = ""
-    delivery.failure = ""
+    delivery.seal = delivery.failure = ""
     delivery.prepared_by = by
-    return _save(
-        delivery,
-        "delivery.preparing",
-        by,
-        ["preparing_since", "n_prepared", "seal", "failure", "prepared_by"],
-        machine="scheduler",
-    )
+    # What is prepared now goes through the mail server of now.
+    delivery.transport = transports.default()
+    delivery.feedback = delivery.transport.feedback
+    fields = ["preparing_since", "n_prepared", "seal", "failure", "prepared_by", "transport", "feedback"]
+    return _save(delivery, action, by, [*fields, "refreshing_from"], machine="scheduler")
 
 
 @transaction.atomic
@@ -111,7 +115,9 @@ def abort(delivery_id: int, *, by: User | None) -> Delivery:
     _move(_to_new, delivery)
     delivery.preparing_since = None
     delivery.n_prepared = 0
-    return _save(delivery, "delivery.preparation_aborted", by, ["preparing_since", "n_prepared"], machine="scheduler")
+    delivery.refreshing_from = None
+    fields = ["preparing_since", "n_prepared", "refreshing_from"]
+    return _save(delivery, "delivery.preparation_aborted", by, fields, machine="scheduler")
 
 
 @transaction.atomic
@@ -127,36 +133,45 @@ def seal(delivery_id: int, *, result: Prepared, preparing_since: dt.datetime, by
     delivery.n_prepared = result.n_targeted
     delivery.excluded_by_reason = result.excluded_by_reason
     delivery.samples = result.samples
+    delivery.controls = list(result.controls)
     delivery.seal = result.seal
+    delivery.basis = result.basis
+    delivery.timetable = result.timetable
+    delivery.quiet_hours = result.quiet_hours
     delivery.prepared_at = timezone.now()
     numbers = ["n_targeted", "n_to_send", "n_excluded", "n_prepared", "excluded_by_reason"]
-    fields = [*numbers, "samples", "seal", "prepared_at"]
+    fields = [*numbers, "samples", "controls", "seal", "basis", "timetable", "quiet_hours", "prepared_at"]
     return _save(delivery, "delivery.prepared", by, fields, detail={"n_to_send": result.n_to_send, "seal": result.seal})
 
 
 @transaction.atomic
-def fail(delivery_id: int, *, failure: str, preparing_since: dt.datetime, by: User | None = None) -> Delivery:
-    """Preparation is impossible, and why, in a sentence for people."""
+def fail(delivery_id: int, *, failure: str, preparing_since: dt.datetime, controls: Controls = ()) -> Delivery:
+    """Preparation is impossible, and why, in a sentence for people; `controls` as in Prepared."""
     delivery = _lock(delivery_id)
     if delivery.preparing_since != preparing_since:
         raise WrongState(_("This preparation was replaced by another one."))
     _move(_to_failed, delivery)
     delivery.failure = failure
+    delivery.controls = list(controls)
     delivery.ended_at = timezone.now()
-    return _save(delivery, "delivery.failed", by, ["failure", "ended_at"], detail={"failure": failure})
+    return _save(delivery, "delivery.failed", None, ["failure", "controls", "ended_at"], detail={"failure": failure})
 
 
 @transaction.atomic
-def confirm(delivery_id: int, *, by: User, seal: str, n_to_send: int) -> Delivery:
+def confirm(delivery_id: int, *, by: User, seal: str, n_to_send: int, key: str = "") -> Delivery:
     """Release the prepared list to be sent, exactly as it was shown.
 
-    Raises NotAllowed, AlreadyConfirmed (naming who and when), Stale (another list, or older than 24 h), WrongState.
-    However many ask at once, one succeeds.
+    Raises NotAllowed, SecondPerson, AlreadyConfirmed (naming who and when), Stale (another list, or one that rests on
+    what is no longer so), WrongState. However many ask at once, one succeeds. `key` belongs to the page that was looked
+    at: asking again with it returns the delivery while it stays confirmed, and confirms nothing after a cancellation.
     """
     delivery = _lock(delivery_id)
     _require(by, roles.START)
-    _check_confirmable(delivery, seal, n_to_send)
-    return _confirm(delivery, by, by)
+    if key and gate.is_repeated(delivery, by, key):
+        return delivery
+    gate.check_person(delivery, by)
+    gate.check_list(delivery, seal, n_to_send)
+    return _confirm(delivery, by, by, key=key)
 
 
 @transaction.atomic
@@ -168,31 +183,21 @@ def confirm_for(delivery_id: int, *, on_behalf_of: User) -> Delivery:
     """
     delivery = _lock(delivery_id)
     _require(on_behalf_of, roles.START)
-    _check_confirmable(delivery, delivery.seal, delivery.n_to_send or 0)
+    gate.check_person(delivery, on_behalf_of)
+    gate.check_list(delivery, delivery.seal, delivery.n_to_send or 0)
     return _confirm(delivery, None, on_behalf_of)
 
 
-def _check_confirmable(delivery: Delivery, seal: str, n_to_send: int) -> None:
-    if delivery.confirmed_at and delivery.state not in {S.NEW, S.PREPARING, S.PREPARED, S.MISSED}:
-        raise _already_confirmed(delivery)
-    if delivery.state != S.PREPARED:
-        raise _wrong(delivery)
-    if not seal or delivery.seal != seal or delivery.n_to_send != n_to_send:
-        raise Stale(_("The list was prepared again since this page was opened. Look at the new numbers first."))
-    assert delivery.prepared_at is not None
-    if timezone.now() - delivery.prepared_at > MAX_AGE:
-        raise Stale(_("Prepared more than 24 h ago. Prepare again."))
-    if n_to_send <= 0:
-        raise WrongState(_("Nobody to send to."))
-
-
-def _confirm(delivery: Delivery, by: User | None, person: User) -> Delivery:
+def _confirm(delivery: Delivery, by: User | None, person: User, *, key: str = "") -> Delivery:
     _move(_to_confirmed, delivery)
     now = timezone.now()
     delivery.confirmed_at = now
     delivery.confirmed_by = person
-    soonest = now + dt.timedelta(seconds=installation.number(options.GRACE_S))
-    delivery.start_at = max(delivery.scheduled_at, soonest) if delivery.scheduled_at else soonest
+    soonest = now + _grace()
+    if delivery.refreshing_from is not None:
+        delivery.refreshing_from = delivery.refresh_guard_percent = None
+    first = timetables.first_due(delivery)
+    delivery.start_at = max(first, soonest) if first else soonest
     detail: dict[str, object] = {
         "n_to_send": delivery.n_to_send,
         "seal": delivery.seal,
@@ -200,7 +205,9 @@ def _confirm(delivery: Delivery, by: User | None, person: User) -> Delivery:
     }
     if by is None:
         detail["on_behalf_of"] = str(person)
-    fields = ["confirmed_at", "confirmed_by", "start_at"]
+    if key:
+        detail["key"] = key
+    fields = ["confirmed_at", "confirmed_by", "start_at", "refreshing_from", "refresh_guard_percent"]
     return _save(delivery, "delivery.confirmed", by, fields, detail=detail, machine="scheduler")
 
 
@@ -212,7 +219,7 @@ def cancel(delivery_id: int, *, by: User) -> Delivery:
     if delivery.state in {S.SENDING, S.PAUSED, S.FINISHED}:
         raise WrongState(_("It has started. Stop the rest instead."), code="already_started")
     if delivery.state != S.CONFIRMED:
-        raise _wrong(delivery)
+        raise refusals.wrong(delivery)
     _move(_back_to_prepared, delivery)
     delivery.confirmed_at = delivery.confirmed_by = delivery.start_at = None
     return _save(delivery, "delivery.cancelled", by, ["confirmed_at", "confirmed_by", "start_at"])
@@ -220,9 +227,12 @@ def cancel(delivery_id: int, *, by: User) -> Delivery:
 
 @transaction.atomic
 def start_now(delivery_id: int, *, by: User) -> Delivery:
-    """Skip the rest of the grace period or of the wait for the schedule."""
+    """Skip the rest of the grace period or of the wait for the schedule. Not for people who each have a time of their
+    own: reschedule those."""
     delivery = _lock(delivery_id)
     _require(by, roles.START)
+    if delivery.local_time and delivery.start_at and delivery.start_at > timezone.now() + _grace():
+        raise WrongState(_("Each person has a time of their own. Reschedule it instead."), code="local_time")
     return _start(delivery, by)
 
 
@@ -241,7 +251,8 @@ def _start(delivery: Delivery, by: User | None) -> Delivery:
     _move(_to_sending, delivery)
     now = timezone.now()
     delivery.started_at = now
-    delivery.valid_until = now + dt.timedelta(seconds=delivery.validity_s)
+    # Of people with a time of their own the last one has as long as the others.
+    delivery.valid_until = timetables.begin(delivery, now) + dt.timedelta(seconds=delivery.validity_s)
     return _save(delivery, "delivery.started", by, ["started_at", "valid_until"], machine="scheduler")
 
 
@@ -338,6 +349,10 @@ def discard(delivery_id: int, *, by: User | None) -> Delivery:
     return _save(delivery, "delivery.discarded", by, ["ended_at", "ended_by"], machine="scheduler")
 
 
+def _grace() -> dt.timedelta:
+    return dt.timedelta(seconds=installation.number(options.GRACE_S))
+
+
 def _lock(delivery_id: int) -> Delivery:
     return Delivery.objects.select_for_update(no_key=True).get(pk=delivery_id)
 
@@ -361,7 +376,7 @@ def _move(move: Callable[[Delivery], None], delivery: Delivery) -> None:
     try:
         move(delivery)
     except TransitionNotAllowed as error:
-        raise _wrong(delivery) from error
+        raise refusals.wrong(delivery) from error
 
 
 def _save(
@@ -376,17 +391,5 @@ def _save(
     delivery.save(update_fields=["state", *fields])
     subject = ("delivery", str(delivery.public_id))
     audit.record(action, subject=subject, by=by, label="" if by else machine, detail=dict(detail or {}))
+    origins.tell(delivery, action, by)
     return delivery
-
-
-def _wrong(delivery: Delivery) -> WrongState:
-    sentence = _("This send is in state “{state}”, so that isn't possible. Reload the page to see what happened.")
-    return WrongState(sentence.format(state=delivery.get_state_display()))
-
-
-def _already_confirmed(delivery: Delivery) -> AlreadyConfirmed:
-    assert delivery.confirmed_at is not None
-    at = formats.time_format(timezone.localtime(delivery.confirmed_at), "H:i")
-    return AlreadyConfirmed(
-        _("{name} already confirmed this send at {time}.").format(name=delivery.confirmed_by, time=at)
-    )

@@ -1,4 +1,4 @@
-"""How many messages may be authorised now: a token bucket per delivery and per transport, shared by all workers.
+"""How many messages may be authorised now: token buckets per delivery, per transport and per domain, for all workers.
 
 The buckets live in Valkey, in one script each time, so that any number of machines share them. While Valkey is away a
 limited delivery waits; one without a limit never asks.
@@ -6,6 +6,7 @@ limited delivery waits; one without a limit never asks.
 
 import functools
 import time
+from collections.abc import Mapping
 
 import redis
 from django.conf import settings
@@ -31,35 +32,62 @@ return granted
 """
 
 
-class Limiter:
-    """The limits of one delivery over one transport; messages per minute, None for no limit."""
+# Seconds for which a refusal is not asked about again.
+_REFUSAL_S = 0.2
 
-    def __init__(self, *, delivery: tuple[int, int | None], transport: tuple[int, int | None]) -> None:
+
+class Limiter:
+    """The limits of one delivery over one transport; messages per minute, None for no limit.
+
+    `domains`: the limit of each domain that has one, with the name of its bucket, which several may share.
+    """
+
+    def __init__(
+        self,
+        *,
+        delivery: tuple[int, int | None],
+        transport: tuple[int, int | None],
+        domains: Mapping[str, tuple[str, int]] | None = None,
+    ) -> None:
         self._buckets: list[tuple[str, float]] = []
         for kind, (key, per_minute) in (("delivery", delivery), ("transport", transport)):
             if per_minute:
                 self._buckets.append((f"chappe:rate:{kind}:{key}", per_minute / 60))
-        self._last_refusal = 0.0
+        self._per_minute = {domain: per_minute for domain, (_label, per_minute) in (domains or {}).items()}
+        self._domains = {
+            domain: (f"chappe:rate:domain:{transport[0]}:{label}", per_minute / 60)
+            for domain, (label, per_minute) in (domains or {}).items()
+        }
+        self._refused_at: dict[str, float] = {}
 
-    @property
-    def is_limited(self) -> bool:
-        return bool(self._buckets)
+    def is_limited(self, domain: str = "") -> bool:
+        """Whether messages, those of a limited `domain` with it, must ask first."""
+        return bool(self._buckets) or domain in self._domains
 
-    def grant(self, n_wanted: int) -> int:
+    def per_minute(self, domain: str) -> int | None:
+        """The limit of a domain; None when it has none."""
+        return self._per_minute.get(domain)
+
+    def is_refusing(self, domain: str) -> bool:
+        """Whether the last answer for `domain` was no, a moment ago."""
+        return time.monotonic() - self._refused_at.get(domain, 0.0) < _REFUSAL_S
+
+    def grant(self, n_wanted: int, domain: str = "") -> int:
         """Up to `n_wanted` messages that may be authorised now; 0 means ask again a little later."""
-        if not self._buckets or n_wanted <= 0:
+        buckets = [*self._buckets, self._domains[domain]] if domain in self._domains else self._buckets
+        if not buckets or n_wanted <= 0:
             return n_wanted
-        if time.monotonic() - self._last_refusal < 0.2:
+        if self.is_refusing(domain):
             return 0
         arguments: list[float] = [n_wanted]
-        for _key, rate in self._buckets:
+        for _key, rate in buckets:
             arguments += [rate, max(1.0, rate * _BURST_S)]
         try:
-            granted = int(_script()(keys=[key for key, _rate in self._buckets], args=arguments))
+            granted = int(_script()(keys=[key for key, _rate in buckets], args=arguments))
         except redis.RedisError:
             granted = 0
         if granted == 0:
-            self._last_refusal = time.monotonic()
+            self._refused_at[domain] = time.monotonic()
         return granted
 
 

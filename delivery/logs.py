@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from audiences import profiles
@@ -17,6 +17,7 @@ from audiences.models import Profile
 from delivery import reasons, recipients, rollups, status
 from delivery.models import Delivery, Event, EventKind, Exclusion, Outcome, SendLog
 from messaging.models import Feedback
+from messaging.verdicts import Kind
 
 PAGE = 50
 Row = TypeVar("Row")
@@ -167,47 +168,51 @@ def _with_status(of: Delivery, wanted: str) -> Q:
     """Rows of a status; the rules of `status.derive`, by the few people who bounced or were confirmed."""
     if wanted not in {status.Status.PENDING, status.Status.SENT, status.Status.FAILED}:
         return Q(outcome=wanted)
-    answers = Event.objects.filter(opened_month=of.opened_month, delivery=of).order_by()
-    bounced = answers.filter(kind=EventKind.BOUNCED)
-    soft = Q(profile_id__in=bounced.filter(detail__startswith="4").values("profile_id"))
-    hard = Q(profile_id__in=bounced.exclude(detail__startswith="4").values("profile_id"))
-    confirmed = Q(profile_id__in=answers.filter(kind=EventKind.DELIVERED).values("profile_id"))
+    same = {"request_no": OuterRef("request_no"), "profile_id": OuterRef("profile_id")}
+    answers = Event.objects.filter(opened_month=of.opened_month, delivery=of, **same)
+    bounced = answers.filter(kind=EventKind.BOUNCED).exclude(verdict=Kind.IGNORED)
+    is_soft = Q(verdict=Kind.SOFT) | (~Q(verdict=Kind.HARD) & Q(code__startswith="4"))
+    final = Q(Exists(bounced.exclude(is_soft)))
+    soft = Q(Exists(bounced.filter(is_soft)))
+    confirmed = Q(Exists(answers.filter(kind=EventKind.DELIVERED)))
     handed = Q(outcome=Outcome.SENT)
     is_real_time = of.feedback == Feedback.REAL_TIME
-    failed = hard | (soft & ~confirmed) if is_real_time or rollups.is_final(of, timezone.now()) else hard
+    if is_real_time:
+        soft |= Q(Exists(answers.filter(kind=EventKind.DEFERRED)))
+    failed = final | (soft & ~confirmed) if is_real_time or rollups.is_final(of, timezone.now()) else final
     if wanted == status.Status.FAILED:
         return Q(outcome=Outcome.FAILED) | (handed & failed)
     if wanted == status.Status.PENDING:
         return handed & ~failed & ~confirmed if is_real_time else Q(profile_id__in=[])
-    return handed & ~hard & confirmed if is_real_time else handed & ~failed
+    return handed & ~final & confirmed if is_real_time else handed & ~failed
 
 
 def _sending_rows(of: Delivery, rows: list[SendLog]) -> list[Sending]:
     ids = [row.profile_id for row in rows]
     people = Profile.objects.in_bulk(ids)
-    answers: dict[tuple[int, int], list[tuple[str, str]]] = {}
-    kinds = [EventKind.DELIVERED, EventKind.BOUNCED]
-    events = Event.objects.filter(opened_month=of.opened_month, delivery=of, kind__in=kinds, profile_id__in=ids)
-    for request_no, profile_id, kind, detail in events.values_list("request_no", "profile_id", "kind", "detail"):
-        answers.setdefault((request_no, profile_id), []).append((kind, detail))
+    answers: dict[tuple[int, int], list[Event]] = {}
+    events = Event.objects.filter(opened_month=of.opened_month, delivery=of, kind__in=status.KINDS, profile_id__in=ids)
+    for event in events.order_by("at", "id"):
+        answers.setdefault((event.request_no, event.profile_id), []).append(event)
     is_final = rollups.is_final(of, timezone.now())
-    return [
-        Sending(
-            profile=people.get(row.profile_id),
-            profile_id=row.profile_id,
-            address=row.address,
-            status=status.derive(
-                row.outcome,
-                status.facts(answers.get((row.request_no, row.profile_id), [])),
-                feedback=of.feedback,
-                is_final=is_final,
-            ),
-            at=row.at,
-            n_attempts=row.n_attempts,
-            answer=recipients.answer(row),
+    found = []
+    for row in rows:
+        came = answers.get((row.request_no, row.profile_id), [])
+        known = status.facts((event.kind, event.verdict, event.code) for event in came)
+        seen = status.derive(row.outcome, known, feedback=of.feedback, is_final=is_final)
+        said = recipients.bounce_answer(came) if seen == status.Status.FAILED else ""
+        found.append(
+            Sending(
+                profile=people.get(row.profile_id),
+                profile_id=row.profile_id,
+                address=row.address,
+                status=seen,
+                at=row.at,
+                n_attempts=row.n_attempts,
+                answer=said or recipients.answer(row),
+            )
         )
-        for row in rows
-    ]
+    return found
 
 
 def _exclusions(of: Delivery, wanted: Filter) -> QuerySet[Exclusion]:
@@ -220,7 +225,12 @@ def _exclusions(of: Delivery, wanted: Filter) -> QuerySet[Exclusion]:
 def _excluded_rows(rows: list[Exclusion]) -> list[Excluded]:
     people = Profile.objects.in_bulk([row.profile_id for row in rows])
     return [
-        Excluded(people.get(row.profile_id), row.profile_id, reasons.exclusion_sentence(row.reason), row.detail)
+        Excluded(
+            people.get(row.profile_id),
+            row.profile_id,
+            reasons.exclusion_sentence(row.reason),
+            reasons.detail(row.reason, row.detail),
+        )
         for row in rows
     ]
 

@@ -1,16 +1,33 @@
 """Open a delivery: pin the message, copy what the send needs, so that later edits of anything change nothing in it."""
 
 import datetime as dt
+from dataclasses import dataclass
 
 from django.db import transaction
 from django.utils import timezone
 
 from accounts import audit
 from accounts.models import User
-from delivery import partitions
+from delivery import partitions, timetables
 from delivery.models import Delivery
 from messaging import transports
 from messaging.models import Message
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Who gets it when: everybody at once, each at the wall time `local_time` ("2026-11-25T09:00") in their own zone,
+    or in `waves`; with or without regard to quiet hours."""
+
+    local_time: str = ""
+    waves: timetables.Waves | None = None
+    ignores_quiet_hours: bool = False
+
+    def __post_init__(self) -> None:
+        assert not (self.local_time and self.waves), "waves are of people who have the same time"
+
+
+AT_ONCE = Spread()
 
 
 def open_delivery(
@@ -24,14 +41,18 @@ def open_delivery(
     rate_per_minute: int | None,
     scheduled_at: dt.datetime | None,
     scheduled_zone: str,
+    spread: Spread = AT_ONCE,
     owner: User | None,
     by: User | None,
     n_estimated: int | None = None,
+    author: User | None = None,
+    ignores_cap: bool = False,
 ) -> Delivery:
     """A new delivery in state `new`, through the default transport. Nothing is chosen and nothing is sent yet.
 
     `origin` is (kind, id) as text, such as ("campaign", "<uuid>"); earlier deliveries of the same origin count for
-    re-eligibility. `re_eligible_after_s`: None = never again, 0 = every time.
+    re-eligibility. `re_eligible_after_s`: None = never again, 0 = every time. `author` published the message.
+    `ignores_cap`: the sending limit does not hold for it.
     """
     month = partitions.month_of(timezone.now())
     with transaction.atomic():
@@ -51,15 +72,15 @@ def open_delivery(
             rate_per_minute=rate_per_minute,
             scheduled_at=scheduled_at,
             scheduled_zone=scheduled_zone,
+            local_time=spread.local_time,
+            waves=spread.waves.as_json if spread.waves else {},
+            ignores_quiet_hours=spread.ignores_quiet_hours,
             opened_month=month,
             opened_by=by,
             n_estimated=n_estimated,
+            author=author,
+            ignores_cap=ignores_cap,
         )
-        audit.record(
-            "delivery.opened",
-            subject=("delivery", str(delivery.public_id)),
-            by=by,
-            label="" if by else "scheduler",
-            detail={"label": delivery.label},
-        )
+        subject, who = ("delivery", str(delivery.public_id)), "" if by else "scheduler"
+        audit.record("delivery.opened", subject=subject, by=by, label=who, detail={"label": delivery.label})
     return delivery

@@ -1,21 +1,38 @@
 """What a delivery is a send of. This room knows it as text only; the rooms above say here where its page is.
 
-`register` is called at start-up (AppConfig.ready) by the room that opens deliveries of a kind.
+`register` is called at start-up (AppConfig.ready) by the room that opens deliveries of a kind. It may also ask to be
+told of every move of such a delivery, in the transaction that makes it.
 """
 
 from collections.abc import Callable
 
 from django.urls import reverse
 
+from accounts.models import User
 from delivery.models import Delivery
 
 PageUrl = Callable[[Delivery], str]
+# (delivery, what happened as in the audit trail: "delivery.confirmed", who did it; None for machines)
+Moved = Callable[[Delivery, str, User | None], None]
 _pages: dict[str, PageUrl] = {}
+_listeners: dict[str, Moved] = {}
 
 
-def register(kind: str, page_url: PageUrl) -> None:
-    """Deliveries of `kind` have their page at `page_url(delivery)`; repeating it replaces."""
+def register(kind: str, page_url: PageUrl, *, moved: Moved | None = None) -> None:
+    """Deliveries of `kind` have their page at `page_url(delivery)`; repeating it replaces.
+
+    `moved` is called under the delivery's lock after each move: it must be quick and lock nothing that comes first.
+    """
     _pages[kind] = page_url
+    if moved is not None:
+        _listeners[kind] = moved
+
+
+def tell(delivery: Delivery, action: str, by: User | None) -> None:
+    """A delivery was moved; by delivery.lifecycle only."""
+    listener = _listeners.get(delivery.origin_kind)
+    if listener is not None:
+        listener(delivery, action, by)
 
 
 def url(delivery: Delivery) -> str:

@@ -1,38 +1,35 @@
 """Turn an audience into a sealed list: everybody targeted is in a shard or has one exclusion, and the sum is exact.
 
-Steps of `run`: choose people in slices of profile ids into a temporary table, each with the first reason that leaves
-them out (order: delivery.reasons); apply what needs the whole list (addresses that had it, limit, duplicate addresses);
-store shards and exclusions in one transaction; render samples; seal. Progress is committed after each slice, so pages
-see it move.
+Steps of `run`: check the message and the terms (delivery.controls); choose people in slices of profile ids into a
+temporary table, each with the first reason that leaves them out (order: delivery.reasons); apply what needs the whole
+list (limit, duplicate addresses); store shards and exclusions in one transaction; render samples, check them; seal.
+Progress is committed after each slice, so pages see it move.
 
 Between the steps it looks whether it was aborted or begun anew. Killed at any line, it leaves state `preparing` and no
 lock: the tick starts it again, and what was stored is replaced. Called by delivery.tasks.prepare only.
 """
 
-import datetime as dt
 import hashlib
 import json
 import logging
-from typing import Any
 
+from django.conf import settings
 from django.db import DataError, ProgrammingError, connection, transaction
 from django.db.backends.utils import CursorWrapper
-from django.db.models import Q
+from django.utils import translation
 from django.utils.translation import gettext as _
 
-from audiences import mailable, profiles, rules
-from delivery import lifecycle, origins, reasons
-from delivery.models import RUNNING, Delivery, DeliveryState, ShardState
+from audiences import profiles, rules
+from delivery import choosing, controls, lifecycle, origins, placing, reasons, served, staleness
+from delivery.models import Delivery, DeliveryState
 from lib.errors import DomainError
 from messaging import channels, preview
 
 logger = logging.getLogger(__name__)
-SHARD_SIZE = 4000
 N_SAMPLES = 20
 # Profile ids looked at between two looks at the state.
 _SLICE = 100_000
 _LOCKS = 0x43680100
-_POSITIVE = 0x7FFFFFFFFFFFFFFF
 
 
 class _Ended(Exception):
@@ -51,6 +48,7 @@ def run(delivery_id: int) -> None:
             logger.info("preparation of delivery %s was ended from outside", delivery_id)
         finally:
             cursor.execute("DROP TABLE IF EXISTS chosen")
+            served.forget(cursor)
             cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [_LOCKS, delivery_id])
 
 
@@ -67,7 +65,8 @@ def is_running(delivery_id: int) -> bool:
 
 
 def _run(delivery_id: int, cursor: CursorWrapper) -> None:
-    delivery = Delivery.objects.select_related("message").filter(pk=delivery_id, state=DeliveryState.PREPARING).first()
+    found = Delivery.objects.select_related("message", "transport", "prepared_by")
+    delivery = found.filter(pk=delivery_id, state=DeliveryState.PREPARING).first()
     if delivery is None:
         return
     assert delivery.preparing_since is not None
@@ -76,7 +75,8 @@ def _run(delivery_id: int, cursor: CursorWrapper) -> None:
     except (lifecycle.WrongState, _Ended):
         raise
     except DomainError as problem:
-        lifecycle.fail(delivery_id, failure=problem.message, preparing_since=delivery.preparing_since)
+        lines = controls.of_problem(problem)
+        lifecycle.fail(delivery_id, failure=problem.message, preparing_since=delivery.preparing_since, controls=lines)
         return
     except (DataError, ProgrammingError):
         # The same again would fail the same way; a lost connection is no reason to give up.
@@ -88,117 +88,59 @@ def _run(delivery_id: int, cursor: CursorWrapper) -> None:
 
 
 def _prepare(delivery: Delivery, cursor: CursorWrapper) -> lifecycle.Prepared:
-    audience = rules.compile_audience(delivery.audience)
+    # Before the rules are read: what changes in between makes the list stale, not wrong.
+    basis = staleness.basis(delivery)
+    with translation.override(_language(delivery)):
+        checked = controls.before(delivery)
+        audience = rules.compile_audience(delivery.audience)
     _choose(delivery, audience, cursor)
-    _drop_served_addresses(delivery, cursor)
     _apply_limit(delivery, cursor)
     _drop_duplicates(cursor)
-    counts, shards = _store(delivery, cursor)
+    counts, placed = _store(delivery, cursor)
     samples = _samples(delivery, cursor)
     n_to_send = counts.pop("", 0)
     by_reason = {reason: counts[reason] for reason in reasons.EXCLUSIONS if counts.get(reason)}
     n_targeted = n_to_send + sum(by_reason.values())
     assert sum(by_reason.values()) == sum(counts.values()), f"unknown exclusion reasons: {counts}"
-    seal = _seal(delivery, by_reason, n_to_send, shards)
+    seal = _seal(delivery, by_reason, n_to_send, placed, basis=basis)
+    with translation.override(_language(delivery)):
+        checked += controls.after(delivery, samples, n_to_send)
     _look(delivery)
-    return lifecycle.Prepared(n_targeted, n_to_send, by_reason, samples, seal)
+    return lifecycle.Prepared(
+        n_targeted,
+        n_to_send,
+        by_reason,
+        samples,
+        seal,
+        controls=controls.stored(checked),
+        basis=basis,
+        timetable=placed.timetable,
+        quiet_hours=placed.quiet_hours,
+    )
+
+
+def _language(delivery: Delivery) -> str:
+    """The language of the person who prepares, for sentences that are stored; the installation's for machines."""
+    return (delivery.prepared_by.language if delivery.prepared_by else "") or settings.LANGUAGE_CODE
 
 
 def _choose(delivery: Delivery, audience: rules.CompiledAudience, cursor: CursorWrapper) -> None:
     """Fill `chosen` with everybody targeted and the first reason that one person's own facts give."""
     cursor.execute("DROP TABLE IF EXISTS chosen")
-    cursor.execute("CREATE TEMPORARY TABLE chosen (id bigint NOT NULL, email_key text NOT NULL, reason text)")
-    reason = _reason(delivery, audience)
-    statement = (
-        f"INSERT INTO chosen SELECT p.id, p.email_key, {reason.sql} FROM audiences_profile p"
-        f" WHERE p.id > %s AND p.id <= %s AND {audience.targeted.sql}"
+    cursor.execute(
+        "CREATE TEMPORARY TABLE chosen (id bigint NOT NULL, email_key text NOT NULL, reason text, detail text)"
     )
+    pick = choosing.pick(delivery, audience, cursor)
+    _look(delivery)
     cursor.execute("SELECT COALESCE(min(id), 0) - 1, COALESCE(max(id), 0) FROM audiences_profile")
     low, last = cursor.fetchone()
     n_chosen = 0
     while low < last:
-        params: list[Any] = [*reason.params, low, low + _SLICE, *audience.targeted.params]
-        cursor.execute(statement, params)
+        cursor.execute(f"INSERT INTO chosen {pick.sql}", pick.params(low, low + _SLICE))
         n_chosen += cursor.rowcount
         low += _SLICE
         _look(delivery, n_prepared=n_chosen)
     cursor.execute("ANALYZE chosen")
-
-
-def _reason(delivery: Delivery, audience: rules.CompiledAudience) -> rules.Fragment:
-    """SQL over alias `p`: the first reason up to the control group, in the order of delivery.reasons; else NULL."""
-    mail = mailable.reason()
-    parts, params = [f"COALESCE({mail.sql}, CASE"], list(mail.params)
-    if audience.left_out is not None:
-        parts.append(f" WHEN {audience.left_out.sql} THEN '{reasons.EXCLUDED_SEGMENT}'")
-        params += audience.left_out.params
-    earlier = _earlier(delivery)
-    if earlier is not None:
-        parts.append(f" WHEN {earlier.sql} THEN '{reasons.NOT_ELIGIBLE_AGAIN}'")
-        params += earlier.params
-    control = _whole(delivery.audience.get("control_percent"))
-    if control:
-        # The same people for every send of one origin, whoever is targeted.
-        parts.append(
-            f" WHEN (hashint8extended(p.id, hashtextextended(%s, 0)) & {_POSITIVE}) %% 100 < %s"
-            f" THEN '{reasons.CONTROL_GROUP}'"
-        )
-        params += [f"{delivery.origin_kind}:{delivery.origin_id}", control]
-    if len(parts) == 1:
-        return mail
-    return rules.Fragment("".join(parts) + " END)", tuple(params))
-
-
-def _earlier(delivery: Delivery) -> rules.Fragment | None:
-    """Who had, or may have had, an earlier delivery of the same origin too recently, is still waiting in one that is
-    confirmed or running, or was on the wire when one was stopped and has no outcome yet; None when that can't be."""
-    if delivery.re_eligible_after_s == 0:
-        return None
-    others = list(
-        Delivery.objects.filter(origin_kind=delivery.origin_kind, origin_id=delivery.origin_id)
-        .filter(Q(started_at__isnull=False) | Q(state=DeliveryState.CONFIRMED))
-        .exclude(pk=delivery.pk)
-        .values_list("pk", "opened_month", "state")
-    )
-    if not others:
-        return None
-    had, params = _had(delivery, [(pk, month) for pk, month, _state in others])
-    open_ids = [pk for pk, _month, state in others if state in (DeliveryState.CONFIRMED, *RUNNING)]
-    waiting = (
-        "p.id IN (SELECT unnest(s.ids) FROM delivery_shard s WHERE s.delivery_id = ANY(%s::bigint[])"
-        f" AND s.state IN ('{ShardState.WAITING}', '{ShardState.LEASED}')"
-        " UNION ALL SELECT unnest(s.ids[1:s.n_authorised]) FROM delivery_shard s"
-        f" WHERE s.delivery_id = ANY(%s::bigint[]) AND s.state = '{ShardState.LEASED}')"
-    )
-    return rules.Fragment(f"({had} OR {waiting})", (*params, open_ids, [pk for pk, _month, _state in others]))
-
-
-def _had(delivery: Delivery, others: list[tuple[int, dt.date]]) -> tuple[str, list[object]]:
-    """SQL of who is in the log of `others` (id, month), lately enough; and its parameters."""
-    sql = (
-        "p.id IN (SELECT l.profile_id FROM delivery_sendlog l WHERE l.opened_month = ANY(%s::date[])"
-        " AND l.delivery_id = ANY(%s::bigint[]) AND l.outcome IN ('sent', 'unknown')"
-    )
-    params: list[object] = [sorted({month for _pk, month in others}), [pk for pk, _month in others]]
-    if delivery.re_eligible_after_s is None:
-        return sql + ")", params
-    since = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=delivery.re_eligible_after_s)
-    return sql + " AND l.at > %s)", [*params, since]
-
-
-def _drop_served_addresses(delivery: Delivery, cursor: CursorWrapper) -> None:
-    """Who had it had it at an address: another profile of that address, left out as a duplicate then, has not to get it
-    now in its place."""
-    earlier = _earlier(delivery)
-    if earlier is None:
-        return
-    params: list[Any] = [reasons.NOT_ELIGIBLE_AGAIN, *earlier.params]
-    cursor.execute(
-        "UPDATE chosen SET reason = %s WHERE reason IS NULL AND email_key IN"
-        f" (SELECT p.email_key FROM audiences_profile p WHERE {earlier.sql})",
-        params,
-    )
-    _look(delivery)
 
 
 def _apply_limit(delivery: Delivery, cursor: CursorWrapper) -> None:
@@ -215,15 +157,17 @@ def _apply_limit(delivery: Delivery, cursor: CursorWrapper) -> None:
 
 
 def _drop_duplicates(cursor: CursorWrapper) -> None:
+    # Grouping a million addresses is much cheaper than sorting them, and few are there twice.
     cursor.execute(
-        "UPDATE chosen SET reason = %s FROM (SELECT id, row_number() OVER (PARTITION BY email_key ORDER BY id) AS n"
-        " FROM chosen WHERE reason IS NULL) same WHERE same.id = chosen.id AND same.n > 1",
+        "UPDATE chosen SET reason = %s FROM (SELECT email_key, min(id) AS kept FROM chosen WHERE reason IS NULL"
+        " GROUP BY email_key HAVING count(*) > 1) same"
+        " WHERE chosen.email_key = same.email_key AND chosen.reason IS NULL AND chosen.id <> same.kept",
         [reasons.DUPLICATE_ADDRESS],
     )
 
 
-def _store(delivery: Delivery, cursor: CursorWrapper) -> tuple[dict[str, int], list[str]]:
-    """Replace shards and exclusions; counts by reason ("" = to send) and the hash of each shard, in order."""
+def _store(delivery: Delivery, cursor: CursorWrapper) -> tuple[dict[str, int], placing.Placed]:
+    """Replace shards and exclusions; counts by reason ("" = to send) and how the shards were made."""
     with transaction.atomic():
         locked = Delivery.objects.select_for_update(no_key=True).get(pk=delivery.pk)
         _still_ours(locked, delivery)
@@ -231,22 +175,13 @@ def _store(delivery: Delivery, cursor: CursorWrapper) -> tuple[dict[str, int], l
         cursor.execute("DELETE FROM delivery_shard WHERE delivery_id = %s", [delivery.pk])
         cursor.execute(
             "INSERT INTO delivery_exclusion (delivery_id, profile_id, reason, detail)"
-            " SELECT %s, id, reason, '' FROM chosen WHERE reason IS NOT NULL ORDER BY id",
+            " SELECT %s, id, reason, COALESCE(detail, '') FROM chosen WHERE reason IS NOT NULL ORDER BY id",
             [delivery.pk],
         )
-        cursor.execute(
-            "INSERT INTO delivery_shard (delivery_id, number, attempt, request_no, ids, n_ids, state, due_at, fence,"
-            " n_authorised, n_sent, n_failed, n_not_sent, n_unknown, n_cancelled, n_retried, lease_owner)"
-            " SELECT %s, (n - 1) / %s + 1, 1, 0, array_agg(id ORDER BY id), count(*), 'waiting', now(),"
-            " 0, 0, 0, 0, 0, 0, 0, 0, '' FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM chosen"
-            " WHERE reason IS NULL) AS kept GROUP BY 2 ORDER BY 2"
-            " RETURNING encode(sha256(convert_to(array_to_string(ids, ','), 'UTF8')), 'hex')",
-            [delivery.pk, SHARD_SIZE],
-        )
-        hashes = [row[0] for row in cursor.fetchall()]
+        placed = placing.place(delivery, cursor)
         cursor.execute("SELECT COALESCE(reason, ''), count(*) FROM chosen GROUP BY 1")
         counts = {str(reason): int(n) for reason, n in cursor.fetchall()}
-    return counts, hashes
+    return counts, placed
 
 
 def _samples(delivery: Delivery, cursor: CursorWrapper) -> list[dict[str, object]]:
@@ -292,7 +227,9 @@ def _samples(delivery: Delivery, cursor: CursorWrapper) -> list[dict[str, object
     return samples
 
 
-def _seal(delivery: Delivery, by_reason: dict[str, int], n_to_send: int, shards: list[str]) -> str:
+def _seal(
+    delivery: Delivery, by_reason: dict[str, int], n_to_send: int, placed: placing.Placed, *, basis: dict[str, object]
+) -> str:
     """The hash of everything a confirmation releases: content, audience, terms, counts and each person."""
     sealed = {
         "message": delivery.message.sha256,
@@ -301,9 +238,14 @@ def _seal(delivery: Delivery, by_reason: dict[str, int], n_to_send: int, shards:
         "re_eligible_after_s": delivery.re_eligible_after_s,
         "rate_per_minute": delivery.rate_per_minute,
         "scheduled_at": delivery.scheduled_at.isoformat() if delivery.scheduled_at else "",
+        "local_time": delivery.local_time,
+        "waves": delivery.waves,
+        "timetable": placed.timetable,
+        "quiet_hours": placed.quiet_hours,
         "excluded": by_reason,
         "n_to_send": n_to_send,
-        "shards": shards,
+        "shards": placed.hashes,
+        "basis": basis,
     }
     return hashlib.sha256(json.dumps(sealed, sort_keys=True).encode()).hexdigest()
 

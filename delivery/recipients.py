@@ -1,6 +1,7 @@
 """One recipient of one delivery: what became of them, every attempt and event, and the message as they got it."""
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.utils import timezone
@@ -10,8 +11,10 @@ from audiences import profiles
 from audiences.models import Profile
 from delivery import origins, reasons, rollups, status
 from delivery.models import Attempt, Delivery, Event, EventKind, Outcome, SendLog
-from messaging import links, personalization, preview
+from messaging import links, personalization, preview, verdicts
+from messaging.verdicts import Kind
 
+_TONES: dict[str, str] = {EventKind.BOUNCED: "err", EventKind.COMPLAINED: "err", EventKind.DEFERRED: "warn"}
 # Attempts and events shown of one recipient.
 _MOST = 200
 
@@ -57,7 +60,7 @@ def find(of: Delivery, profile_id: int, request_no: int = 0) -> Recipient | None
         return None
     events = list(Event.objects.filter(**mine).order_by("at", "id")[:_MOST])
     attempts = list(Attempt.objects.filter(**mine).order_by("at", "id")[:_MOST])
-    known = status.facts((event.kind, event.detail) for event in events)
+    known = status.facts((event.kind, event.verdict, event.code) for event in events)
     is_final = rollups.is_final(of, timezone.now())
     steps = [_attempt(attempt) for attempt in attempts] + [_outcome(row)] + [_event(event, of) for event in events]
     return Recipient(
@@ -82,6 +85,26 @@ def answer(row: SendLog) -> str:
         sentence = reasons.not_sent_sentence(row.code)
         return f"{sentence} {row.detail}".strip() if row.detail and row.detail != sentence else sentence
     return row.detail or row.code
+
+
+def bounce_answer(events: Iterable[Event]) -> str:
+    """Why a message that was handed over failed later, of one recipient's events by time; "" when none says so.
+
+    The reason in words and what their server wrote; a final bounce before one that came after it.
+    """
+    told = [
+        one for one in events if one.kind in {EventKind.BOUNCED, EventKind.DEFERRED} and one.verdict != Kind.IGNORED
+    ]
+    final = [one for one in told if one.kind == EventKind.BOUNCED and not status.is_soft(one.verdict, one.code)]
+    if not told:
+        return ""
+    last = (final or told)[-1]
+    label = str(verdicts.REASONS.get(last.reason, "")) if last.reason != verdicts.UNDETERMINED else ""
+    return (
+        _("{reason}: {answer}").format(reason=label, answer=last.detail)
+        if label and last.detail
+        else (last.detail or label or last.code)
+    )
 
 
 def message_html(of: Delivery, profile_id: int, request_no: int = 0, *, is_theirs: bool = False) -> str:
@@ -124,7 +147,9 @@ def _event(event: Event, of: Delivery) -> Step:
     detail = event.detail
     if event.kind == EventKind.CLICKED and event.link_no is not None:
         detail = link(of, event.link_no)
-    tone = "err" if event.kind in {EventKind.BOUNCED, EventKind.COMPLAINED} else "ok"
+    tone = _TONES.get(event.kind, "ok")
+    if event.kind in {EventKind.BOUNCED, EventKind.DEFERRED}:
+        detail = bounce_answer([event]) or detail
     return Step(event.at, str(event.get_kind_display()), detail, tone, event.is_automatic)
 
 

@@ -43,7 +43,7 @@ UPDATE delivery_shard SET ids = ids || %(ids)s::bigint[], n_ids = n_ids + cardin
 WHERE id = (
     SELECT id FROM delivery_shard
     WHERE delivery_id = %(delivery)s AND state = 'waiting' AND attempt = %(attempt)s AND request_no = %(request)s
-        AND fence = 0 AND due_at = %(due)s
+        AND fence = 0 AND due_at = %(due)s AND zone = %(zone)s AND domain = %(domain)s
         AND n_ids + cardinality(%(ids)s::bigint[]) <= %(most)s
     ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
 ) RETURNING id
@@ -51,9 +51,9 @@ WHERE id = (
 # Later shards take their own id as number: it is above every number that preparation gave.
 _INSERT = """
 INSERT INTO delivery_shard (id, number, delivery_id, attempt, request_no, ids, n_ids, state, due_at, fence,
-    n_authorised, n_sent, n_failed, n_not_sent, n_unknown, n_cancelled, n_retried, lease_owner)
+    n_authorised, n_sent, n_failed, n_not_sent, n_unknown, n_cancelled, n_retried, lease_owner, zone, domain)
 SELECT id, id, %(delivery)s, %(attempt)s, %(request)s, %(ids)s::bigint[], cardinality(%(ids)s::bigint[]), 'waiting',
-    %(due)s, 0, 0, 0, 0, 0, 0, 0, 0, ''
+    %(due)s, 0, 0, 0, 0, 0, 0, 0, 0, '', %(zone)s, %(domain)s
 FROM nextval(pg_get_serial_sequence('delivery_shard', 'id')) AS id
 """
 
@@ -95,10 +95,12 @@ def plan(
     attempt: int,
     ids: list[int],
     due_at: dt.datetime,
+    place: tuple[str, str] = ("", ""),
 ) -> None:
     """Put `ids` into a waiting shard of attempt number `attempt`, within the caller's transaction.
 
-    People with the same `due_at` share a shard, so that a thousand windows do not leave a thousand shards.
+    `place`: the zone and the domain of the shard they come from, under whose limits they stay.
+    People with the same `due_at` and place share a shard, so that a thousand windows do not leave a thousand shards.
     """
     values = {
         "delivery": delivery_id,
@@ -107,6 +109,8 @@ def plan(
         "ids": ids,
         "due": due_at,
         "most": _MAX_IDS,
+        "zone": place[0],
+        "domain": place[1],
     }
     if connection.execute(_APPEND, values).fetchone() is None:
         connection.execute(_INSERT, values)

@@ -5,6 +5,7 @@ Called hourly for what still changes (`refresh`), by Compute stats, and by whoev
 """
 
 import datetime as dt
+from typing import Any
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -22,33 +23,43 @@ _LOCKS = 0x43680300
 # Events that come later than this after the validity period are found by Compute stats only.
 _WATCH = dt.timedelta(days=7)
 
-# One row per message with what came back for it; `m` is the delivery's month, which prunes partitions.
-_REBUILD = """
+# The rule of `status.is_soft` in SQL, over the columns of a bounce.
+IS_SOFT = "(verdict = 'soft' OR (verdict <> 'hard' AND code LIKE '4%%'))"
+# One row per message with what came back for it, for whoever counts or lists people by the same rules.
+# The delivery's month prunes partitions.
+VERDICTS = f"""
 WITH answers AS (
     SELECT request_no, profile_id,
            bool_or(kind = 'delivered') AS is_delivered,
-           bool_or(kind = 'bounced' AND detail NOT LIKE '4%%') AS is_hard,
-           bool_or(kind = 'bounced' AND detail LIKE '4%%') AS is_soft,
+           bool_or(kind = 'deferred') AS is_deferred,
+           bool_or(kind = 'bounced' AND verdict <> 'ignored' AND NOT {IS_SOFT}) AS is_hard,
+           bool_or(kind = 'bounced' AND verdict <> 'ignored' AND {IS_SOFT}) AS is_soft,
            bool_or(kind = 'opened' AND NOT is_automatic) AS is_opened,
            bool_or(kind = 'opened' AND is_automatic) AS is_opened_automatic,
            bool_or(kind = 'clicked' AND NOT is_automatic) AS is_clicked,
            bool_or(kind = 'clicked' AND is_automatic) AS is_clicked_automatic,
            bool_or(kind = 'unsubscribed') AS is_unsubscribed,
-           bool_or(kind = 'complained') AS is_complained
+           bool_or(kind = 'complained') AS is_complained,
+           min(at) FILTER (WHERE kind = 'delivered') AS delivered_at,
+           min(at) FILTER (WHERE kind = 'bounced' AND verdict <> 'ignored') AS bounced_at,
+           min(at) FILTER (WHERE kind = 'opened' AND NOT is_automatic) AS first_opened_at,
+           min(at) FILTER (WHERE kind = 'clicked' AND NOT is_automatic) AS first_clicked_at
     FROM delivery_event WHERE opened_month = %(month)s AND delivery_id = %(id)s
     GROUP BY request_no, profile_id
 ), rows AS (
-    SELECT l.outcome, a.*,
+    SELECT l.profile_id AS person_id, l.at AS handed_at, l.outcome, a.*,
            CASE WHEN l.outcome <> 'sent' THEN NULL
                 WHEN a.is_hard THEN 'failed'
                 WHEN a.is_delivered THEN 'delivered'
-                WHEN %(real_time)s THEN CASE WHEN a.is_soft THEN 'failed' ELSE 'pending' END
+                WHEN %(real_time)s THEN CASE WHEN a.is_soft OR a.is_deferred THEN 'failed' ELSE 'pending' END
                 WHEN a.is_soft AND %(final)s THEN 'failed'
                 ELSE 'delivered' END AS verdict
     FROM delivery_sendlog l
     LEFT JOIN answers a ON a.request_no = l.request_no AND a.profile_id = l.profile_id
     WHERE l.opened_month = %(month)s AND l.delivery_id = %(id)s
 )
+"""
+_REBUILD = f"""{VERDICTS}
 INSERT INTO delivery_deliverystat (delivery_id, computed_at, n_sent, n_failed_at_handover, n_not_sent, n_cancelled,
     n_unknown, n_delivered, n_pending, n_failed, n_opened, n_opened_automatic, n_clicked, n_clicked_automatic,
     n_unsubscribed, n_complained)
@@ -84,17 +95,19 @@ def rebuild(delivery_id: int) -> DeliveryStat:
     delivery = Delivery.objects.only("id", "opened_month", "feedback", "valid_until").get(pk=delivery_id)
     now = timezone.now()
     with connection.cursor() as cursor:
-        cursor.execute(
-            _REBUILD,
-            {
-                "id": delivery.pk,
-                "month": delivery.opened_month,
-                "now": now,
-                "real_time": delivery.feedback == Feedback.REAL_TIME,
-                "final": is_final(delivery, now),
-            },
-        )
+        cursor.execute(_REBUILD, verdict_values(delivery, now))
     return DeliveryStat.objects.get(pk=delivery_id)
+
+
+def verdict_values(delivery: Delivery, now: dt.datetime) -> dict[str, Any]:
+    """The parameters of VERDICTS, for a statement that goes on with it."""
+    return {
+        "id": delivery.pk,
+        "month": delivery.opened_month,
+        "now": now,
+        "real_time": delivery.feedback == Feedback.REAL_TIME,
+        "final": is_final(delivery, now),
+    }
 
 
 def is_final(delivery: Delivery, now: dt.datetime) -> bool:

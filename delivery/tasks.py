@@ -2,7 +2,18 @@
 
 from celery import shared_task
 
-from delivery import alerting, clock, domain_days, preparation, recovery, rollups, sending
+from delivery import (
+    alerting,
+    clock,
+    computing,
+    domain_days,
+    preparation,
+    recovery,
+    reports,
+    return_mail,
+    rollups,
+    sending,
+)
 
 # Seconds after which a hint that nobody took is worthless: the tick has sent newer ones.
 _STALE_S = 10
@@ -29,7 +40,7 @@ def tick() -> None:
 
 @shared_task
 def compute_stats(delivery_id: int) -> None:
-    rollups.rebuild(delivery_id)
+    computing.run(delivery_id)
 
 
 @shared_task
@@ -40,6 +51,20 @@ def refresh_stats() -> None:
 
 
 @shared_task
+def fetch_bounces() -> None:
+    return_mail.poll()
+
+
+@shared_task
+def handle_reports() -> None:
+    reports.handle_waiting()
+
+
+@shared_task
+def purge_reports() -> None:
+    reports.purge()
+
+
 def watch() -> int:
     """Leave mails about sends in trouble; return how many alerts there were."""
     return alerting.watch()

@@ -27,4 +27,7 @@ def total(summaries: Iterable[Summary]) -> Summary:
         clicked_rate=share(clicked, delivered),
         processed=processed,
         processed_rate=share(processed, to_send),
+        # Each send has its own pace.
+        rate_per_minute=None,
+        eta_s=None,
     )

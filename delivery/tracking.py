@@ -19,8 +19,9 @@ from django.utils import timezone
 
 from audiences import profiles
 from audiences.models import Profile
-from delivery import origins, scanners
+from delivery import origins, preferences, scanners
 from delivery.models import Delivery, EventKind
+from delivery.preferences import Wish
 from messaging import links
 from messaging.models import Message
 
@@ -120,24 +121,24 @@ def record(seen: Hit) -> bool:
     return True
 
 
-def unsubscribe(seen: Hit, *, source: str) -> bool:
-    """Withdraw the consent of this hit's person and note it; safe to repeat. `source` goes to the consent's history.
+def unsubscribe(seen: Hit, wish: Wish) -> bool:
+    """Do what this hit's person wishes (see delivery.preferences) and note that they left; safe to repeat.
 
     False when neither PostgreSQL nor the spool could take it: then the caller must not say that it is done.
     """
     try:
-        _withdraw(seen, source)
+        _withdraw(seen, wish)
     except Profile.DoesNotExist:
         # Deleted since: nobody is left to be written to.
         return True
     except AWAY:
-        return _spool(seen, source=source)
+        return _spool(seen, wish)
     return True
 
 
-def resubscribe(seen: Hit, *, source: str) -> None:
+def resubscribe(seen: Hit, wish: Wish) -> None:
     """Undo an unsubscription made by mistake. Raises AWAY; Profile.DoesNotExist when the person was deleted since."""
-    profiles.resubscribe(seen.profile_id, source=source, reference=_reference(seen))
+    preferences.undo(seen.delivery_id, seen.profile_id, wish)
 
 
 def target(seen: Hit) -> str | None:
@@ -220,19 +221,15 @@ def _store(seen: Hit) -> None:
         logger.info("An event for delivery %s came after its log was removed.", seen.delivery_id)
 
 
-def _withdraw(seen: Hit, source: str) -> None:
+def _withdraw(seen: Hit, wish: Wish) -> None:
     with transaction.atomic():
-        if profiles.unsubscribe(seen.profile_id, source=source, reference=_reference(seen)):
+        if preferences.fulfil(seen.delivery_id, seen.profile_id, wish):
             _store(seen)
 
 
-def _reference(seen: Hit) -> str:
-    public_id = Delivery.objects.filter(pk=seen.delivery_id).values_list("public_id", flat=True).first()
-    return f"delivery {public_id}" if public_id else ""
-
-
-def _spool(seen: Hit, *, source: str = "") -> bool:
-    text = json.dumps(vars(seen) | {"at": seen.at.isoformat(), "source": source})
+def _spool(seen: Hit, wish: Wish | None = None) -> bool:
+    wishes = {"source": wish.source, "scope": wish.scope, "wanted": dict(wish.wanted)} if wish else {"source": ""}
+    text = json.dumps(vars(seen) | {"at": seen.at.isoformat()} | wishes)
     try:
         with redis.Redis.from_url(settings.REDIS_URL) as client:
             if client.llen(_SPOOL) < _SPOOL_MOST:
@@ -247,11 +244,12 @@ def _spool(seen: Hit, *, source: str = "") -> bool:
 
 def _replay(raw: bytes | str) -> None:
     values = json.loads(raw)
-    source = values.pop("source")
+    # What waits from before an upgrade has no scope.
+    source, scope, wanted = values.pop("source"), values.pop("scope", preferences.ALL), values.pop("wanted", {})
     seen = Hit(**values | {"at": dt.datetime.fromisoformat(values["at"])})
     try:
         if source:
-            _withdraw(seen, source)
+            _withdraw(seen, Wish(source, scope, wanted))
         else:
             _store(seen)
     except Profile.DoesNotExist:

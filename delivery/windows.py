@@ -3,11 +3,14 @@
 `lease` takes a shard; `advance` stores outcomes and, in the same transaction, authorises and reads the next people;
 `release` gives a lease back. Every write carries the fence: whoever lost the lease gets LeaseLost and stops.
 Before a byte for a person leaves, that person was authorised by a committed `advance` at most DOOR_S seconds ago, whose
-statement checked the delivery's state and validity and the person's consent and quarantine.
+statement checked the delivery's state and validity and the person's consent and quarantine, and, where the delivery
+is sent under a subscription group, that they are still in it.
 """
 
 import datetime as dt
+import functools
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -56,6 +59,11 @@ class Lease:
     n_authorised: int
     fence: int
     journal: journal.Journal
+    # The group it is sent under, asked about again at each window; None asks nothing.
+    terms: mailable.Terms | None = None
+    # Where quiet hours and limits by domain apply to its people; "" where none do.
+    zone: str = ""
+    domain: str = ""
     rows: logrows.Writer = field(init=False)
     # Outcomes stored so far, outcomes still to store, and positions that were authorised and not handed over.
     n_settled: int = field(init=False)
@@ -67,6 +75,11 @@ class Lease:
     def is_exhausted(self) -> bool:
         """Nobody is left to authorise."""
         return self.n_authorised >= self.n_ids and not self.untried
+
+    @property
+    def is_idle(self) -> bool:
+        """Nobody of it is in a window or on the way."""
+        return self.n_authorised == self.n_settled + len(self.settled) + len(self.untried)
 
     @property
     def is_complete(self) -> bool:
@@ -93,12 +106,15 @@ class Opened:
 _LEASE = """
 UPDATE delivery_shard s SET state = 'leased', fence = s.fence + 1, lease_owner = %(owner)s,
     lease_until = now() + make_interval(secs => %(lease_s)s)
-FROM delivery_delivery d
+FROM delivery_delivery d LEFT JOIN audiences_subscriptiongroup g
+    ON g.public_id::text = d.audience ->> 'subscription_group'
 WHERE d.id = %(delivery)s AND d.state = 'sending' AND s.id = (
     SELECT id FROM delivery_shard WHERE delivery_id = %(delivery)s AND state = 'waiting' AND due_at <= now()
+        AND zone <> ALL(%(quiet)s::text[]) AND domain <> ALL(%(busy)s::text[])
     ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
 )
-RETURNING s.id, s.attempt, s.request_no, s.ids, s.n_ids, s.n_authorised, s.fence, d.opened_month
+RETURNING s.id, s.attempt, s.request_no, s.ids, s.n_ids, s.n_authorised, s.fence, d.opened_month, g.id, g.default_state,
+    s.zone, s.domain
 """
 _RECORD = """
 UPDATE delivery_shard s SET
@@ -112,15 +128,6 @@ UPDATE delivery_shard s SET
 FROM delivery_delivery d
 WHERE s.id = %(shard)s AND s.fence = %(fence)s AND s.state = 'leased' AND d.id = s.delivery_id
 RETURNING s.n_ids, s.n_authorised, d.state = 'sending' AND d.valid_until > now()
-"""
-_OPEN = f"""
-WITH w (n_ids, n_authorised, is_open) AS ({_RECORD})
-SELECT w.n_ids, w.n_authorised, w.is_open, u.position,
-    CASE WHEN p.id IS NULL THEN '{reasons.GONE}' ELSE {mailable.reason().sql} END, {profiles.PERSON_COLUMNS}
-FROM w
-LEFT JOIN unnest(%(ids)s::bigint[], %(positions)s::int[]) AS u(profile_id, position)
-    ON w.is_open AND u.position < w.n_authorised
-LEFT JOIN audiences_profile p ON p.id = u.profile_id
 """
 _ATTEMPTS = """
 INSERT INTO delivery_attempt
@@ -144,21 +151,30 @@ UPDATE delivery_delivery SET progressed_at = now() WHERE id = (
 """
 
 
-def lease(connection: Connection, delivery_id: int) -> Lease | None:
-    """The next shard that is due, journal ready; None when there is none or the delivery does not send."""
+def lease(
+    connection: Connection, delivery_id: int, *, quiet: Sequence[str] = (), busy: Sequence[str] = ()
+) -> Lease | None:
+    """The next shard that is due, journal ready; None when there is none or the delivery does not send.
+
+    None of the zones in `quiet` or of the domains in `busy`.
+    """
     notes = journal.create()
     try:
-        values = {"delivery": delivery_id, "owner": notes.owner, "lease_s": LEASE_S}
+        values: dict[str, object] = {"delivery": delivery_id, "owner": notes.owner, "lease_s": LEASE_S}
+        values |= {"quiet": list(quiet), "busy": list(busy)}
         row = connection.execute(_LEASE, values, prepare=True).fetchone()
         if row is None:
             notes.remove()
             return None
-        shard_id, attempt, request_no, ids, n_ids, n_authorised, fence, month = row
+        shard_id, attempt, request_no, ids, n_ids, n_authorised, fence, month, group_id, default, zone, domain = row
+        terms = mailable.Terms(group_id, default) if group_id is not None else None  # type: ignore[arg-type]
         notes.resize(n_ids)  # type: ignore[arg-type]
     except BaseException:
         notes.abandon()
         raise
-    return Lease(shard_id, delivery_id, month, attempt, request_no, ids, n_ids, n_authorised, fence, notes)  # type: ignore[arg-type]
+    place = (terms, zone, domain)
+    held = (shard_id, delivery_id, month, attempt, request_no, ids, n_ids, n_authorised, fence, notes, *place)
+    return Lease(*held)  # type: ignore[arg-type]
 
 
 def advance(
@@ -182,7 +198,7 @@ def advance(
     values |= {"lease_s": LEASE_S, "target": target, "ids": [held.ids[i] for i in positions], "positions": positions}
     with connection.transaction():
         # The shard's own row is locked first, before any retry shard: a stop locks in the order of ids.
-        rows = connection.execute(_OPEN if positions else _RECORD, values, prepare=True).fetchall()
+        rows = connection.execute(_open(held.terms) if positions else _RECORD, values, prepare=True).fetchall()
         if not rows:
             raise LeaseLost(held.shard_id)
         _store(connection, held, batch)
@@ -225,6 +241,20 @@ def note_progress(connection: Connection, delivery_id: int) -> None:
 def clock() -> float:
     """Seconds that also pass while the machine sleeps; doors are timed with it."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+@functools.cache
+def _open(terms: mailable.Terms | None) -> str:
+    """The statement that records, authorises and reads; one text, and so one prepared statement, for each group."""
+    return f"""
+WITH w (n_ids, n_authorised, is_open) AS ({_RECORD})
+SELECT w.n_ids, w.n_authorised, w.is_open, u.position,
+    CASE WHEN p.id IS NULL THEN '{reasons.GONE}' ELSE {mailable.reason(terms).sql} END, {profiles.PERSON_COLUMNS}
+FROM w
+LEFT JOIN unnest(%(ids)s::bigint[], %(positions)s::int[]) AS u(profile_id, position)
+    ON w.is_open AND u.position < w.n_authorised
+LEFT JOIN audiences_profile p ON p.id = u.profile_id
+"""
 
 
 @dataclass(frozen=True)
@@ -277,6 +307,7 @@ def _store(connection: Connection, held: Lease, batch: _Batch) -> None:
             attempt=held.attempt + 1,
             ids=ids,
             due_at=due_at,
+            place=(held.zone, held.domain),
         )
 
 

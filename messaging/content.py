@@ -12,6 +12,7 @@ from django.core.cache import cache
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
+from redis.exceptions import RedisError
 
 from audiences import profiles
 from lib.errors import DomainError
@@ -27,6 +28,7 @@ BODY_LIMIT = 2 * 1024 * 1024
 _CLIPPED_FROM = 102 * 1024
 # Seconds for which a field's coverage is taken as known.
 _COVERAGE_TTL_S = 60
+_UNSUBSCRIBE = re.compile(r"\bunsubscribe_url\b|set_user_to_unsubscribed_url")
 _ALWAYS_KNOWN = frozenset({"profile.id", "profile.public_id"})
 
 
@@ -165,6 +167,7 @@ def _check_compiled(spec: ContentSpec, compiled: compilation.Compiled, *, is_che
         if not spec.text.strip():
             sentence = _("The plain text is empty. Write it or let it be generated.")
             yield ContentProblem("text_empty", "warning", "text", sentence)
+    yield from _check_text_footer(compiled)
     if _is_empty(spec, compiled):
         yield _empty()
     yield from _check_footer(compiled)
@@ -201,7 +204,7 @@ def _empty() -> ContentProblem:
 def _check_footer(compiled: compilation.Compiled) -> Iterator[ContentProblem]:
     masked = markup.mask(compiled.html)
     targets = [masked.restore(link.url) for link in markup.links(masked.html)]
-    if not any(re.search(r"\bunsubscribe_url\b|set_user_to_unsubscribed_url", url) for url in targets):
+    if not any(_UNSUBSCRIBE.search(url) for url in targets):
         sentence = _("There is no unsubscribe link. Add the footer block.")
         yield ContentProblem("unsubscribe_missing", "error", "body", sentence)
     uses_address = any(f.name == "postal_address" for f in personalization.parse(compiled.html, html=True).fields())
@@ -213,6 +216,19 @@ def _check_footer(compiled: compilation.Compiled) -> Iterator[ContentProblem]:
             field="{{ postal_address }}"
         )
         yield ContentProblem("address_missing", "error", "body", sentence)
+
+
+def _check_text_footer(compiled: compilation.Compiled) -> Iterator[ContentProblem]:
+    """Who reads the plain text leaves by it; only where the HTML has a link, since there both are missing."""
+    if not _UNSUBSCRIBE.search(compiled.html) or not compiled.text.strip() or _UNSUBSCRIBE.search(compiled.text):
+        return
+    try:
+        personalization.parse(compiled.text, html=False)
+    except personalization.TemplateProblem:
+        # That is told already, and may be the very link.
+        return
+    sentence = _("The plain text has no unsubscribe link. Add {field} to it.").format(field="{{ unsubscribe_url }}")
+    yield ContentProblem("text_unsubscribe_missing", "error", "text", sentence)
 
 
 def _check_looks(compiled: compilation.Compiled) -> Iterator[ContentProblem]:
@@ -281,7 +297,10 @@ def _without_fallback(use: personalization.Field, field: str, known: dict[str, s
 
 def _people_without(name: str) -> int:
     """Counts the whole audience; kept a minute, since alerts are computed after every autosave."""
-    return int(cache.get_or_set(f"coverage:{name}", lambda: profiles.coverage(name), _COVERAGE_TTL_S) or 0)
+    try:
+        return int(cache.get_or_set(f"coverage:{name}", lambda: profiles.coverage(name), _COVERAGE_TTL_S) or 0)
+    except RedisError:
+        return profiles.coverage(name)
 
 
 def _syntax(problem: personalization.TemplateProblem, field: str) -> ContentProblem:

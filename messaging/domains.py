@@ -14,6 +14,7 @@ import dns.exception
 import dns.resolver
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts import access, audit, roles
 from accounts.models import User
@@ -44,6 +45,14 @@ def every() -> list[Domain]:
 def is_verified(address: str) -> bool:
     """Whether the domain of `address` was verified and not found missing since. One query."""
     return SenderDomain.objects.filter(domain=of_address(address), verified_at__isnull=False).exists()
+
+
+def problem(address: str) -> str:
+    """Why nothing may be sent from `address`, in words; "" when it may. One query at most."""
+    if not settings.VERIFIED_DOMAINS_ONLY or is_verified(address):
+        return ""
+    name = {"domain": of_address(address)}
+    return _("The domain %(domain)s isn't verified. Verify it or choose another sender.") % name
 
 
 def check(name: str, *, by: User) -> Domain:

@@ -10,10 +10,17 @@ from django.contrib.auth.models import Group
 from django.utils import timezone
 from PIL import Image
 
-from accounts import roles
+from accounts import installation, roles
 from accounts.models import User
 from audiences import addresses
-from audiences.models import AttributeDefinition, Profile, Segment, SegmentKind, SegmentMember
+from audiences.models import (
+    AttributeDefinition,
+    Profile,
+    Segment,
+    SegmentKind,
+    SegmentMember,
+    SubscriptionGroup,
+)
 from audiences.profiles import Person
 from campaigns import document as documents
 from campaigns import drafts, versions
@@ -50,6 +57,11 @@ def user(role: str = "", **fields: object) -> User:
     return made
 
 
+def configure(**values: object) -> None:
+    """Settings of the installation, as an admin saves them; `delivery__quiet_on` for "delivery.quiet_on"."""
+    installation.save({name.replace("__", "."): value for name, value in values.items()}, by=user("Admin"))
+
+
 # --- audiences ----------------------------------------------------------------------------------------------
 
 
@@ -76,6 +88,12 @@ def segment(
 
 
 # --- messaging ----------------------------------------------------------------------------------------------
+
+
+def group(name: str = "Newsletter", *, default_state: str = "subscribed", **fields: object) -> SubscriptionGroup:
+    """A subscription group; who never chose is in it."""
+    return SubscriptionGroup.objects.create(name=name, default_state=default_state, **fields)
+
 
 HTML_BODY = (
     "<html><body><p>Hello {{ profile.first_name | default: 'you' }}</p>"

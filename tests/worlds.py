@@ -7,9 +7,9 @@ from django.utils import timezone
 
 from accounts.models import User
 from audiences import imports
-from audiences.models import Profile, ProfileImport, Segment
-from campaigns import drafts, sends
-from campaigns.models import Campaign
+from audiences.models import Profile, ProfileImport, Segment, SubscriptionGroup
+from campaigns import approvals, drafts, sends
+from campaigns.models import Campaign, ConfirmationRequest
 from delivery import preparation
 from delivery.models import Delivery, Outcome, SendLog
 from messaging.models import CaughtMessage, MediaFile, Sender, Template
@@ -20,11 +20,13 @@ SOURCE = b"From: a@shop.test\r\nTo: b@example.test\r\nSubject: Hello\r\nContent-
 
 @dataclass(frozen=True)
 class World:
-    """`campaign` has a live version, a prepared send and a draft beside it; `fresh` was never published."""
+    """`campaign` has a live version, a prepared send whose confirmation was requested, and a draft beside it; `fresh`
+    was never published."""
 
     owner: User
     profile: Profile
     segment: Segment
+    group: SubscriptionGroup
     profile_import: ProfileImport
     sender: Sender
     campaign: Campaign
@@ -33,6 +35,7 @@ class World:
     caught: CaughtMessage
     template: Template
     media: MediaFile
+    request: ConfirmationRequest
 
 
 def make() -> World:
@@ -57,12 +60,15 @@ def make() -> World:
         code="",
         detail="250 ok",
     )
+    factories.user("Operator", name="Somebody who can confirm")
+    request = approvals.ask(campaign.pk, delivery.pk, seal=delivery.seal, asked=approvals.Asked(), by=owner)
     drafts.modify(campaign.pk, by=owner)
     fresh = factories.campaign(owner, name="Never published")
     return World(
         owner=owner,
         profile=person,
         segment=segment,
+        group=factories.group(name="World news"),
         profile_import=imports.receive([b"email\na@example.test\n"], file_name="people.csv", by=owner),
         sender=sender,
         campaign=Campaign.objects.get(pk=campaign.pk),
@@ -78,4 +84,5 @@ def make() -> World:
         ),
         template=factories.template(owner),
         media=factories.media(),
+        request=request,
     )

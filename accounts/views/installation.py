@@ -82,7 +82,8 @@ def _field(setting: installation.Setting) -> forms.Field:
     if setting.kind == "decimal":
         step = forms.NumberInput(attrs={"class": "short", "step": "any"})
         return forms.FloatField(required=not setting.is_optional, localize=False, widget=step, **words)
-    return forms.CharField(required=not setting.is_optional, **words)
+    area = forms.Textarea(attrs={"rows": setting.n_lines}) if setting.n_lines > 1 else None
+    return forms.CharField(required=not setting.is_optional, widget=area, **words)
 
 
 def _plain(setting: installation.Setting, cleaned: Any) -> Any:

@@ -17,6 +17,7 @@ _REASONS = {
     mailable.NO_ADDRESS: gettext_lazy("no address"),
     mailable.INVALID_ADDRESS: gettext_lazy("invalid address"),
     mailable.UNSUBSCRIBED: gettext_lazy("unsubscribed"),
+    mailable.UNSUBSCRIBED_GROUP: gettext_lazy("unsubscribed from the group"),
     mailable.QUARANTINED: gettext_lazy("quarantined"),
 }
 

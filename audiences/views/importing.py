@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts import access, roles
 from accounts.models import User
-from audiences import csv_files, fields, import_runs, imports, mapping, reports, tasks
+from audiences import csv_files, fields, groups, import_runs, imports, mapping, reports, tasks
 from audiences.imports import Plan
 from audiences.models import (
     AttributeType,
@@ -171,7 +171,10 @@ def _plan(request: HttpRequest, job: ProfileImport) -> Plan:
 
 
 def _target(sent: QueryDict, index: int) -> dict[str, str]:
-    target = {"target": str(sent.get(f"target-{index}", mapping.SKIP))}
+    name, _sep, group = str(sent.get(f"target-{index}", mapping.SKIP)).partition(":")
+    target = {"target": name}
+    if name == mapping.GROUP:
+        return target | {"group": group}
     if target["target"] == mapping.ATTRIBUTE:
         kind, _sep, order = str(sent.get(f"type-{index}", "")).partition(":")
         target |= {
@@ -212,7 +215,7 @@ def _column(job: ProfileImport, plan: Plan, index: int, found: dict[str, str]) -
         "index": index,
         "name": job.columns[index],
         "cells": [row[index] for row in job.sample if index < len(row) and row[index].strip()][:3],
-        "target": target["target"],
+        "target": f"{mapping.GROUP}:{target['group']}" if target["target"] == mapping.GROUP else target["target"],
         "attribute": target.get("name") or mapping.attribute_name(job.columns[index]),
         "type": f"date:{target.get('order') or mapping.DAY_FIRST}" if kind == AttributeType.DATE else kind,
         "problem": found.get(f"column-{index}", ""),
@@ -224,6 +227,10 @@ def _targets() -> list[tuple[str, object]]:
     return [
         *own,
         (mapping.CONSENT, _("email consent")),
+        *(
+            (f"{mapping.GROUP}:{one.public_id}", _("group “{name}”, yes or no").format(name=one.name))
+            for one in groups.active()
+        ),
         (mapping.ATTRIBUTE, _("attribute…")),
         (mapping.SKIP, _("leave out")),
     ]

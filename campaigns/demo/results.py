@@ -48,14 +48,17 @@ WHERE c.id = s.id
 
 # %(kind)s events for the people of `{who}`, `{after}` seconds after the hand-over; never in the future.
 _EVENTS = """
-INSERT INTO delivery_event (opened_month, delivery_id, request_no, profile_id, kind, at, link_no, is_automatic, detail)
+INSERT INTO delivery_event (opened_month, delivery_id, request_no, profile_id, kind, at, link_no, is_automatic, detail,
+    code, verdict, reason)
 SELECT l.opened_month, l.delivery_id, 0, l.profile_id, %(kind)s,
-       LEAST(l.at + {after} * interval '1 second', %(now)s::timestamptz), {link}, %(automatic)s, %(detail)s
+       LEAST(l.at + {after} * interval '1 second', %(now)s::timestamptz), {link}, %(automatic)s, %(detail)s,
+       %(code)s, %(verdict)s, %(reason)s
 FROM (SELECT * FROM delivery_sendlog
       WHERE opened_month = %(month)s AND delivery_id = %(delivery)s AND outcome = 'sent') AS l
 WHERE {who}
 ORDER BY 6
 """
+_NO_MAILBOX = {"code": "550 5.1.1", "verdict": "hard", "reason": "user_unknown"}
 _PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15"
 _LAPTOP = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36"
 
@@ -80,7 +83,8 @@ def fill(delivery: Delivery, *, now: dt.datetime) -> None:
             kind: str, who: str, after: str, *, detail: str, link: str = "NULL::smallint", automatic: bool = False
         ) -> None:
             statement = _EVENTS.format(who=who, after=after, link=link)
-            cursor.execute(statement, {**base, "kind": kind, "detail": detail, "automatic": automatic})
+            why = _NO_MAILBOX if kind == "bounced" else dict.fromkeys(_NO_MAILBOX, "")
+            cursor.execute(statement, {**base, **why, "kind": kind, "detail": detail, "automatic": automatic})
 
         events("bounced", is_bounced, f"(20 + {u['u4']} * 900)", detail="550 5.1.1 The mailbox doesn't exist")
         events("opened", is_open, reading, detail=_PHONE)

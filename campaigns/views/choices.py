@@ -8,7 +8,7 @@ from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from audiences import addresses, profiles, rules
+from audiences import addresses, groups, profiles, rules
 from audiences.models import Profile, Segment
 from audiences.profiles import Person
 from campaigns import alerts, occurrences, search, sources, summaries
@@ -60,6 +60,19 @@ def segments(chosen: list[str]) -> list[Option]:
         Option(value, _("A segment that was deleted"), True, is_gone=True) for value in chosen if value not in known
     ]
     return options + gone
+
+
+def subscription_groups(chosen: str) -> list[Option]:
+    """Groups to send under; the chosen one also when it was archived since."""
+    options = [
+        Option(str(one.public_id), one.name, str(one.public_id) == chosen, note=one.description)
+        for one in groups.active()
+    ]
+    if chosen and not any(option.is_chosen for option in options):
+        gone = groups.find(chosen)
+        label = _("%(name)s (archived)") % {"name": gone} if gone else _("A group that doesn't exist")
+        options.insert(0, Option(chosen, label, is_chosen=True, is_gone=True))
+    return options
 
 
 def rule_fields() -> list[Any]:

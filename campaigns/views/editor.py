@@ -18,6 +18,8 @@ from accounts import access, roles, session_ages
 from campaigns import alerts, forms, occurrences, rhythms, schedules, sessions, summaries
 from campaigns import document as documents
 from campaigns.views import choices, header, info, parts
+from delivery import quiet, served
+from lib import walltimes
 from messaging import samples
 
 
@@ -128,9 +130,11 @@ def _delivery(request: HttpRequest, now: parts.State) -> dict[str, Any]:
         "may_start": may_start,
         "deputies": [] if may_start else [str(person) for person in roles.holders(roles.START)],
         "activates_triggered": settings.ACTIVATE_TRIGGERED,
-        "zones": sorted(schedules.zones() | {chosen}),
+        "zones": sorted(walltimes.zones() | {chosen}),
         "zone": chosen,
+        "cap": served.cap_sentence(),
         "validities": choices.validities(section["validity_hours"]),
+        "quiet_words": quiet.words(quiet.configured()),
         "sentence": summaries.sentence(now.document, reader_zone=reader),
     }
 
@@ -140,6 +144,7 @@ def _audience(request: HttpRequest, now: parts.State) -> dict[str, Any]:
     return {
         "segments": choices.segments(section["segments"]),
         "excluded": choices.segments(section["exclude"]),
+        "groups": choices.subscription_groups(section["subscription_group"]),
         "fields": choices.rule_fields(),
         "audience_words": summaries.audience(now.document),
         "audience_json": json.dumps(section, ensure_ascii=False),

@@ -1,5 +1,6 @@
 """Sends of a campaign: their list, and the page of one, which composes the fragments of the delivery room."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -12,11 +13,11 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import access, audit, roles
 from campaigns import document as documents
-from campaigns import periods, sends, summaries
+from campaigns import lifecycle, periods, schedules, sends, staleness, summaries, tested
 from campaigns.models import Campaign, CampaignSend
-from campaigns.views import header, standing
+from campaigns.views import header, requesting, standing
 from delivery import forms as delivery_forms
-from delivery import kpi, pages, totals
+from delivery import kpi, pages, timing, totals
 from delivery.models import Delivery, DeliveryState
 from lib.errors import DomainError
 
@@ -96,7 +97,7 @@ def new(request: HttpRequest, public_id: UUID) -> HttpResponse:
 @access.requires(roles.VIEW)
 def detail(request: HttpRequest, public_id: UUID, delivery_id: UUID) -> HttpResponse:
     """One send: preparation, confirmation, countdown or panel, whatever it is at."""
-    campaign, send = _find(public_id, delivery_id)
+    campaign, send = find(public_id, delivery_id)
     context = {
         "head": header.build(request, campaign, view="send"),
         "campaign": campaign,
@@ -110,7 +111,19 @@ def detail(request: HttpRequest, public_id: UUID, delivery_id: UUID) -> HttpResp
 @access.requires(roles.VIEW)
 def confirm(request: HttpRequest, public_id: UUID, delivery_id: UUID) -> HttpResponse:
     """GET asks, as a page or a dialog; POST releases the send. Who may is decided where it happens."""
-    campaign, send = _find(public_id, delivery_id)
+    campaign, send = find(public_id, delivery_id)
+
+    def release(**shown: Any) -> Delivery:
+        return sends.confirm(campaign.pk, send.delivery_id, by=header.user_of(request), **shown)
+
+    return answer_confirm(request, campaign, send, release)
+
+
+def answer_confirm(
+    request: HttpRequest, campaign: Campaign, send: CampaignSend, release: Callable[..., Delivery]
+) -> HttpResponse:
+    """The answer to a GET or POST of a confirm page. `release` takes seal, n_to_send and key of the page, as they were
+    posted, and confirms."""
     if request.method == "GET":
         return _confirm_page(request, campaign, send)
     access.check(header.user_of(request), roles.START)
@@ -119,34 +132,39 @@ def confirm(request: HttpRequest, public_id: UUID, delivery_id: UUID) -> HttpRes
         if request.headers.get("HX-Request"):
             raise form.problem()
         return _confirm_page(request, campaign, send, form=form)
-    seal, n_to_send = form.cleaned_data["seal"], form.cleaned_data["n_to_send"]
+    shown = form.cleaned_data
     try:
-        sends.confirm(campaign.pk, send.delivery_id, by=header.user_of(request), seal=seal, n_to_send=n_to_send)
+        release(seal=shown["seal"], n_to_send=shown["n_to_send"], key=str(shown["key"]))
     except DomainError as refusal:
         if refusal.status == 403 or request.headers.get("HX-Request"):
             raise
         messages.error(request, refusal.message)
-    return _to_send(request, campaign, send)
+        _campaign, now = find(campaign.public_id, send.delivery.public_id)
+        return _confirm_page(request, header.find(campaign.public_id), now, status=refusal.status)
+    return to_send(request, campaign, send)
 
 
-def _confirm_page(request: HttpRequest, campaign: Campaign, send: CampaignSend, form: Any = None) -> HttpResponse:
+def _confirm_page(
+    request: HttpRequest, campaign: Campaign, send: CampaignSend, *, form: Any = None, status: int = 0
+) -> HttpResponse:
     context = {
         "head": header.build(request, campaign, view="send"),
         "campaign": campaign,
         "form": form,
         **delivery_context(request, campaign, send.delivery),
     }
-    return render(request, "campaigns/campaign_confirm.html", context, status=422 if form else 200)
+    context["urls"] = context["urls"] | {"confirm": request.path}
+    return render(request, "campaigns/campaign_confirm.html", context, status=status or (422 if form else 200))
 
 
 @require_POST
 @access.requires(roles.EDIT)
 def cancel(request: HttpRequest, public_id: UUID, delivery_id: UUID) -> HttpResponse:
     """Take the confirmation back before the first message."""
-    campaign, send = _find(public_id, delivery_id)
+    campaign, send = find(public_id, delivery_id)
     sends.cancel(campaign.pk, send.delivery_id, by=header.user_of(request))
     messages.success(request, _("The send was cancelled. Nothing was sent."))
-    return _to_send(request, campaign, send)
+    return to_send(request, campaign, send)
 
 
 def delivery_context(request: HttpRequest, campaign: Campaign, delivery: Delivery) -> dict[str, Any]:
@@ -154,7 +172,7 @@ def delivery_context(request: HttpRequest, campaign: Campaign, delivery: Deliver
     at = {"public_id": campaign.public_id, "delivery_id": delivery.public_id}
     send = sends.of_delivery(delivery)
     assert send is not None, "found through its campaign"
-    stale = sends.staleness(campaign, send)
+    stale = staleness.of(campaign, send)
     context = pages.context(
         delivery,
         header.user_of(request),
@@ -162,14 +180,42 @@ def delivery_context(request: HttpRequest, campaign: Campaign, delivery: Deliver
         cancel_url=reverse("campaigns:cancel-send", kwargs=at),
         back_url=reverse("campaigns:send", kwargs=at),
         stale=[stale.message] if stale.code else [],
+        fix_urls=_fix_urls(request, campaign),
     )
     document = documents.normalise(send.version.document)
+    context["urls"]["reschedule"] = reverse("campaigns:reschedule", kwargs=at)
+    if stale.code == "published_again" and not lifecycle.is_standing(campaign):
+        # The list of an older version can't be mended: this opens a send of the live one in its place.
+        new_url = reverse("campaigns:send-new", kwargs={"public_id": campaign.public_id})
+        context["urls"] = context["urls"] | {"prepare": new_url}
+    context |= requesting.context(send, header.user_of(request), stale=bool(context["stale"]))
+    is_prepared = delivery.state == DeliveryState.PREPARED
+    is_standing = document["delivery"]["kind"] in schedules.STANDING
     return context | {
+        "tested": (tested.of_version(send.version) or "") if is_prepared else None,
+        "reschedule": timing.new_time(delivery) if sends.deadline(send) is None else None,
         "occurrence": standing.occurrence(campaign, send, header.user_of(request)),
         "is_confirmed_alone": _is_confirmed_alone(delivery),
         "is_repeating": document["delivery"]["kind"] == "repeat",
         "conversions": summaries.conversions(document) if delivery.started_at else [],
+        "duplicate_url": reverse("campaigns:duplicate", args=[campaign.public_id]),
+        "again_url": reverse("campaigns:send-new", args=[campaign.public_id]) if not is_standing else "",
     }
+
+
+def _fix_urls(request: HttpRequest, campaign: Campaign) -> dict[str, str]:
+    """Where somebody puts right what stops a send: the draft's steps, or the page that makes a draft first."""
+    user = header.user_of(request)
+    at = {"public_id": campaign.public_id}
+    urls = {}
+    if user.has_perm(roles.EDIT) and campaign.archived_at is None:
+        modify = reverse("campaigns:modify", kwargs=at)
+        has_draft = header.draft_of(campaign) is not None
+        for step in ("compose", "audience", "delivery"):
+            urls[step] = reverse("campaigns:edit", kwargs=at | {"step": step}) if has_draft else modify
+    if user.has_perm(roles.MANAGE_TRANSPORTS):
+        urls["senders"] = reverse("messaging:settings-senders")
+    return urls
 
 
 def _is_confirmed_alone(delivery: Delivery) -> bool:
@@ -180,7 +226,7 @@ def _is_confirmed_alone(delivery: Delivery) -> bool:
     return last is not None and last.actor_id is None
 
 
-def _to_send(request: HttpRequest, campaign: Campaign, send: CampaignSend) -> HttpResponse:
+def to_send(request: HttpRequest, campaign: Campaign, send: CampaignSend) -> HttpResponse:
     """On to the page of the send, whole, also for htmx."""
     at = {"public_id": campaign.public_id, "delivery_id": send.delivery.public_id}
     url = reverse("campaigns:send", kwargs=at)
@@ -189,7 +235,7 @@ def _to_send(request: HttpRequest, campaign: Campaign, send: CampaignSend) -> Ht
     return redirect(url)
 
 
-def _find(public_id: UUID, delivery_id: UUID) -> tuple[Campaign, CampaignSend]:
+def find(public_id: UUID, delivery_id: UUID) -> tuple[Campaign, CampaignSend]:
     campaign = header.find(public_id)
     send = (
         CampaignSend.objects.select_related(

@@ -117,6 +117,10 @@ def _why(campaign: Campaign, send: CampaignSend) -> str:
         return _("%(name)s started this campaign and can't start sends any more, so somebody else must confirm.") % {
             "name": campaign.activated_by
         }
+    if send.asks_because == "second":
+        return _("It is the first of a new version, so somebody else than who published it must confirm.")
+    if send.asks_because == "stale":
+        return _("It couldn't be confirmed by itself, so somebody must look at it.")
     return ""
 
 

@@ -1,24 +1,19 @@
 """The buttons of a delivery. Each is a POST that calls one work function and goes back to where it was pressed."""
 
-import datetime as dt
+import json
 from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils import timezone
-from django.utils.formats import number_format
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from accounts import access, roles
-from delivery import kpi, lifecycle, origins, rollups, tasks
+from delivery import computing, lifecycle, nudges, origins, refreshing, rollups, sending, tasks
 from delivery.models import Delivery
 from delivery.views.panel import get, user_of
 from lib.errors import DomainError
-
-# Seconds in which the same figures are not computed again.
-_COMPUTE_EVERY_S = 30
 
 
 @access.requires(roles.EDIT)
@@ -64,34 +59,50 @@ def start_now(request: HttpRequest, public_id: UUID) -> HttpResponse:
     return _back(request, delivery)
 
 
+@access.requires(roles.START)
+@require_POST
+def refresh(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Prepare again just before sending, or not."""
+    typed = request.POST.get("percent", "").strip()
+    guard = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 9 else -1
+    is_on = "is_on" in request.POST
+    delivery = refreshing.choose(get(public_id).pk, guard_percent=guard if is_on else None, by=user_of(request))
+    said = _("The list is prepared again just before sending.") if is_on else _("The list stays as it was fixed.")
+    messages.success(request, said)
+    return _back(request, delivery)
+
+
+@access.requires(roles.EDIT)
+@require_POST
+def retry(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Take up what stands still. Operators, and the owner; who is neither is refused by the work function."""
+    delivery = nudges.retry_now(get(public_id).pk, by=user_of(request))
+    for _slot in range(max(1, sending.n_free_slots(delivery.pk))):
+        tasks.drain.delay_on_commit(delivery.pk)
+    messages.info(request, _("Trying again now."))
+    return _back(request, delivery)
+
+
 @access.requires(roles.VIEW)
 @require_POST
 def compute(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Count everything again from the log; says what changed. A large log is counted by a worker."""
     delivery = get(public_id)
-    before = kpi.panel(delivery)
-    if before.computed_at and timezone.now() - before.computed_at < dt.timedelta(seconds=_COMPUTE_EVERY_S):
-        # Small sends are counted while somebody looks, so pressing again is no mistake.
-        if not before.is_small:
-            raise DomainError(_("The figures were computed less than 30 s ago."), code="just_computed", status=429)
-    elif not before.is_small:
-        tasks.compute_stats.delay_on_commit(delivery.pk)
-        messages.info(request, _("Computing. The time beside the button changes when it is done."))
-        return _back(request, delivery)
-    rollups.rebuild(delivery.pk)
-    messages.success(request, _changes(before, kpi.panel(delivery)))
+    known = computing.status(delivery)
+    if known.wait_s:
+        raise DomainError(_("The figures were computed less than 30 s ago."), code="just_computed", status=429)
+    if (delivery.n_to_send or 0) < rollups.SMALL:
+        text = computing.run(delivery.pk)
+    else:
+        if not known.is_running:
+            computing.ask(delivery)
+            tasks.compute_stats.delay_on_commit(delivery.pk)
+        text = ""
+    if request.headers.get("HX-Request"):
+        said: dict[str, object] = {"live:refresh": {}} | ({"toast": {"text": text}} if text else {})
+        return HttpResponse(status=204, headers={"HX-Trigger": json.dumps(said)})
+    messages.success(request, text or _("Computing. The time beside the button changes when it is done."))
     return _back(request, delivery)
-
-
-def _changes(before: kpi.Panel, after: kpi.Panel) -> str:
-    pairs = (
-        (_("Delivered"), before.delivered, after.delivered),
-        (_("Bounces + errors"), before.failed, after.failed),
-        (_("Opened"), before.opened, after.opened),
-        (_("Clicked"), before.clicked, after.clicked),
-    )
-    changed = [f"{label} {number_format(old)} → {number_format(new)}." for label, old, new in pairs if old != new]
-    return " ".join([_("Updated."), *changed]) if changed else _("Computed again. Nothing changed.")
 
 
 def _back(request: HttpRequest, delivery: Delivery) -> HttpResponse:

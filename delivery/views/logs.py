@@ -12,7 +12,22 @@ from django.views.decorators.http import require_safe
 
 from accounts import access, roles
 from audiences.models import Profile
-from delivery import activities, breakdowns, exports, history, kpi, logs, origins, pages, reasons, recipients, status
+from delivery import (
+    activities,
+    breakdowns,
+    exports,
+    failures,
+    history,
+    kpi,
+    logs,
+    origins,
+    pages,
+    prepared,
+    reasons,
+    recipients,
+    rollups,
+    status,
+)
 from delivery.models import Delivery, EventKind
 from delivery.views.panel import get
 from lib import sheets
@@ -26,6 +41,8 @@ def log(request: HttpRequest, public_id: UUID, tab: str) -> HttpResponse:
     delivery = get(public_id)
     if tab not in pages.TABS:
         raise Http404
+    # The tabs' numbers must be those of what the tabs show.
+    rollups.freshen(delivery)
     panel = kpi.panel(delivery)
     wanted = _wanted(request)
     context = {
@@ -142,10 +159,10 @@ def _link(request: HttpRequest, context: dict[str, Any]) -> None:
 def _rows(delivery: Delivery, tab: str, wanted: logs.Filter) -> dict[str, Any]:
     read: dict[str, Callable[[], dict[str, Any]]] = {
         "sending": lambda: {"page": logs.sending(delivery, wanted)},
-        "exclusions": lambda: {"page": logs.exclusions(delivery, wanted), "sum": pages.prepared(delivery)},
+        "exclusions": lambda: {"page": logs.exclusions(delivery, wanted), "sum": prepared.sum_of(delivery)},
         "tracking": lambda: {"page": logs.tracking(delivery, wanted)},
         "links": lambda: {"rows": breakdowns.links(delivery, search=wanted.search)},
-        "failures": lambda: {"rows": breakdowns.failures(delivery, domain=wanted.domain, search=wanted.search)},
+        "failures": lambda: {"rows": failures.failures(delivery, domain=wanted.domain, search=wanted.search)},
         "activity": lambda: {"page": activities.page(delivery, wanted)},
     }
     found = read[tab]()

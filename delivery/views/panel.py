@@ -2,10 +2,10 @@
 
 import dataclasses
 import datetime as dt
-from http import HTTPStatus
+import time
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
@@ -14,14 +14,16 @@ from django.views.decorators.http import require_safe
 
 from accounts import access, roles
 from accounts.models import User
-from delivery import breakdowns, kpi, origins, pages, recipients, rollups
+from delivery import charts, kpi, origins, pages, polling, recipients, rollups
 from delivery.models import RUNNING, Delivery, DeliveryState
+from lib import sheets
 from messaging import frames
 
-# htmx and live.js stop polling on this status.
+# live.js stops polling on this status.
 _STOP_POLLING = 286
 _PILL_MOST = 5
-_SPANS = {"1h": dt.timedelta(hours=1), "24h": dt.timedelta(hours=24)}
+# Milliseconds between two looks for sends from any page: while there is one, and while there is none.
+_PILL_MS, _PILL_IDLE_MS = 5_000, 20_000
 
 
 def get(public_id: UUID) -> Delivery:
@@ -44,6 +46,7 @@ def panel(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
     With `Accept: application/json`, the same figures for programs.
     """
+    began = time.perf_counter()
     delivery = get(public_id)
     if "application/json" in request.headers.get("Accept", ""):
         rollups.freshen(delivery)
@@ -54,11 +57,16 @@ def panel(request: HttpRequest, public_id: UUID) -> HttpResponse:
     if request.GET.get("state", delivery.state) != delivery.state:
         return HttpResponse(headers={"X-Reload": "1"})
     rollups.freshen(delivery)
-    values = pages.live(delivery, timezone.now())
-    status = HTTPStatus.OK if values["poll_ms"] else _STOP_POLLING
-    answer = render(request, "delivery/_live.html", values | {"is_update": True}, status=status)
-    if values["poll_ms"]:
-        answer["X-Next-Poll"] = str(values["poll_ms"])
+    now = timezone.now()
+    values = pages.live(delivery, now) | {"may": pages.rights(delivery, user_of(request)), "is_update": True}
+    answer = render(request, "delivery/_live.html", values)
+    is_computing = bool(values["computing"] and values["computing"].is_running)
+    took_ms = (time.perf_counter() - began) * 1000
+    next_ms = polling.poll_ms(delivery, now, took_ms=took_ms, is_computing=is_computing)
+    if next_ms is None:
+        answer.status_code = _STOP_POLLING
+    else:
+        answer["X-Next-Poll"] = str(next_ms)
     return answer
 
 
@@ -84,7 +92,9 @@ def pill(request: HttpRequest) -> HttpResponse:
         for delivery in deliveries
     ]
     rows.sort(key=lambda row: not row["is_trouble"])
-    return render(request, "delivery/_pill.html", {"rows": rows, "first": rows[0] if rows else None})
+    answer = render(request, "delivery/_pill.html", {"rows": rows, "first": rows[0] if rows else None})
+    answer["X-Next-Poll"] = str(_PILL_MS if rows else _PILL_IDLE_MS)
+    return answer
 
 
 @access.requires(roles.VIEW)
@@ -93,8 +103,21 @@ def chart(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """The running totals as a fragment: data for the chart, and the same as a table."""
     delivery = get(public_id)
     span = request.GET.get("span", "all")
-    points = breakdowns.chart(delivery, until=pages.chart_end(delivery), span=_SPANS.get(span))
-    return render(request, "delivery/_chart.html", pages.chart(delivery, points, span))
+    points = charts.points(delivery, until=charts.end(delivery), span=charts.SPANS.get(span))
+    return render(request, "delivery/_chart.html", charts.fragment(delivery, points, span))
+
+
+@access.requires(roles.VIEW)
+@require_safe
+def chart_csv(request: HttpRequest, public_id: UUID) -> StreamingHttpResponse:
+    """The table under the chart as CSV: totals, nothing personal."""
+    delivery = get(public_id)
+    span = request.GET.get("span", "all")
+    points = charts.points(delivery, until=charts.end(delivery), span=charts.SPANS.get(span))
+    text = sheets.csv_lines(charts.table(delivery, points))
+    answer = StreamingHttpResponse(text, content_type="text/csv; charset=utf-8")
+    answer["Content-Disposition"] = f'attachment; filename="over-time-{delivery.public_id}.csv"'
+    return answer
 
 
 @access.requires(roles.VIEW)

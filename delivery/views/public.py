@@ -19,12 +19,15 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from audiences import profiles
 from audiences.models import Profile
-from delivery import recipients, tracking
+from delivery import preferences, recipients, tracking
 from delivery.models import EventKind
+from delivery.preferences import Wish
 from lib import tokens
 from messaging import frames
 
 _PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+# Topics one page can have shown.
+_MOST_SHOWN = 400
 _LANGUAGES = {code for code, _name in settings.LANGUAGES}
 
 
@@ -65,7 +68,8 @@ def clicked(request: HttpRequest, token: str, number: int) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
-    """GET asks, POST does; a scanner that follows the link changes nothing."""
+    """Leave the topic of a message or everything, or choose topics: GET asks, POST does; a scanner that follows the
+    link changes nothing."""
     try:
         hit = tracking.page_hit(token, EventKind.UNSUBSCRIBED, agent=_agent(request))
         if not hit.delivery_id:
@@ -79,8 +83,8 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
             return _later()
     with translation.override(_language(person)):
         if request.method != "POST":
-            return _page("unsubscribe", {"address": person.email if person else "", "step": "ask"})
-        return _withdraw(request, hit, person)
+            return _choices(hit, person, "ask")
+        return _decide(request, hit, person)
 
 
 @require_safe
@@ -104,20 +108,56 @@ def mirror(request: HttpRequest, token: str) -> HttpResponse:
     return answer
 
 
-def _withdraw(request: HttpRequest, hit: tracking.Hit, person: profiles.Person | None) -> HttpResponse:
-    context = {"address": person.email if person else ""}
+def _decide(request: HttpRequest, hit: tracking.Hit, person: profiles.Person | None) -> HttpResponse:
+    """Do what was asked, and say what is so now. While PostgreSQL is away the wish is kept, and no choice is shown."""
+    wish = _wish(request)
+    is_undo = request.POST.get("action") == "undo"
     try:
-        if request.POST.get("action") == "undo":
-            tracking.resubscribe(hit, source="unsubscribe_page")
-            return _page("unsubscribe", context | {"step": "undone"})
+        if is_undo:
+            tracking.resubscribe(hit, wish)
+        elif not tracking.unsubscribe(hit, wish):
+            return _later()
     except Profile.DoesNotExist:
         return _wrong()
     except tracking.AWAY:
         return _later()
-    is_one_click = "List-Unsubscribe" in request.POST
-    if not tracking.unsubscribe(hit, source="one_click" if is_one_click else "unsubscribe_page"):
-        return _later()
-    return _page("unsubscribe", context | {"step": "done"})
+    step = "undone" if is_undo else "chosen" if wish.scope == preferences.CHOOSE else "done"
+    return _choices(hit, person, step, scope=wish.scope)
+
+
+def _wish(request: HttpRequest) -> Wish:
+    """One click (RFC 8058) leaves the topic of the message, or everything where it has none."""
+    sent = request.POST
+    if "List-Unsubscribe" in sent:
+        return Wish("one_click", preferences.TOPIC)
+    if sent.get("action") == preferences.CHOOSE:
+        chosen = set(sent.getlist("group"))
+        wanted = {shown[:40]: shown in chosen for shown in sent.getlist("shown")[:_MOST_SHOWN]}
+        return Wish("unsubscribe_page", preferences.CHOOSE, wanted)
+    named = sent.get("scope") if sent.get("action") == "undo" else sent.get("action")
+    return Wish("unsubscribe_page", preferences.TOPIC if named == preferences.TOPIC else preferences.ALL)
+
+
+def _choices(hit: tracking.Hit, person: profiles.Person | None, step: str, *, scope: str = "") -> HttpResponse:
+    """The page in one of its steps: ask, done, undone, chosen."""
+    try:
+        offer = preferences.offer(hit.delivery_id, hit.profile_id) if person else None
+    except tracking.AWAY:
+        offer = None
+    if offer and offer.is_out and step in {"ask", "chosen"}:
+        step, scope = "done", preferences.ALL
+    topic = offer.topic if offer else None
+    context = {
+        "step": step,
+        "address": person.email if person else "",
+        "topic": topic.name if topic else "",
+        "scope": preferences.TOPIC if topic and scope == preferences.TOPIC else preferences.ALL,
+        # While PostgreSQL is away nobody knows what the topic of the message is.
+        "is_noted": offer is None and scope == preferences.TOPIC,
+        "is_off_topic": bool(offer and offer.is_off_topic),
+        "topics": offer.topics if offer and not offer.is_out else [],
+    }
+    return _page("unsubscribe", context)
 
 
 def _person(profile_id: int) -> profiles.Person | None:

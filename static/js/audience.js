@@ -22,6 +22,7 @@ function update() {
     segments_match: values.get("audience.segments_match") ?? "any",
     conditions: parsed(values.get("audience.conditions")),
     exclude: values.get("audience.exclude"),
+    subscription_group: values.get("audience.subscription_group") ?? "",
     limit: number("audience.limit"),
     control_percent: number("audience.control_percent") ?? 0,
   });

@@ -1,12 +1,14 @@
-/* <div data-chart="id of a JSON script">: running totals as lines. uPlot and its style are loaded when one is there.
-   Colours come from the theme's tokens; each line also has a dash pattern. The table beside it says the same in words. */
+/* <div data-chart="id of a JSON script">: running totals as lines, with a legend that shows and hides them and a table
+   that says the same in words. uPlot and its style are loaded when a chart is there. News come with the page's loop. */
 
 import { attach } from "./attach.js";
+import { DASHES, HEIGHT, options } from "./chart-drawing.js";
 
 const VENDOR = new URL("../vendor/", import.meta.url);
-const DASHES = [[], [6, 4], [2, 3], [10, 3, 2, 3]];
-const SERIES = ["--series-1", "--series-5", "--series-3", "--series-4"];
-const HEIGHT = 220;
+const SVG = "http://www.w3.org/2000/svg";
+/* Kept while the page is open, also when another span is chosen. */
+const hidden = new Set();
+let isTableShown = false;
 let loading;
 
 function library() {
@@ -18,48 +20,13 @@ function library() {
   return loading;
 }
 
-/* A canvas understands no light-dark(): the browser resolves it through an element. */
-function colour(element, token) {
-  const probe = document.createElement("span");
-  probe.hidden = true;
-  element.append(probe);
-  probe.style.color = `var(${token})`;
-  const found = getComputedStyle(probe).color;
-  probe.remove();
-  return found;
-}
-
-function options(element, labels, format) {
-  const grid = { stroke: colour(element, "--border"), width: 1 };
-  const axis = { stroke: colour(element, "--text-muted"), grid, ticks: grid };
-  const font = `12px ${getComputedStyle(document.body).fontFamily}`;
-  return {
-    width: element.clientWidth,
-    height: HEIGHT,
-    legend: { live: true },
-    cursor: { drag: { x: false, y: false } },
-    axes: [{ ...axis, font, space: 90, size: 58, values: (plot, ticks) => ticks.map((tick) => when(tick, plot, "\n")) }, { ...axis, font, size: 64, values: (_plot, ticks) => ticks.map(format) }],
-    // Where nobody points, the legend says the latest numbers.
-    series: [{ label: element.dataset.time, value: (plot, at) => when(at ?? plot.data[0].at(-1), plot, " ") }, ...labels.map((label, index) => ({ label, stroke: colour(element, SERIES[index]), width: 2, dash: DASHES[index], points: { show: false }, value: (plot, n, line) => format(n ?? plot.data[line].at(-1)) }))],
-  };
-}
-
-/* A time as exactly as the span needs it: with seconds within ten minutes, with the day beyond one day. */
-function when(seconds, plot, between) {
-  const { lang } = document.documentElement;
-  const at = new Date(seconds * 1000);
-  const span = plot.data[0].at(-1) - plot.data[0][0];
-  const clock = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-  if (span <= 600) clock.second = "2-digit";
-  const time = at.toLocaleTimeString(lang, clock);
-  return span > 86400 ? `${at.getDate()} ${at.toLocaleDateString(lang, { month: "short" })}${between}${time}` : time;
-}
-
 /* New numbers go into the drawing and the table's rows; nothing that can have the focus is replaced. */
 function keepUp(root, show) {
-  const timer = setInterval(async () => {
-    if (!root.isConnected) return clearInterval(timer);
-    if (document.hidden) return;
+  let looked = Date.now();
+  async function look() {
+    if (!root.isConnected) return document.removeEventListener("live:news", look);
+    if (Date.now() - looked < Number(root.dataset.chartEvery)) return;
+    looked = Date.now();
     const answer = await fetch(root.dataset.chartUrl, { headers: { "HX-Request": "true" } }).catch(() => null);
     if (!answer?.ok) return;
     const parsed = document.createElement("template");
@@ -69,8 +36,47 @@ function keepUp(root, show) {
     if (!data || !rows || !root.isConnected) return;
     document.getElementById("chart-rows").replaceChildren(...rows.children);
     show(JSON.parse(data.textContent));
-  }, Number(root.dataset.chartEvery));
+  }
+  document.addEventListener("live:news", look);
 }
+
+function swatch(dash) {
+  const drawing = document.createElementNS(SVG, "svg");
+  drawing.setAttribute("viewBox", "0 0 28 10");
+  drawing.setAttribute("aria-hidden", "true");
+  const line = drawing.appendChild(document.createElementNS(SVG, "path"));
+  line.setAttribute("d", "M0 5H28");
+  line.setAttribute("stroke-dasharray", dash.join(" "));
+  return drawing;
+}
+
+/* One button for each line: pressed while it is shown. */
+function legend(place, data, toggle) {
+  place.replaceChildren(...data.names.map((name, index) => {
+    const key = Object.assign(document.createElement("button"), { type: "button", className: `chart__key chart__key--${name}` });
+    key.setAttribute("aria-pressed", String(!hidden.has(name)));
+    key.append(swatch(DASHES[name]), data.labels[index]);
+    key.addEventListener("click", () => {
+      if (!hidden.delete(name)) hidden.add(name);
+      key.setAttribute("aria-pressed", String(!hidden.has(name)));
+      toggle(index + 1, !hidden.has(name));
+    });
+    return key;
+  }));
+}
+
+attach("[data-chart-table-button]", (button) => {
+  const table = document.getElementById(button.getAttribute("aria-controls"));
+  const show = () => {
+    button.setAttribute("aria-expanded", String(isTableShown));
+    table.hidden = !isTableShown;
+  };
+  button.addEventListener("click", () => {
+    isTableShown = !isTableShown;
+    show();
+  });
+  show();
+});
 
 attach("[data-chart]", async (element) => {
   let data = JSON.parse(document.getElementById(element.dataset.chart).textContent);
@@ -79,10 +85,12 @@ attach("[data-chart]", async (element) => {
   if (!element.isConnected) return;
   const draw = () => {
     element.replaceChildren();
-    return new window.uPlot(options(element, data.labels, format), [data.x, ...data.series], element);
+    return new window.uPlot(options(element, data, hidden, format), [data.x, ...data.series], element);
   };
   let plot = draw();
-  keepUp(element.closest("[data-chart-url]"), (news) => {
+  const root = element.closest("[data-chart-url]");
+  legend(root.querySelector("[data-chart-legend]"), data, (line, isShown) => plot.setSeries(line, { show: isShown }));
+  keepUp(root, (news) => {
     data = news;
     plot.setData([data.x, ...data.series]);
   });

@@ -327,6 +327,7 @@ def test_an_operator_confirms_and_takes_it_back(
     page.goto(url("send", live, delivery_id=Delivery.objects.get().public_id))
     page.get_by_role("button", name="Confirm send…").or_(page.get_by_role("link", name="Confirm send…")).click()
     dialog = page.get_by_role("dialog", name="Send 9 emails now?")
+    dialog.get_by_label("Type 9 to confirm").fill("9")
     dialog.get_by_role("button", name="Send 9 emails").click()
     expect(page.get_by_text("Starting in")).to_be_visible()
     assert Campaign.objects.get(pk=live.pk).state == CampaignState.ACTIVE

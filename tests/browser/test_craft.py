@@ -18,9 +18,9 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator
 
 from accounts.models import User
 from audiences import profiles
-from campaigns import sources
+from campaigns import approvals, sources
 from campaigns.models import Campaign, DraftSnapshot
-from delivery.models import DomainDay, SentAlert
+from delivery.models import Delivery, DomainDay, SentAlert
 from tests import factories
 from tests.browser.test_editor import AXE, RULES
 from tests.config import test_french
@@ -150,11 +150,37 @@ def addresses(live: Campaign) -> dict[str, str]:
     pages["media"] = reverse("messaging:media")
     pages["media file"] = reverse("messaging:media-file", args=[factories.media(by, name="Zoé").public_id])
     pages["media without match"] = f"{reverse('messaging:media')}?q=zzzz"
+    group = factories.group(name="Zazou")
+    pages |= {"groups": reverse("audiences:groups"), "group new": reverse("audiences:group-new")}
+    pages["group"] = reverse("audiences:group", args=[group.public_id])
+    person = factories.profile(first_name="Zoé")
+    pages["profile groups"] = reverse("audiences:profile-subscriptions", args=[person.public_id])
     pages |= deliverability(live)
     fresh = factories.campaign(by, name="Zora")
     pages |= {"fresh": url("edit", fresh, step="review"), "delete": url("delete", fresh)}
+    pages |= approving(live)
     repeating = factories.published(by, name="Zazie", **REPEATING)
     return pages | {"repeating": url("detail", repeating), "modify": url("modify", repeating)}
+
+
+def approving(live: Campaign) -> dict[str, str]:
+    """The pages about a prepared send of `live` whose confirmation is asked for, and was declined before."""
+    factories.user("Operator", name="Zed")
+    live = Campaign.objects.select_related("live_version", "owner").get(pk=live.pk)
+    by = live.owner
+    pages = {f"approvals {tab}": f"{reverse('campaigns:approvals')}?tab={tab}" for tab in ("waiting", "mine", "done")}
+    delivery = factories.campaign_send(
+        live, n_targeted=3, n_excluded=1, n_to_send=2, excluded_by_reason={"unsubscribed": 1}, seal="a" * 64
+    )
+    Delivery.objects.filter(pk=delivery.pk).update(prepared_at=timezone.now(), prepared_by=by)
+    asked = approvals.Asked(note="Zzz")
+    for is_open in (False, True):
+        made = approvals.ask(live.pk, delivery.pk, seal=delivery.seal, asked=asked, by=by)
+        if not is_open:
+            approvals.withdraw(made.pk, by=by)
+    pages["ask"] = url("ask", live, delivery_id=delivery.public_id)
+    pages["send"] = url("send", live, delivery_id=delivery.public_id)
+    return pages | {"approval": reverse("campaigns:approval", args=[made.public_id])}
 
 
 def violations(page: Page) -> list[str]:

@@ -375,7 +375,8 @@ def test_own_text_older_than_the_message() -> None:
 def test_own_text_that_says_what_the_message_says_is_not_old() -> None:
     factories.profile()
     made = factories.campaign()
-    own = documents.apply(made.draft.document, {"compose.text_mode": "own", "compose.text": "Old"})
+    old = "Old. {{ unsubscribe_url }}"
+    own = documents.apply(made.draft.document, {"compose.text_mode": "own", "compose.text": old})
     changed = documents.apply(own, {"compose.body": factories.BODY + "<p>More</p>"})
     assert [one.id for one in alerts.compute(made, changed)] == ["text_stale"]
     generated = documents.apply(changed, {"compose.text_mode": "generated"})

@@ -11,7 +11,7 @@ def test_blank_has_every_field_and_is_already_normal() -> None:
     blank = documents.blank()
     assert documents.normalise(blank) == blank
     assert documents.differences(blank, documents.normalise({})) == []
-    assert [len(blank[step]) for step in documents.STEPS] == [9, 20, 6, 12]
+    assert [len(blank[step]) for step in documents.STEPS] == [9, 28, 7, 12]
 
 
 @pytest.mark.parametrize(
@@ -87,6 +87,7 @@ def test_apply_takes_a_whole_audience() -> None:
         "segments_match": "all",
         "conditions": None,
         "exclude": [],
+        "subscription_group": "",
         "limit": 5,
         "control_percent": 0,
     }

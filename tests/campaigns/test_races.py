@@ -10,13 +10,16 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts import roles
 from accounts.models import AuditEntry, User
+from campaigns import approvals, drafts, lifecycle, recurring, sends, sessions, versions
 from campaigns import document as documents
-from campaigns import drafts, lifecycle, recurring, sends, sessions, versions
 from campaigns.models import Campaign, CampaignSend, CampaignState, CampaignVersion, Draft, DraftSnapshot
+from delivery import lifecycle as delivery_lifecycle
 from delivery import preparation
 from delivery.models import Delivery, DeliveryState
 from lib.errors import DomainError
@@ -225,6 +228,71 @@ def test_of_many_confirmations_one_sends_and_one_activates() -> None:
     assert Campaign.objects.get(pk=made.pk).state == CampaignState.ACTIVE
     assert AuditEntry.objects.filter(action="delivery.confirmed").count() == 1
     assert AuditEntry.objects.filter(action="campaign.activated").count() == 1
+
+
+def test_of_a_hundred_requests_at_once_one_sends() -> None:
+    """Two operators, each with a page open twice, whose browsers repeat themselves; through the views."""
+    made = factories.published()
+    delivery = sends.open_send(made.pk, by=made.owner)
+    preparation.run(delivery.pk)
+    delivery = Delivery.objects.get(pk=delivery.pk)
+    operators = [factories.user("Operator", name=name) for name in ("Ona O", "Otto P")]
+    asked = approvals.ask(made.pk, delivery.pk, seal=delivery.seal, asked=approvals.Asked(), by=made.owner)
+    urls = [
+        reverse("campaigns:confirm", args=[made.public_id, delivery.public_id]),
+        reverse("campaigns:approval-confirm", args=[asked.public_id]),
+    ]
+    sessions_of = []
+    for operator in operators:
+        client = Client()
+        client.force_login(operator)
+        sessions_of.append(client.cookies["sessionid"].value)
+    shown = {"seal": delivery.seal, "n_to_send": delivery.n_to_send, "typed": delivery.n_to_send}
+    pages = [
+        (session, url, {**shown, "key": str(uuid.uuid4())}) for session in sessions_of for url in urls for _tab in "ab"
+    ]
+
+    def press_some(worker: int) -> list[int]:
+        client, statuses = Client(), []
+        for turn in range(5):
+            session, url, posted = pages[(worker + 20 * turn) % len(pages)]
+            client.cookies["sessionid"] = session
+            statuses.append(client.post(url, posted).status_code)
+        return statuses
+
+    answers = [status for some in at_once([lambda n=n: press_some(n) for n in range(20)]) for status in some]
+    assert len(answers) == 100 and set(answers) == {302, 409}
+    assert AuditEntry.objects.filter(action="delivery.confirmed").count() == 1
+    assert AuditEntry.objects.filter(action="campaign.request_confirmed").count() == 1
+    assert Delivery.objects.get(pk=delivery.pk).state == DeliveryState.CONFIRMED
+
+
+def test_of_people_who_answer_a_request_at_once_one_answers() -> None:
+    ona, otto = factories.user("Operator"), factories.user("Operator")
+    for turn in range(4):
+        made = factories.published()
+        delivery = sends.open_send(made.pk, by=made.owner)
+        preparation.run(delivery.pk)
+        delivery = Delivery.objects.get(pk=delivery.pk)
+        asked = approvals.ask(made.pk, delivery.pk, seal=delivery.seal, asked=approvals.Asked(), by=made.owner)
+        shown = {"seal": delivery.seal, "n_to_send": delivery.n_to_send or 0}
+        results = at_once(
+            [
+                lambda asked=asked, shown=shown: approvals.confirm(asked.pk, by=ona, **shown),
+                lambda asked=asked: approvals.decline(asked.pk, by=otto),
+                lambda asked=asked: approvals.ask_for_changes(asked.pk, message="Wait", by=otto),
+                lambda asked=asked, made=made: approvals.withdraw(asked.pk, by=made.owner),
+                lambda delivery=delivery, made=made: delivery_lifecycle.prepare(delivery.pk, by=made.owner),
+            ][turn % 2 :]
+        )
+        ended = approvals.get_by_id(asked.pk)
+        won = [one for one in results[: 4 - turn % 2] if not isinstance(one, DomainError)]
+        assert ended.status != "open" and len(won) == (0 if ended.status == "closed" else 1)
+        if ended.status != "confirmed":
+            assert not AuditEntry.objects.filter(
+                action="delivery.confirmed", subject_id=str(delivery.public_id)
+            ).exists()
+        assert AuditEntry.objects.filter(detail__request=str(asked.public_id)).count() == 2
 
 
 def test_confirming_and_publishing_at_once_never_sends_an_outdated_list() -> None:

@@ -4,15 +4,17 @@ import datetime as dt
 
 import pytest
 from django.utils import timezone
+from pytest_django import Settings
 
 from accounts.models import AuditEntry
 from audiences import segments
-from campaigns import drafts, lifecycle, registration, sends
+from campaigns import drafts, lifecycle, registration, sends, staleness
 from campaigns.models import Campaign, CampaignSend, CampaignState
 from delivery import lifecycle as delivery_lifecycle
 from delivery import origins, preparation
 from delivery.models import Delivery, DeliveryState
 from lib.errors import DomainError, NotAllowed
+from messaging.models import Sender, SenderDomain
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -116,6 +118,44 @@ def test_confirm_needs_the_right_to_start(role: str) -> None:
         confirm(made, delivery, by=factories.user(role))
     assert Delivery.objects.get().state == DeliveryState.PREPARED
     assert Campaign.objects.get().state == CampaignState.PUBLISHED
+
+
+SENDERS: dict[str, tuple[dict[str, object], str]] = {
+    "archived": ({"archived_at": timezone.now()}, "sender_archived"),
+    "renamed": ({"name": "Another Shop"}, "sender_changed"),
+    "another address": ({"address": "other@shop.test"}, "sender_changed"),
+    "answers elsewhere": ({"reply_to": "help@shop.test"}, "sender_changed"),
+    "made the default": ({"is_default": True}, ""),
+}
+
+
+@pytest.mark.parametrize("case", SENDERS)
+def test_a_list_is_not_confirmed_when_its_sender_changed(case: str) -> None:
+    fields, code = SENDERS[case]
+    made = factories.published()
+    delivery = prepared(made)
+    Sender.objects.update(**fields)
+    send = CampaignSend.objects.select_related("delivery", "version", "campaign__live_version").get()
+    assert staleness.of(send.campaign, send).code == code
+    if not code:
+        assert confirm(made, delivery).state == DeliveryState.CONFIRMED
+        return
+    with pytest.raises(DomainError) as caught:
+        confirm(made, delivery)
+    assert (caught.value.code == "stale" and "Example Shop" in caught.value.message) or case == "renamed"
+    assert Delivery.objects.get().state == DeliveryState.PREPARED
+
+
+@pytest.mark.parametrize("is_needed", [False, True])
+def test_a_list_is_not_confirmed_when_its_domain_must_be_verified(settings: Settings, is_needed: bool) -> None:
+    made = factories.published()
+    delivery = prepared(made)
+    settings.VERIFIED_DOMAINS_ONLY = is_needed
+    if is_needed:
+        with pytest.raises(DomainError, match="isn't verified any more"):
+            confirm(made, delivery)
+        SenderDomain.objects.create(domain="shop.test", verified_at=timezone.now())
+    assert confirm(made, delivery).state == DeliveryState.CONFIRMED
 
 
 @pytest.mark.parametrize("change", ["published again", "other seal", "other count", "stopped", "archived"])

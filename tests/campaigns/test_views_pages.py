@@ -1,6 +1,7 @@
 """The campaign pages over HTTP: creating, previewing, publishing, the list, and what each state shows."""
 
 import json
+import uuid
 from typing import Any
 
 import pytest
@@ -174,12 +175,13 @@ def test_an_operator_confirms_and_a_second_one_hears_who_did(marketer: User) -> 
     first.force_login(factories.user("Operator", name="Ona Operator"))
     second.force_login(factories.user("Operator", name="Otto Operator"))
     to = url("confirm", campaign, delivery_id=delivery.public_id)
-    posted = {"seal": "a" * 64, "n_to_send": "2"}
+    posted = {"seal": "a" * 64, "n_to_send": "2", "key": str(uuid.uuid4()), "typed": "2"}
     assert first.get(to).status_code == 200
     assert first.post(to, posted).url == url("send", campaign, delivery_id=delivery.public_id)
     assert Delivery.objects.get(pk=delivery.pk).state == DeliveryState.CONFIRMED
     assert Campaign.objects.get(pk=campaign.pk).state == CampaignState.ACTIVE
-    assert "Ona Operator already confirmed this send" in second.post(to, posted, follow=True).content.decode()
+    late = second.post(to, posted | {"key": str(uuid.uuid4())})
+    assert late.status_code == 409 and "Ona Operator already confirmed this send" in late.content.decode()
 
 
 def test_a_forged_count_is_refused(marketer: User) -> None:
@@ -188,8 +190,14 @@ def test_a_forged_count_is_refused(marketer: User) -> None:
     client = Client()
     client.force_login(factories.user("Operator"))
     to = url("confirm", campaign, delivery_id=delivery.public_id)
-    for posted in ({"seal": "b" * 64, "n_to_send": "2"}, {"seal": "a" * 64, "n_to_send": "1"}, {}):
-        client.post(to, posted)
+    key, typed = str(uuid.uuid4()), {"typed": "2"}
+    for posted in (
+        {"seal": "b" * 64, "n_to_send": "2", "key": key} | typed,
+        {"seal": "a" * 64, "n_to_send": "1", "key": key, "typed": "1"},
+        {"seal": "a" * 64, "n_to_send": "2"} | typed,
+        {},
+    ):
+        assert client.post(to, posted).status_code in {409, 422}
         assert Delivery.objects.get(pk=delivery.pk).state == DeliveryState.PREPARED
 
 

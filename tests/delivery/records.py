@@ -11,7 +11,7 @@ from accounts.models import User
 from audiences.models import Profile
 from delivery import partitions
 from delivery.models import Delivery, DeliveryState, EventKind, Exclusion, Outcome, Shard, ShardState
-from messaging import transports
+from messaging import transports, verdicts
 from tests import factories
 
 START = dt.datetime(2026, 11, 22, 12, 0, tzinfo=dt.UTC)
@@ -74,6 +74,11 @@ def log(of: Delivery, profile_id: int, outcome: str = Outcome.SENT, **fields: An
 
 
 def event(of: Delivery, profile_id: int, kind: str = EventKind.OPENED, **fields: Any) -> None:
+    """One event; a bounce that names no verdict is judged by the answer in its `detail`, as when it is reported."""
+    if kind == EventKind.BOUNCED and "verdict" not in fields:
+        answer = str(fields.get("detail") or "550 5.1.1 No such user")
+        judged = verdicts.of_reply(answer.partition(" ")[0], answer)
+        fields = {"code": answer.partition(" ")[0], "verdict": judged.kind, "reason": judged.reason} | fields
     values: dict[str, Any] = {
         "opened_month": of.opened_month,
         "delivery_id": of.pk,

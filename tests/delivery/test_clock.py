@@ -47,6 +47,13 @@ def test_a_start_is_made_when_due_and_missed_when_too_late(late_s: int, state: s
     assert Delivery.objects.get(pk=delivery.pk).started_at == found.started_at
 
 
+def test_how_late_is_too_late_is_a_setting() -> None:
+    factories.configure(delivery__late_after_min=5)
+    delivery = confirmed(timezone.now() - dt.timedelta(minutes=6))
+    clock.tick()
+    assert Delivery.objects.get(pk=delivery.pk).state == DeliveryState.MISSED
+
+
 def test_a_missed_send_must_be_prepared_again() -> None:
     delivery = confirmed(timezone.now() - dt.timedelta(hours=3))
     clock.tick()

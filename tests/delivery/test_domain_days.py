@@ -28,10 +28,10 @@ def by_hand(of: Delivery, *, is_final: bool) -> Counter[tuple[str, str]]:
     for row in SendLog.objects.filter(delivery=of, outcome__in=["sent", "failed"]):
         domain = row.address.split("@")[1]
         events = list(Event.objects.filter(delivery=of, profile_id=row.profile_id))
-        known = status.facts((event.kind, event.detail) for event in events)
+        known = status.facts((event.kind, event.verdict, event.code) for event in events)
         seen = status.derive(row.outcome, known, feedback=of.feedback, is_final=is_final)
         kinds = {event.kind for event in events} if row.outcome == "sent" else set()
-        is_hard = known.has_hard_bounce if row.outcome == "sent" else not row.code.startswith("4")
+        is_hard = known.has_final_bounce if row.outcome == "sent" else not row.code.startswith("4")
         is_soft = known.has_soft_bounce if row.outcome == "sent" else row.code.startswith("4")
         facts = {
             "n_sent": True,

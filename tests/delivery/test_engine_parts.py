@@ -4,6 +4,7 @@ import datetime as dt
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -105,11 +106,23 @@ def test_limits_are_shared_and_the_lowest_counts() -> None:
     key = int(timezone.now().timestamp() * 1000)
     one = limits.Limiter(delivery=(key, 6000), transport=(key, 600))
     other = limits.Limiter(delivery=(key + 1, None), transport=(key, 600))
-    assert one.is_limited and not limits.Limiter(delivery=(key, None), transport=(key, None)).is_limited
+    assert one.is_limited() and not limits.Limiter(delivery=(key, None), transport=(key, None)).is_limited()
     # 600 a minute with a burst of two seconds.
     assert one.grant(1000) == 20
     assert other.grant(5) in (0, 1)
     assert limits.Limiter(delivery=(key, None), transport=(key, None)).grant(77) == 77
+
+
+def test_a_limited_domain_has_a_bucket_of_its_own_over_all_deliveries() -> None:
+    key = time.time_ns() % 1_000_000_000
+    domains = {"a.test": ("a.test", 60), "alias.test": ("a.test", 60), "b.test": ("b.test", 60)}
+    one = limits.Limiter(delivery=(key, None), transport=(key, None), domains=domains)
+    other = limits.Limiter(delivery=(key + 1, None), transport=(key, None), domains=domains)
+    assert one.grant(50, "a.test") == 2 and other.grant(50, "alias.test") == 0
+    assert other.is_refusing("alias.test") and not other.is_refusing("b.test")
+    assert one.grant(50, "b.test") == 2 and one.grant(50) == 50 and one.grant(50, "c.test") == 50
+    assert one.is_limited("a.test") and not one.is_limited("c.test") and one.per_minute("b.test") == 60
+    assert limits.Limiter(delivery=(key, None), transport=(key + 1, None), domains=domains).grant(50, "a.test") == 2
 
 
 def test_a_limit_fails_closed_without_valkey(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from accounts import roles
 from accounts.models import AuditEntry, User
-from delivery import lifecycle
+from delivery import lifecycle, staleness
 from delivery.models import Delivery, DeliveryState
 from lib.errors import DomainError, NotAllowed
 from tests import factories
@@ -152,7 +152,10 @@ def test_the_grace_period_and_the_schedule_say_when_it_starts(settings: Settings
     assert refused.value.code == "not_due"
     lifecycle.cancel(delivery.pk, by=operator)
     tomorrow = timezone.now() + dt.timedelta(days=1)
-    Delivery.objects.filter(pk=delivery.pk).update(scheduled_at=tomorrow)
+    moved = saved(delivery)
+    moved.scheduled_at = tomorrow
+    staleness.accept_schedule(moved)
+    moved.save(update_fields=["scheduled_at", "basis"])
     confirmed = lifecycle.confirm(delivery.pk, by=operator, seal=delivery.seal, n_to_send=delivery.n_to_send or 0)
     assert confirmed.start_at == tomorrow
 

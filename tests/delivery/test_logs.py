@@ -3,21 +3,21 @@
 import csv
 import datetime as dt
 import io
-import random
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from accounts import audit
 from audiences.models import Profile
-from delivery import activities, breakdowns, history, logs, recipients, status
+from delivery import activities, breakdowns, charts, failures, history, logs, recipients, rollups, status
 from delivery.models import Delivery, Event, SendLog
 from messaging.models import Feedback
 from tests import factories
-from tests.delivery import records
+from tests.delivery import records, test_rollups
 
 pytestmark = pytest.mark.django_db
 
@@ -82,14 +82,9 @@ def test_events_are_newest_first_and_page_both_ways() -> None:
 
 
 @pytest.mark.parametrize("mode", list(Feedback))
-def test_each_status_filter_gives_exactly_the_rows_of_that_status(mode: str) -> None:
-    draw = random.Random(5)
-    made = records.delivery(people=45, feedback=mode)
-    kinds = [("delivered", ""), ("bounced", "5.1.1 unknown"), ("bounced", "4.2.2 full"), ("opened", "")]
-    for profile_id in range(1, 46):
-        records.log(made, profile_id, draw.choice(["sent"] * 5 + ["failed", "not_sent", "unknown", "cancelled"]))
-        for kind, detail in draw.choices(kinds, k=draw.randint(0, 2)):
-            records.event(made, profile_id, kind, detail=detail)
+@pytest.mark.parametrize("is_final", [False, True])
+def test_each_status_filter_gives_exactly_the_rows_of_that_status(mode: str, is_final: bool) -> None:
+    made = test_rollups.random_log(11, mode=mode, is_final=is_final, people=45)
     everybody = logs.sending(made, logs.Filter()).rows
     assert len(everybody) == 45
     for wanted in status.Status:
@@ -164,15 +159,43 @@ def test_links_are_ranked_by_people_and_the_unclicked_are_there() -> None:
 
 
 def test_failures_are_grouped_by_reason_with_what_to_do() -> None:
-    made = records.delivery(people=4)
+    made = records.delivery(people=9, valid_until=timezone.now() - dt.timedelta(days=1))
     for profile_id in (1, 2):
-        records.log(made, profile_id, "failed", code="550 5.1.1", detail="550 5.1.1 User unknown")
-    records.log(made, 3)
-    records.event(made, 3, "bounced", detail="4.2.2 mailbox full")
-    first, second = breakdowns.failures(made)
-    assert (first.reason, first.kind, first.n, first.share) == ("Unknown user (550 5.1.1)", "Hard", 2, 2 / 3)
-    assert (second.kind, second.n) == ("Soft", 1) and "Mailbox full" in second.reason
+        records.log(
+            made, profile_id, "failed", code="550 5.1.1", detail=f"550 5.1.1 <p{profile_id}@x.test> User unknown"
+        )
+    for profile_id in range(3, 8):
+        records.log(made, profile_id)
+    full = {"code": "4.2.2", "verdict": "soft", "reason": "mailbox_full", "detail": "452 4.2.2 Over quota"}
+    gone = {"code": "550 5.1.1", "verdict": "hard", "reason": "user_unknown", "detail": "550 5.1.1 No such user"}
+    records.event(made, 3, "bounced", **full)
+    # Soft, then hard: one failure, for the graver reason.
+    records.event(made, 4, "bounced", **full)
+    records.event(made, 4, "bounced", **gone)
+    # A retry worked; an automatic reply; nothing came back.
+    records.event(made, 5, "bounced", **full)
+    records.event(made, 5, "delivered")
+    records.event(made, 6, "bounced", verdict="ignored", reason="auto_reply")
+    # Retried until the end: what the server last said.
+    records.log(made, 8, "failed", code="expired", detail="The validity period ended first.")
+    records.attempt(made, 8, number=1, code="421 4.4.5", reply="421 4.4.5 Busy")
+    records.attempt(made, 8, number=2, code="452 4.2.2", reply="452 4.2.2 Mailbox full")
+    records.log(made, 9, "failed", code="expired", detail="The validity period ended first.")
+
+    found = {one.reason: (one.kind, one.n) for one in failures.failures(made)}
+
+    assert found == {"Unknown user": ("Hard", 3), "Mailbox full": ("Soft", 2), "Not delivered in time": ("Soft", 1)}
+    assert sum(one.share for one in failures.failures(made)) == pytest.approx(1)
+    assert rollups.rebuild(made.pk).n_failed == 6
     assert "User unknown" in read(made, "failures")
+
+
+def test_the_sending_log_says_why_a_message_bounced() -> None:
+    made = records.delivery(people=1)
+    records.log(made, 1, detail="250 ok")
+    records.event(made, 1, "bounced", code="5.1.1", verdict="hard", reason="user_unknown", detail="No such user")
+    (row,) = logs.sending(made, logs.Filter()).rows
+    assert (row.status, row.answer) == ("failed", "Unknown user: No such user")
 
 
 def test_activity_names_who_did_what() -> None:
@@ -211,8 +234,8 @@ def test_a_domain_is_its_addresses_and_no_pattern() -> None:
         records.log(made, profile_id, "failed", address=address, code="550 5.1.1", detail="550 5.1.1 User unknown")
     assert [row[1] for row in exported(made, "sending", domain="@shop.test")[1:]] == ["a@Shop.test", "c@shop.test"]
     assert [row[1] for row in exported(made, "sending", domain="%")[1:]] == []
-    assert [one.n for one in breakdowns.failures(made, domain="SHOP.test")] == [2]
-    assert breakdowns.failures(made, domain="shop_test") == []
+    assert [one.n for one in failures.failures(made, domain="SHOP.test")] == [2]
+    assert failures.failures(made, domain="shop_test") == []
     assert "Nothing matches." in read(made, "failures", domain="else.test")
 
 
@@ -245,7 +268,7 @@ def test_links_and_failures_can_be_searched() -> None:
     made = records.delivery(people=1)
     records.log(made, 1, "failed", code="550 5.1.1", detail="550 5.1.1 User unknown")
     assert [one.url for one in breakdowns.links(made, search="SALE")] == ["https://shop.test/sale"]
-    assert breakdowns.links(made, search="nowhere") == [] and breakdowns.failures(made, search="full") == []
+    assert breakdowns.links(made, search="nowhere") == [] and failures.failures(made, search="full") == []
     assert "Nothing matches." in read(made, "links", q="nowhere")
 
 
@@ -322,7 +345,9 @@ def test_a_profiles_history_has_what_was_sent_and_what_was_not_and_why() -> None
     }  # fmt: skip
     assert entries["Send 0"].opened_at is None and entries["Send 0"].clicked_at is not None
     assert entries["Send 1"].reason == "Unsubscribed after preparation."
-    assert entries["Send 2"].reason == "5.1.1 unknown user" and entries["Send 3"].reason == "In quarantine"
+    assert (
+        entries["Send 2"].reason == "Unknown user: 5.1.1 unknown user" and entries["Send 3"].reason == "In quarantine"
+    )
 
 
 def test_the_chart_ends_at_the_logs_own_totals() -> None:
@@ -333,7 +358,7 @@ def test_the_chart_ends_at_the_logs_own_totals() -> None:
         for _twice in range(2):
             records.event(made, profile.pk, "opened")
     records.event(made, people[4].pk, "opened", is_automatic=True)
-    points = breakdowns._points(made, records.timezone.now(), 60)
+    points = charts.count(made, records.timezone.now(), 60)
     last = points[-1]
     assert (last.sent, last.failed, last.opened, last.clicked) == (7, 1, 3, 0)
     assert SendLog.objects.filter(outcome__in=["sent", "failed"]).count() == last.sent

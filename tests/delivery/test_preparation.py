@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from audiences import profiles
 from audiences.models import Consent, Profile
-from delivery import clock, lifecycle, preparation, reasons
+from delivery import clock, lifecycle, placing, preparation, reasons
 from delivery.models import Delivery, DeliveryState, Exclusion, SendLog, Shard, ShardState
 from tests import factories
 
@@ -187,7 +187,7 @@ def test_preparing_again_replaces_everything() -> None:
 
 
 def test_shards_are_sorted_and_of_one_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preparation, "SHARD_SIZE", 10)
+    monkeypatch.setattr(placing, "SHARD_SIZE", 10)
     factories.people(*(f"p{i}" for i in range(25)))
     shards = list(Shard.objects.filter(delivery=factories.prepared()).order_by("number"))
     assert [shard.n_ids for shard in shards] == [10, 10, 5]

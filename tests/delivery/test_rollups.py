@@ -14,16 +14,21 @@ from tests.delivery import records
 
 pytestmark = pytest.mark.django_db
 OUTCOMES = ["sent"] * 12 + ["failed", "not_sent", "cancelled", "unknown"]
-EVENTS = [
-    ("delivered", "", False),
-    ("bounced", "5.1.1 unknown user", False),
-    ("bounced", "4.2.2 mailbox full", False),
-    ("opened", "", False),
-    ("opened", "", True),
-    ("clicked", "", False),
-    ("clicked", "", True),
-    ("unsubscribed", "", False),
-    ("complained", "", False),
+EVENTS: list[dict[str, object]] = [
+    {"kind": "delivered"},
+    {"kind": "deferred", "verdict": "soft", "code": "451 4.4.1"},
+    {"kind": "bounced", "verdict": "hard", "code": "550 5.1.1"},
+    {"kind": "bounced", "verdict": "soft", "code": "4.2.2"},
+    {"kind": "bounced", "verdict": "soft", "code": "552 5.2.2"},
+    {"kind": "bounced", "verdict": "blocked", "code": "421 4.7.28"},
+    {"kind": "bounced", "verdict": "message", "code": "552 5.3.4"},
+    {"kind": "bounced", "verdict": "ignored", "code": ""},
+    {"kind": "opened"},
+    {"kind": "opened", "is_automatic": True},
+    {"kind": "clicked"},
+    {"kind": "clicked", "is_automatic": True},
+    {"kind": "unsubscribed"},
+    {"kind": "complained"},
 ]
 
 
@@ -33,8 +38,8 @@ def random_log(seed: int, *, mode: str, is_final: bool, people: int = 120) -> De
     made = records.delivery(people=people, feedback=mode, valid_until=end)
     for profile_id in range(1, people + 1):
         records.log(made, profile_id, draw.choice(OUTCOMES))
-        for kind, detail, automatic in draw.choices(EVENTS, k=draw.randint(0, 4)):
-            records.event(made, profile_id, kind, detail=detail, is_automatic=automatic)
+        for event in draw.choices(EVENTS, k=draw.randint(0, 4)):
+            records.event(made, profile_id, **event)  # type: ignore[arg-type]
     return made
 
 
@@ -45,7 +50,7 @@ def by_hand(of: Delivery, *, is_final: bool) -> dict[str, int]:
         events = list(Event.objects.filter(delivery=of, profile_id=row.profile_id))
         own = {event.kind for event in events if not event.is_automatic}
         automatic = {event.kind for event in events if event.is_automatic} - own
-        known = status.facts((event.kind, event.detail) for event in events)
+        known = status.facts((event.kind, event.verdict, event.code) for event in events)
         seen = status.derive(row.outcome, known, feedback=of.feedback, is_final=is_final)
         counts["n_failed_at_handover" if row.outcome == "failed" else f"n_{row.outcome}"] += 1
         counts["n_failed"] += seen == "failed"

@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from audiences import profiles
+from audiences import profiles, subscriptions
 from audiences.models import Consent, Profile
 from delivery import clock, endings, lifecycle, sending, windows
 from delivery.models import Attempt, Delivery, DeliveryState, SendLog, Shard
@@ -112,6 +112,20 @@ def test_deferred_people_are_tried_again_and_fail_when_validity_ends(mail_server
     assert Delivery.objects.get(pk=delivery.pk).state == DeliveryState.FINISHED
     assert mail_server.recipients == ["fine@example.test"]
     assert_adds_up(delivery)
+
+
+def test_who_leaves_the_group_after_preparation_is_refused_at_the_window(mail_server: smtp_server.Server) -> None:
+    stays, leaves, _silent = factories.people("stays", "leaves", "silent")
+    group = factories.group(default_state="unsubscribed")
+    subscriptions.set_state(group, [stays.pk, leaves.pk], "subscribed", source="person")
+    delivery = factories.sending(audience={**factories.EVERYBODY, "subscription_group": str(group.public_id)})
+    assert delivery.excluded_by_reason == {"unsubscribed_group": 1}
+    subscriptions.set_state(group, [leaves.pk], "unsubscribed", source="one_click")
+    drain(delivery)
+    assert mail_server.recipients == ["stays@example.test"]
+    codes = dict(SendLog.objects.filter(delivery_id=delivery.pk).values_list("profile_id", "code"))
+    assert codes == {stays.pk: "", leaves.pk: "unsubscribed_group"}
+    assert_adds_up(Delivery.objects.get(pk=delivery.pk))
 
 
 def test_consent_and_quarantine_are_checked_again_at_the_window(mail_server: smtp_server.Server) -> None:

@@ -15,8 +15,10 @@ from django.conf import settings as django_settings
 from django.db import connection
 
 from audiences.models import Profile
-from delivery import clock, journal, recovery, sending, windows
+from delivery import clock, journal, lifecycle, recovery, sending, windows
 from delivery.models import Delivery, DeliveryState, SendLog, Shard
+from delivery.opening import Spread
+from delivery.timetables import Waves
 from messaging import smtp
 from tests import factories, smtp_server
 from tests.flows.test_pipeline import assert_adds_up, drain_beside, outcomes
@@ -85,8 +87,40 @@ def test_kill_9_in_the_middle_again_and_again(mail_server: smtp_server.Server) -
     assert list(journal.folder().iterdir()) == []
 
 
+def test_kill_9_of_shards_that_were_told_apart(mail_server: smtp_server.Server) -> None:
+    """Two waves, two zones and a limited domain: none of it is a new way to lose or repeat somebody."""
+    mail_server.script.delay_s = 0.002
+    people = factories.people(*(f"p{i}" for i in range(600)))
+    for number, person in enumerate(people):
+        person.time_zone = ("Asia/Tokyo", "Europe/Paris")[number % 2]
+        if number % 3 == 0:
+            person.email = person.email_key = f"{person.first_name}@big.test"
+    Profile.objects.bulk_update(people, ["time_zone", "email", "email_key"])
+    factories.configure(delivery__domain_limits="big.test 1200", delivery__quiet_on=True)
+    delivery = factories.prepared(spread=Spread(waves=Waves(50, "percent", 1)))
+    assert Shard.objects.filter(delivery=delivery).count() == 8
+    # Whatever the time is now, it is not quiet.
+    Delivery.objects.filter(pk=delivery.pk).update(quiet_hours={"from": "00:00", "to": "00:00", "action": "delay"})
+    assert delivery.opened_by is not None
+    lifecycle.confirm(delivery.pk, by=delivery.opened_by, seal=delivery.seal, n_to_send=600)
+    lifecycle.start_now(delivery.pk, by=delivery.opened_by)
+    for n_before_kill in (40, 250):
+        process = start_drain(delivery)
+        wait_for(lambda limit=n_before_kill: len(mail_server.recipients) >= limit)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        time.sleep(0.1)
+        clock.tick()
+        assert not Shard.objects.filter(delivery=delivery, state="leased").exists()
+    factories.configure(delivery__domain_limits="big.test 600000")
+    mail_server.script.delay_s = 0
+    delivery = finish(delivery)
+    assert_log_agrees(delivery, mail_server, most_unknown=N_CONNECTIONS * 2)
+    assert list(journal.folder().iterdir()) == []
+
+
 def test_two_drains_at_once_share_the_work(mail_server: smtp_server.Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("delivery.preparation.SHARD_SIZE", 100)
+    monkeypatch.setattr("delivery.placing.SHARD_SIZE", 100)
     factories.people(*(f"p{i}" for i in range(600)))
     delivery = factories.sending()
     processes = [start_drain(delivery) for _number in range(3)]

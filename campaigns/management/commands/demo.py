@@ -19,12 +19,15 @@ _TABLES = (
     "delivery_sendlog",
     "delivery_attempt",
     "delivery_event",
+    # Ids begin anew: an old report must not be taken for one about a new send.
+    "delivery_inboundevent",
     "messaging_message",
     "messaging_caughtmessage",
     "audiences_profile",
     "audiences_segment",
     "audiences_profileimport",
     "audiences_quarantineentry",
+    "audiences_addresserror",
     "accounts_auditentry",
 )
 

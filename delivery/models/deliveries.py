@@ -1,7 +1,4 @@
-"""How one send went, person by person. Written by the pipeline; read by the panel, the logs and the API.
-
-SendLog, Attempt and Event are append-only and partitioned by the delivery's opening month (see migration 0002).
-"""
+"""A send and its parts: the delivery, its shards, and who was left out. Moved by lifecycle and the pipeline."""
 
 import uuid
 
@@ -9,7 +6,6 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 from django_fsm import FSMField
 
 from messaging.models import Feedback, Message, Transport
@@ -55,9 +51,18 @@ class Delivery(models.Model):
     re_eligible_after_s = models.BigIntegerField(null=True, blank=True)
     validity_s = models.BigIntegerField(default=72 * 3600)
     rate_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    # The wall time at which each person gets it in their own zone ("2026-11-25T09:00"); "" = everybody by one clock.
+    local_time = models.CharField(max_length=16, blank=True)
+    # {"size": 30, "unit": "percent" | "people", "every_s": 3600}; {} = not in waves.
+    waves = models.JSONField(default=dict, blank=True)
+    ignores_quiet_hours = models.BooleanField(default=False)
+    # Content people wait for, such as a receipt: sent however much they had lately.
+    ignores_cap = models.BooleanField(default=False)
     # First day of the month it was opened in: the partition of its log rows.
     opened_month = models.DateField()
     opened_at = models.DateTimeField(auto_now_add=True)
+    # Who published what is sent: with "A second person must confirm" somebody else releases it.
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     opened_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
 
     # --- preparation
@@ -70,7 +75,15 @@ class Delivery(models.Model):
     # {"<reason>": count}, in the order of delivery.preparation
     excluded_by_reason = models.JSONField(default=dict)
     samples = models.JSONField(default=list)
+    # Quiet hours as they were set when it was prepared, see delivery.quiet; {} = none.
+    quiet_hours = models.JSONField(default=dict, blank=True)
+    # How many are due when, see delivery.timetables; [] = everybody at the start.
+    timetable = models.JSONField(default=list, blank=True)
+    # What was checked and found at preparation: [{"level", "code", "text", "place"}], see delivery.controls.
+    controls = models.JSONField(default=list)
     seal = models.CharField(max_length=64, blank=True)
+    # What the preparation rested on, see delivery.staleness; {} before the first.
+    basis = models.JSONField(default=dict)
     prepared_at = models.DateTimeField(null=True, blank=True)
     prepared_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     failure = models.TextField(blank=True)
@@ -81,6 +94,12 @@ class Delivery(models.Model):
     scheduled_zone = models.CharField(max_length=60, blank=True)
     confirmed_at = models.DateTimeField(null=True, blank=True)
     confirmed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    # Last time somebody gave it another time than its campaign has.
+    rescheduled_at = models.DateTimeField(null=True, blank=True)
+    # Prepare again at the start, and stop when it grew by more per cent; null = send to the list as it was fixed.
+    refresh_guard_percent = models.PositiveSmallIntegerField(null=True, blank=True)
+    # While it is prepared again at its start: how many it had, and who had confirmed that stays in `confirmed_by`.
+    refreshing_from = models.BigIntegerField(null=True, blank=True)
     # When the clock starts it: the schedule, or confirmation + grace.
     start_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
@@ -145,6 +164,10 @@ class Shard(models.Model):
     # 1 for the first attempt, then 2, 3, …; retries are new shards with a due time.
     attempt = models.SmallIntegerField(default=1)
     request_no = models.BigIntegerField(default=0)
+    # Its wave, from 0; the zone of its people where zones matter; the domain whose limit its people are under.
+    wave = models.SmallIntegerField(default=0, db_default=0)
+    zone = models.CharField(max_length=60, default="", db_default="", blank=True)
+    domain = models.CharField(max_length=255, default="", db_default="", blank=True)
     ids = ArrayField(models.BigIntegerField())
     n_ids = models.IntegerField()
     state = models.CharField(max_length=10, choices=ShardState.choices, default=ShardState.WAITING)
@@ -186,179 +209,3 @@ class Exclusion(models.Model):
         default_permissions = ("view",)
         # The exclusions tab, by reason.
         indexes = [models.Index(fields=["delivery", "reason", "profile_id"], name="exclusion_reason")]
-
-
-class Outcome(models.TextChoices):
-    """What became of one recipient at hand-over. Bounces, opens and clicks come later, as events."""
-
-    SENT = "sent", _("Sent")
-    FAILED = "failed", _("Failed")
-    NOT_SENT = "not_sent", _("Not sent")
-    CANCELLED = "cancelled", _("Cancelled")
-    UNKNOWN = "unknown", _("Unknown")
-
-
-class SendLog(models.Model):
-    """The outcome of one person in one delivery: the row that makes a second message impossible. Append-only."""
-
-    pk = models.CompositePrimaryKey("opened_month", "delivery_id", "request_no", "profile_id")
-    opened_month = models.DateField()
-    delivery = models.ForeignKey(Delivery, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
-    request_no = models.BigIntegerField(default=0)
-    profile_id = models.BigIntegerField()
-    outcome = models.CharField(max_length=10, choices=Outcome.choices)
-    at = models.DateTimeField()
-    address = models.CharField(max_length=320)
-    # Attempts made, this one included; 0 when nothing was handed over.
-    n_attempts = models.SmallIntegerField()
-    # Why, for programs: "" when sent, an SMTP code such as "550 5.1.1", or a reason of delivery.reasons.
-    code = models.CharField(max_length=40)
-    # The server's answer or a sentence, for people.
-    detail = models.TextField()
-
-    class Meta:
-        managed = False
-        db_table = "delivery_sendlog"
-        default_permissions = ("view",)
-
-
-class Attempt(models.Model):
-    """One hand-over that the server deferred or refused. Append-only; a success is only in the send log."""
-
-    pk = models.CompositePrimaryKey("opened_month", "id")
-    opened_month = models.DateField()
-    id = models.BigIntegerField()
-    delivery = models.ForeignKey(Delivery, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
-    request_no = models.BigIntegerField(default=0)
-    profile_id = models.BigIntegerField()
-    shard_id = models.BigIntegerField()
-    attempt = models.SmallIntegerField()
-    at = models.DateTimeField()
-    # "deferred" (comes again) or "refused".
-    result = models.CharField(max_length=10)
-    code = models.CharField(max_length=40)
-    reply = models.TextField()
-
-    class Meta:
-        managed = False
-        db_table = "delivery_attempt"
-        default_permissions = ("view",)
-
-
-class EventKind(models.TextChoices):
-    DELIVERED = "delivered", pgettext_lazy("event", "Delivered")
-    BOUNCED = "bounced", _("Bounced")
-    OPENED = "opened", pgettext_lazy("event", "Opened")
-    CLICKED = "clicked", pgettext_lazy("event", "Clicked")
-    COMPLAINED = "complained", _("Complained")
-    UNSUBSCRIBED = "unsubscribed", _("Unsubscribed")
-
-
-class Event(models.Model):
-    """Something that happened to a sent message. Append-only; automatic opens and clicks are kept and marked."""
-
-    pk = models.CompositePrimaryKey("opened_month", "id")
-    opened_month = models.DateField()
-    id = models.BigIntegerField()
-    delivery = models.ForeignKey(Delivery, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
-    request_no = models.BigIntegerField(default=0)
-    profile_id = models.BigIntegerField()
-    kind = models.CharField(max_length=12, choices=EventKind.choices)
-    at = models.DateTimeField()
-    link_no = models.SmallIntegerField(null=True)
-    is_automatic = models.BooleanField(default=False)
-    # User agent of opens and clicks, the server's words of bounces.
-    detail = models.TextField()
-
-    class Meta:
-        managed = False
-        db_table = "delivery_event"
-        default_permissions = ("view",)
-
-
-class DeliveryStat(models.Model):
-    """The figures of one delivery that need the whole log. Rebuilt from the log by rollups.rebuild, never edited."""
-
-    delivery = models.OneToOneField(Delivery, primary_key=True, on_delete=models.CASCADE, related_name="stat")
-    computed_at = models.DateTimeField()
-    n_sent = models.BigIntegerField(default=0)
-    n_failed_at_handover = models.BigIntegerField(default=0)
-    n_not_sent = models.BigIntegerField(default=0)
-    n_cancelled = models.BigIntegerField(default=0)
-    n_unknown = models.BigIntegerField(default=0)
-    # By the delivery's feedback mode, from events: delivered + pending + failed = sent + failed_at_handover.
-    n_delivered = models.BigIntegerField(default=0)
-    n_pending = models.BigIntegerField(default=0)
-    n_failed = models.BigIntegerField(default=0)
-    n_opened = models.BigIntegerField(default=0)
-    n_opened_automatic = models.BigIntegerField(default=0)
-    n_clicked = models.BigIntegerField(default=0)
-    n_clicked_automatic = models.BigIntegerField(default=0)
-    n_unsubscribed = models.BigIntegerField(default=0)
-    n_complained = models.BigIntegerField(default=0)
-
-    class Meta:
-        default_permissions = ("view",)
-
-
-class DomainDay(models.Model):
-    """What one delivery's messages to one domain came to, by the UTC day on which they were handed over.
-
-    Rebuilt from the log by `domain_days.rebuild`, never edited. Domains beyond the largest of a delivery share the row
-    with the empty domain, so that a table row never stands for one person's own domain in a large send.
-    """
-
-    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="domain_days")
-    day = models.DateField()
-    domain = models.CharField(max_length=255, blank=True)
-    computed_at = models.DateTimeField()
-    # Handed over, refusals included; the base of the other five. Messages that bounced softly may count as delivered
-    # until their validity period ends, see delivery.status.
-    n_sent = models.BigIntegerField(default=0)
-    n_delivered = models.BigIntegerField(default=0)
-    n_hard = models.BigIntegerField(default=0)
-    n_soft = models.BigIntegerField(default=0)
-    n_complained = models.BigIntegerField(default=0)
-    n_unsubscribed = models.BigIntegerField(default=0)
-
-    class Meta:
-        default_permissions = ("view",)
-        constraints = [models.UniqueConstraint(fields=["delivery", "day", "domain"], name="domain_day_once")]
-        # The deliverability page: the last days of everything.
-        indexes = [models.Index(fields=["day", "domain"], name="domain_day")]
-
-    def __str__(self) -> str:
-        return f"{self.domain} {self.day}"
-
-
-class Criterion(models.TextChoices):
-    """What people are told about by mail; see delivery.alerting."""
-
-    STALLED = "stalled", _("Sending stalled")
-    PAUSED = "paused", _("Paused by errors")
-    FAILED = "failed", _("Preparation failed")
-    MISSED = "missed", _("Missed its start")
-    HARD = "hard", _("Many hard bounces")
-    SOFT = "soft", _("Many soft bounces")
-    COMPLAINTS = "complaints", _("Many complaints")
-
-
-class SentAlert(models.Model):
-    """One thing people were told about one delivery, at most once. Written by delivery.alerting, with the notices."""
-
-    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="alerts")
-    criterion = models.CharField(max_length=12, choices=Criterion.choices)
-    at = models.DateTimeField(auto_now_add=True)
-    # What was measured: see alerting.sentence.
-    figures = models.JSONField(default=dict)
-    # People a mail was left for.
-    n_people = models.IntegerField(default=0)
-
-    class Meta:
-        default_permissions = ("view",)
-        constraints = [models.UniqueConstraint(fields=["delivery", "criterion"], name="alert_once")]
-        # The newest, on the deliverability page.
-        indexes = [models.Index(fields=["-at"], name="alert_newest")]
-
-    def __str__(self) -> str:
-        return f"{self.criterion} {self.delivery_id}"

@@ -1,0 +1,27 @@
+"""How one send went, person by person. Written by the pipeline; read by the panel, the logs and the API."""
+
+from delivery.models.deliveries import ENDED, RUNNING, Delivery, DeliveryState, Exclusion, Shard, ShardState
+from delivery.models.figures import Criterion, DeliveryStat, DomainDay, SentAlert
+from delivery.models.log import Attempt, Event, EventKind, InboundEvent, NotedRefusal, Outcome, RefusalLook, SendLog
+
+__all__ = [
+    "ENDED",
+    "RUNNING",
+    "Attempt",
+    "Criterion",
+    "Delivery",
+    "DeliveryStat",
+    "DeliveryState",
+    "DomainDay",
+    "Event",
+    "EventKind",
+    "Exclusion",
+    "InboundEvent",
+    "NotedRefusal",
+    "Outcome",
+    "RefusalLook",
+    "SendLog",
+    "SentAlert",
+    "Shard",
+    "ShardState",
+]

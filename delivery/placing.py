@@ -1,0 +1,80 @@
+"""Put the people of a prepared list into shards: those of one wave, one zone and one limited domain together.
+
+Zones are told apart only where they matter (local times, quiet hours), domains only where one is limited, so that a
+plain list has full shards in the order of ids. Called by preparation, in the transaction that replaces the shards.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db.backends.utils import CursorWrapper
+
+from delivery import domain_limits, quiet, timetables
+from delivery.models import Delivery
+from lib import walltimes
+
+SHARD_SIZE = 4000
+
+# Limited domains come first: they take longest. A shard's hash covers its place and each of its people.
+_INSERT = """
+INSERT INTO delivery_shard (delivery_id, number, attempt, request_no, wave, zone, domain, ids, n_ids, state, due_at,
+    fence, n_authorised, n_sent, n_failed, n_not_sent, n_unknown, n_cancelled, n_retried, lease_owner)
+SELECT %(delivery)s, row_number() OVER (ORDER BY wave, zone, domain = '', domain, chunk), 1, 0, wave, zone, domain,
+    array_agg(id ORDER BY id), count(*), 'waiting', now(), 0, 0, 0, 0, 0, 0, 0, 0, ''
+FROM (
+    SELECT id, wave, zone, domain,
+        (row_number() OVER (PARTITION BY wave, zone, domain ORDER BY id) - 1) / %(size)s AS chunk
+    FROM (
+        SELECT c.id, {wave} AS wave, {zone} AS zone, {domain} AS domain FROM chosen c {joins} WHERE c.reason IS NULL
+    ) AS kept
+) AS placed
+GROUP BY wave, zone, domain, chunk ORDER BY 2
+RETURNING encode(
+    sha256(convert_to(concat_ws('|', wave, zone, domain, array_to_string(ids, ',')), 'UTF8')), 'hex')
+"""
+# Random, and the same each time this delivery is prepared.
+_WAVE = "width_bucket(row_number() OVER (ORDER BY hashint8extended(c.id, -%(delivery)s), c.id) - 1, %(ends)s::bigint[])"
+_ZONE = "CASE WHEN p.time_zone = ANY(%(zones)s::text[]) THEN p.time_zone ELSE %(zone)s END"
+_PROFILES = "JOIN audiences_profile p ON p.id = c.id"
+_DOMAINS = (
+    "LEFT JOIN unnest(%(names)s::text[], %(labels)s::text[]) AS g(name, label)"
+    " ON g.name = split_part(c.email_key, '@', 2)"
+)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """The hash of each shard, in order, and what they were made for: see delivery.quiet and delivery.timetables."""
+
+    hashes: list[str]
+    quiet_hours: dict[str, str]
+    timetable: list[dict[str, Any]]
+
+
+def place(delivery: Delivery, cursor: CursorWrapper) -> Placed:
+    """Store everybody of the temporary table `chosen` who has no reason to be left out.
+
+    Raises DomainError when the last wave would come too late.
+    """
+    cursor.execute("SELECT count(*) FROM chosen WHERE reason IS NULL")
+    n = int(cursor.fetchone()[0])
+    timetables.check_waves(delivery, n)
+    quiet_hours = quiet.pin(delivery)
+    parts = {"wave": "0", "zone": "''", "domain": "''", "joins": ""}
+    values: dict[str, Any] = {"delivery": delivery.pk, "size": SHARD_SIZE}
+    waves = timetables.waves(delivery)
+    if waves is not None and len(ends := waves.ends(n)) > 1:
+        parts["wave"] = _WAVE
+        values["ends"] = ends[:-1]
+    if quiet_hours or delivery.local_time:
+        parts |= {"zone": _ZONE, "joins": _PROFILES}
+        values |= {"zones": sorted(walltimes.zones()), "zone": timetables.zone_of(delivery, settings.TIME_ZONE)}
+    limits = domain_limits.current()
+    if limits:
+        labels = {domain: limit.label for domain, limit in domain_limits.by_domain(limits).items()}
+        parts |= {"domain": "COALESCE(g.label, '')", "joins": f"{parts['joins']} {_DOMAINS}"}
+        values |= {"names": list(labels), "labels": list(labels.values())}
+    cursor.execute(_INSERT.format(**parts), values)
+    hashes = [str(row[0]) for row in cursor.fetchall()]
+    return Placed(hashes, quiet_hours, timetables.lay(delivery))

@@ -1,0 +1,106 @@
+"""A list that is prepared again just before it is sent to: who may ask for it, when it goes on and when it stops."""
+
+import datetime as dt
+
+import pytest
+from django.utils import timezone
+
+from accounts.models import AuditEntry, User
+from delivery import clock, lifecycle, preparation, refreshing
+from delivery.models import Delivery, DeliveryState, Shard
+from lib.errors import DomainError, NotAllowed
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+S = DeliveryState
+
+
+def due(by: User, *, guard_percent: int | None, n: int = 10) -> Delivery:
+    """A confirmed send to `n` people whose time is now."""
+    factories.configure(delivery__grace_s=0)
+    factories.people(*(f"p{i}" for i in range(n)))
+    made = factories.prepared(by, scheduled_at=timezone.now() + dt.timedelta(hours=1), scheduled_zone="UTC")
+    lifecycle.confirm(made.pk, by=by, seal=made.seal, n_to_send=n)
+    refreshing.choose(made.pk, guard_percent=guard_percent, by=by)
+    Delivery.objects.filter(pk=made.pk).update(start_at=timezone.now(), scheduled_at=timezone.now())
+    return made
+
+
+def go(made: Delivery) -> Delivery:
+    """Ticks and a worker until nothing changes any more."""
+    for _tick in range(3):
+        for delivery_id in clock.tick().prepare:
+            preparation.run(delivery_id)
+    return Delivery.objects.get(pk=made.pk)
+
+
+@pytest.mark.parametrize(
+    ("guard", "n_more", "state", "n_to_send"),
+    [
+        (None, 5, S.SENDING, 10),
+        (10, 0, S.SENDING, 10),
+        (10, 1, S.SENDING, 11),
+        (10, 2, S.PREPARED, 12),
+        (0, 1, S.PREPARED, 11),
+        (100, 10, S.SENDING, 20),
+    ],
+)
+def test_it_goes_on_unless_it_grew_by_more_than_was_allowed(
+    guard: int | None, n_more: int, state: str, n_to_send: int
+) -> None:
+    operator = factories.user("Operator")
+    made = due(operator, guard_percent=guard)
+    factories.people(*(f"new{i}" for i in range(n_more)))
+    after = go(made)
+    assert (after.state, after.n_to_send, after.refreshing_from) == (state, n_to_send, None)
+    assert sum(Shard.objects.filter(delivery=made).values_list("n_ids", flat=True)) == n_to_send
+    if state == S.SENDING:
+        assert after.confirmed_by == operator and after.failure == ""
+        return
+    assert after.confirmed_by is None and after.start_at is None
+    assert after.failure.startswith(f"Prepared again at its start, it grew from 10 to {n_to_send} people")
+    assert AuditEntry.objects.get(action="delivery.held").detail["n_to_send"] == n_to_send
+    # A person who looks at it can still send it, once.
+    lifecycle.confirm(made.pk, by=operator, seal=after.seal, n_to_send=n_to_send)
+    assert go(made).state == S.SENDING
+
+
+def test_who_may_not_confirm_any_more_does_not() -> None:
+    operator = factories.user("Operator")
+    made = due(operator, guard_percent=10)
+    operator.groups.clear()
+    after = go(made)
+    assert after.state == S.PREPARED and after.failure and after.confirmed_by is None
+
+
+def test_a_list_that_is_empty_by_then_waits_for_a_person() -> None:
+    operator = factories.user("Operator")
+    made = due(operator, guard_percent=10)
+    factories.Profile.objects.update(email_consent="unsubscribed")
+    after = go(made)
+    assert (after.state, after.n_to_send, after.failure) == (S.PREPARED, 0, "Nobody to send to.")
+
+
+def test_somebody_who_steps_in_takes_it_over() -> None:
+    operator = factories.user("Operator")
+    made = due(operator, guard_percent=10)
+    assert clock.tick().prepare == [made.pk]
+    lifecycle.abort(made.pk, by=operator)
+    assert go(made).state == S.NEW
+    lifecycle.prepare(made.pk, by=operator)
+    assert go(made).state == S.PREPARED
+
+
+@pytest.mark.parametrize(("role", "guard", "refusal"), [
+    ("Operator", 0, None), ("Operator", None, None), ("Operator", -1, DomainError), ("Operator", 1001, DomainError),
+    ("Marketer", 10, NotAllowed), ("", 10, NotAllowed),
+])  # fmt: skip
+def test_only_operators_may_ask_for_it(role: str, guard: int | None, refusal: type[DomainError] | None) -> None:
+    made = due(factories.user("Operator"), guard_percent=5)
+    person = factories.user(role)
+    if refusal is None:
+        assert refreshing.choose(made.pk, guard_percent=guard, by=person).refresh_guard_percent == guard
+        return
+    with pytest.raises(refusal):
+        refreshing.choose(made.pk, guard_percent=guard, by=person)
+    assert Delivery.objects.get(pk=made.pk).refresh_guard_percent == 5
