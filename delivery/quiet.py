@@ -82,8 +82,8 @@ def words(pinned: Mapping[str, str]) -> str:
         return _("No quiet hours are set.")
     sentence = _("Quiet hours are from %(from)s to %(to)s in each person's time zone.") % pinned
     if pinned["action"] == SKIP:
-        return f"{sentence} {_('People whose turn comes in them get nothing.')}"
-    return f"{sentence} {_('People whose turn comes in them get it when they end.')}"
+        return " ".join((sentence, _("People whose turn comes in them get nothing.")))
+    return " ".join((sentence, _("People whose turn comes in them get it when they end.")))
 
 
 def of(delivery: Delivery) -> Hours | None:

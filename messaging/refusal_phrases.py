@@ -1,4 +1,4 @@
-"""The phrases by which refusals are known, in the languages and idioms of the world's mail servers. Tables only.
+"""The phrases by which refusals are known, in English; those of refusal_languages are among them. Tables only.
 
 The statements are written by meaning: a thing (mailbox, user, domain, our address …) and what is said about it. They
 are tried in a fixed order, from the circumstance that explains the refusal best to the most general one: a server that
@@ -7,6 +7,8 @@ search slow.
 """
 
 import enum
+
+from messaging.refusal_languages import saying
 
 
 class Meaning(enum.Enum):
@@ -47,7 +49,7 @@ CONDEMNING = frozenset(
     }
 )
 _PERSON = (
-    r"(?:user|recipient|mail ?box|account|address|addressee|e-?mail|destination|customer|subscribers?|alias|member)"
+    r"(?:user|recipient|mail ?box|account|address|add?ressee|e-?mail|destination|customer|subscribers?|alias|member)"
 )
 _BOX = r"(?:mail ?box|account|in-?box|mail ?drop|mail ?folder|mail ?dir|mail storage)"
 _SPAM = r"spam|junk ?mail|unsolicited|bulk mail|phish|virus|malware|trojan|infected|\bworm\b"
@@ -68,17 +70,7 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             rf"(?:insufficient|not enough|no more|no) (?:disk |free |storage )?space[^.;]{{0,20}}(?:{_BOX}|user"
             rf"|recipient)",
             rf"{_BOX}[^.;]{{0,20}}(?:insufficient|not enough|no) (?:disk |storage )?space|space not enough",
-            r"postfach[^.;]{0,30}(?:voll|überfüllt)|speicherplatz[^.;]{0,40}(?:überschritten|erschöpft|voll)",
-            r"bo[iî]te[^.;]{0,40}(?:pleine|satur[ée]e)|quota[^.;]{0,20}(?:d[ée]pass[ée]|atteint)",
-            r"buz[oó]n[^.;]{0,20}(?:lleno|completo)",
-            r"cuota[^.;]{0,20}(?:excedida|superada)|casella[^.;]{0,30}piena|caixa[^.;]{0,30}(?:cheia|lotada)",
-            r"cota excedida",
-            r"(?:postbus|postvak|mailbox) (?:is |zit )?vol\b|skrzynk\w{1,12}[^.;]{0,30}(?:pełna|przepełnion)",
-            r"brevlådan[^.;]{0,20}full",
-            r"ящик[^.;]{0,30}переполнен|превышен[^.;]{0,20}(?:квот|лимит|размер)",
-            r"(?:メールボックス|受信箱)[^。]{0,12}(?:一杯|いっぱい|容量|満杯)",
-            r"容量(?:超過|オーバー|不足)|(?:邮箱|信箱|收件箱|郵箱)[^。]{0,8}(?:已满|已滿|空间不足|空間不足)|超出[^。]{0,6}(?:配额|容量)",
-            r"메일함[^.]{0,10}(?:가득|초과)",
+            *saying("box", "full"),
         ),
     ),
     (
@@ -93,7 +85,8 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
         (
             r"\bdmarc\b|\bspf\b|\bdkim\b|unauthenticated|not authenticated|sender policy framework|sender ?id\b",
             r"authentication (?:is )?(?:required|failed|credentials|information|checks|results)",
-            r"must authenticate|starttls (?:command )?first|(?:requires?|without) tls",
+            r"(?:must|need to|have to) log ?in\b|must authenticate",
+            r"starttls (?:command )?first|(?:requires?|without) tls",
             r"reverse[ -](?:dns|host|lookup|mapping|record|resol)|\br-?dns\b|\bptr\b",
             r"(?:no|missing|bad|invalid) reverse",
             r"cannot find your (?:host|reverse)|forward[ -]confirmed|without (?:a )?valid (?:sender domain|dns)",
@@ -110,12 +103,13 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"domain of sender",
             r"mail from[^.;]{0,60}(?:rejected|refused|denied|not allowed|not accepted|invalid|exist)",
             r"(?:verif\w{1,12}|callout)[^.;]{0,20}(?:failed|for) ?[^.;]{0,20}sender",
-            r"(?:envelope|return)[ -]?(?:from|path)|originator",
+            r"(?:envelope|return)[ -]?(?:from|path|address)|originator|reject\w{0,12} sender|sender[^.;]{0,30}nxdomain",
             r"(?:addresses|invalid|missing|no) [^.;]{0,20}from:? header|from address",
             r"your (?:sender |e-?mail )?(?:domain|address|account)[^.;]{0,30}(?:blocked|suspended|rejected"
             r"|exist|disabled|not allowed|refused|banned)",
             r"(?:absender|exp[ée]diteur|remitente|mittente|remetente|отправител)\w{0,12}[^.;]{0,40}(?:abgelehnt"
-            r"|refus|rechaz|rifiut|rejeit|отклон|unbekannt|inconnu|inexist|запрещ)",
+            r"|refus|rechaz|rifiut|rejeit|отклон|запрещ)",
+            *saying("sender", "missing"),
         ),
     ),
     (
@@ -124,6 +118,7 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"relay(?:ing)? (?:access |of mail |operation )?(?:is )?(?:denied|not (?:permitted|allowed)"
             r"|prohibited|rejected|refused|forbidden)",
             r"(?:unable|not permitted|not allowed|refus\w{1,12}|cannot|can't|do not|don't|no) (?:to )?relay(?:ing)?\b",
+            r"relay(?:ing)? (?:access )?to [^.;]{0,40}(?:denied|refused|prohibited)",
             r"rcpthosts|not a gateway|isn't (?:in|allowed)[^.;]{0,20}relay",
         ),
     ),
@@ -147,11 +142,13 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"bla[ck]{2}[ -]?list|block[ -]?list|deny ?list|\brbls?\b|dnsbl|spamhaus|spamcop|\bsorbs\b|uribl",
             r"surbl|reputation|senderbase|senderscore",
             r"blocked (?:using|by|for)|client host[^.;]{0,30}(?:rejected|blocked|denied)",
-            r"helo (?:command )?rejected|\bbanned\b",
+            r"\b(?:helo|ehlo)\b(?: command| name)?:? (?:was )?(?:invalid|rejected|unknown|denied|not|bad)",
+            r"(?:invalid|bad|illegal|unknown|unresolvable) (?:helo|ehlo)\b|(?:from|by) (?:an |any )?unknown host",
+            r"\bbanned\b",
             r"\bip\b(?: address)?[^.;]{0,40}(?:block|banned|denied|reject|listed|refus|prohibit|unauthori"
             r"|not allowed|not accepted)",
             r"invalid ip",
-            r"your (?:ip|host|server|network|isp|system|mail server|connection)\b[^.;]{0,60}(?:block|denied"
+            r"your (?:ip|host|country|server|network|isp|system|mail server|connection)\b[^.;]{0,60}(?:block|denied"
             r"|reject|refus|not allowed|listed)",
             r"(?:connections?|messages|mails?) (?:not accepted|refused|rejected|denied|blocked)? ?from (?:your"
             r"|this|the) (?:ip|host|server|network|address range|domain)",
@@ -170,13 +167,8 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"(?:account|mail ?box)[^.;]{0,20} (?:is |was |has |been |temporarily |currently ){1,3}(?:blocked"
             r"|closed|expired|on hold|archived|unavailable due|barred|restricted)",
             r"(?:account|mail ?box|user) (?:has |is )?(?:not paid|unpaid|past due|under maintenance)",
-            r"disabled or discontinued",
-            r"(?:compte|bo[iî]te)[^.;]{0,30}(?:bloqu|d[ée]sactiv|suspend|ferm[ée])",
-            r"(?:konto|postfach)[^.;]{0,30}(?:gesperrt|deaktiviert|inaktiv|geschlossen)",
-            r"(?:cuenta|buz[oó]n|\bconta\b|account|casella)[^.;]{0,30}(?:deshabilitad|desactivad|suspendid"
-            r"|bloquead|desativad|disattivat|sospes|disabilitat)",
-            r"(?:ящик|аккаунт|учетн\w{1,12} запис\w{1,12})[^.;]{0,30}(?:заблокирован|отключен|неактив|приостановлен)",
-            r"(?:账号|帐户|邮箱|帳號)[^。]{0,8}(?:停用|禁用|冻结|锁定|被封)|(?:アカウント|メールボックス)[^。]{0,12}(?:停止|無効|凍結)",
+            r"disabled or discontinued|administrative(?:ly)? (?:status|disabled|blocked|locked)",
+            *saying("box", "closed"),
         ),
     ),
     (
@@ -198,13 +190,27 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
         ),
     ),
     (
+        # What was found, before what a filter pretends besides: "spam detected, user unknown".
+        Meaning.CONTENT,
+        (
+            rf"(?:{_SPAM})\w{{0,12}} (?:was |is )?(?:detected|found|suspected|rejected|refused)",
+            rf"\b(?:as|likely|probably|for|be|contains?|possible|suspected|is) (?:a |an )?(?:{_SPAM})",
+        ),
+    ),
+    (
         Meaning.MOVED,
         (
-            rf"{_PERSON}\b[^.;]{{0,30}}(?:has moved|moved to|have moved|has left|has been moved|relocated"
-            rf"|moved permanently)",
-            rf"(?:{_PERSON}|employee|person|he|she|mailbox)\b[^.;]{{0,40}}no longer (?:on|with|at|in|works?"
+            rf"{_PERSON}\b[^.;]{{0,30}}(?:has moved|moved to|have moved|has left(?! (?:this|the|your) m)"
+            rf"|has been moved|relocated|moved permanently)",
+            rf"(?:{_PERSON}|employee|person|he|she|mailbox|list)\b[^.;]{{0,40}}no longer (?:on|with|at|in|works?"
             rf"|employed|exist|valid|used|here|a |accept|receiv|available|active|associated|registered)",
-            r"user has moved|please try <?@|address (?:has )?changed|n.est plus (?:valide|utilis)",
+            r"user has moved|please (?:re)?try (?:sending to )?<?@|forward(?:ing)? address|address (?:has )?changed",
+            r"n.est plus (?:valide|utilis)",
+            r"(?:account|mail ?box|user) deleted",
+            *saying("box", "gone"),
+            rf"(?:{_PERSON}|mailbox)\b[^.;]{{0,30}}\b(?:been|was|is) (?:permanently )?(?:removed|deleted|retired"
+            rf"|cancelled)",
+            r"(?:recipient|user|employee|person|customer) (?:has )?(?:retired|resigned|departed|left)\b",
             r"nicht mehr (?:gültig|vorhanden|verfügbar|aktiv)",
         ),
     ),
@@ -228,51 +234,35 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"unknown or (?:illegal|invalid) (?:alias|user|address)",
             r"\b(?:recipient|mail ?box|account|addressee|destination|e-?mail address"
             r"|alias)s? (?:address )?(?:is |was )?(?:unknown|nonexist|non-exist|invalid)\b",
-            r"invalid (?:recipient|mail ?box|user ?id|user\b|destination|local[ -]?part|final delivery"
+            r"invalid (?:recipient(?! head)|mail ?box|user ?id|user\b|destination|local[ -]?part|final delivery"
             r"|delivery address|addressee|e-?mail account|account)",
             r"illegal (?:recipient|user|alias|mailbox)",
-            r"no (?:valid )?(?:mail ?box|account|user|one|person)s? (?:here|by|with|named|at|exists?|found"
-            r"|matching)",
+            r"(?:n't|not) exists? (?:that |such |this )(?:user|mail ?box|recipient|account)|user ?name (?:is )?unknown",
+            r"no (?:valid |user |such )?(?:mail ?box|mail ?drop|account|user|one|person)s? (?:here|by|with|named|at"
+            r"|exists?|found|matching|defined)",
+            rf"(?:{_PERSON}|mailbox) (?:is |was )?(?:not|does not receive mail|doesn't receive mail) (?:known )?(?:here"
+            rf"|(?:on|in|at) (?:this|our|the|that) (?:server|system|host|machine|site|domain))",
+            r"(?:do not|don't|doesn't|does not) have (?:a |any )?such (?:a )?(?:user|mail ?box|account|recipient"
+            r"|address)",
+            r"nobody (?:here |at |by |with )|undefined (?:mail ?drop|mail ?box|user)",
+            r"@ is (?:not|no longer) hosted|no such local[ -]?part|rcpt \W*@?\W* unknown",
             r"there is no (?:user|one|mail ?box|account|such|e-?mail)",
             r"(?:does ?n.t|does not|do not|don.t) have (?:a|an|any|this)\b[^;]{0,40}(?:account|mail ?box|user"
             r"|address)",
-            r"recip(?:ient)?notfound|user ?notfound",
+            r"recip(?:ient)?notfound|user ?notfound|no (?:such )?(?:user )?record|cuda_nsu"
+            r"|(?:user|mail ?box) not local|unknown (?:local|virtual|domain) user",
             r"non-?exist[ae]nt (?:e-?mail |mail |local )?(?:user|address|mail ?box|recipient|account)",
-            r"bad destination mail ?box|undeliverable address",
+            r"bad destination mail ?box|undeliverable address|^\W*does not exist",
+            rf"{_PERSON} (?:no longer has|has no)\b[^.;]{{0,15}} account",
             r"not (?:in|known to) (?:our |the |this )?(?:directory|system|ldap)",
-            r"destinataire[^.;]{0,30}(?:inconnu|invalide|inexistant|introuvable|n.existe)",
-            r"utilisateur[^.;]{0,20}inconnu|adresse[^.;]{0,40}(?:inconnue|invalide|inexistante|n.existe)",
-            r"(?:bo[iî]te|compte)[^.;]{0,30}(?:n.existe|inexistant|inconnu)",
-            r"(?:empf[äa]nger|benutzer|postfach|adresse|konto|teilnehmer)\w{0,12}[^.;]{0,40}(?:unbekannt"
-            r"|existiert nicht|nicht gefunden|nicht vorhanden|ung[üu]ltig|nicht bekannt|gibt es nicht)",
-            r"unbekannte[rs]? (?:empf|benutz|adress)",
-            r"(?:usuario|destinatario|buz[óo]n|direcci[óo]n|cuenta)[^.;]{0,40}(?:desconocid|no existe"
-            r"|inexistente|no encontrad|no (?:es )?v[áa]lid|inv[áa]lid|no se (?:ha )?encont)",
-            r"(?:utente|destinatario|casella|indirizzo|account)[^.;]{0,40}(?:sconosciut|inesistente|non esiste"
-            r"|non trovat|non valid)",
-            r"(?:usu[áa]rio|destinat[áa]rio|\bcaixa|\bconta\b|endere[çc]o)[^.;]{0,40}(?:desconhecid"
-            r"|n[ãa]o existe|inexistente|n[ãa]o encontrad|inv[áa]lid)",
-            r"(?:gebruiker|ontvanger|postbus|\badres)[^.;]{0,30}(?:onbekend|bestaat niet|niet gevonden)",
-            r"(?:u[żz]ytkownik|odbiorca|adresat|skrzynka|konto|\badres\b)[^.;]{0,40}(?:nie istnieje|nieznan"
-            r"|nie znalezion)",
-            r"(?:uživatel|příjemce|adresa|schránka)[^.;]{0,30}(?:neexistuje|neznám)",
-            r"(?:användar|mottagar|bruger|modtager|bruker|mottaker|adressen)\w{0,12}[^.;]{0,25}(?:okänd|finns inte"
-            r"|ukendt|findes ikke|ukjent|finnes ikke|eksisterer ikke)",
-            r"(?:kullanıcı|alıcı|hesap|\badres\b)[^.;]{0,30}(?:bulunamadı|mevcut değil|geçersiz)",
-            r"(?:пользовател|получател|адресат|ящик|адрес|аккаунт|учетн\w{1,12} запис)\w{0,12}[^.;]{0,40}"
-            r"(?:не существует|не найден|неизвест|не зарегистрирован|отсутствует)",
-            r"(?:нет|неизвестный) (?:такого )?(?:пользовател|получател|адресат)",
-            r"такого (?:пользователя|адреса|ящика)[^.;]{0,20}не",
-            r"(?:宛先|ユーザ|ユーザー|アドレス|アカウント|受信者|メールボックス)[^。]{0,24}(?:存在し(?:ません|ない)|見つかりま|みつかりま|不明|ございません|ありませんでした)",
-            r"(?:用户|收件人|邮箱|邮件地址|帐户|账号|用戶|收件者|信箱|帳號)[^。]{0,12}(?:不存在|未找到|找不到|无效|無效)",
-            r"(?:无此|沒有此|没有此|无该)(?:用户|收件人|邮箱)",
-            r"(?:사용자|수신자|계정|주소)[^.]{0,20}(?:존재하지 않|찾을 수 없|없습니다)",
+            *saying("recipient", "missing"),
         ),
     ),
     (
         Meaning.UNKNOWN_HOST,
         (
             r"(?:host|domain)(?: name)?s? (?:is |was )?(?:unknown|invalid)\b|unknown (?:mail )?(?:host|domain)",
+            r"domain\b[^;]{0,20} (?:not|no longer) (?:hosted|local|handled)",
             r"no such (?:host|domain)|nxdomain|non-?exist[ae]nt (?:host|domain)",
             r"(?:host|domain)\b[^;:()]{0,80}?(?:does ?n.t|does not|do not|could not be|cannot be|can.t be"
             r"|was not|not|n.t) (?:be )?(?:exist|found|resolved)",
@@ -280,13 +270,11 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             r"bad destination (?:system|host)|name or service not known",
             r"(?:could ?n.t|could not|cannot|can.t|unable to) find (?:any |a |an |the )?(?:host|mail exchanger"
             r"|mail server|mx|domain|route to (?:host|domain)|valid mx)",
-            r"no (?:route|mail server|mx)[^.;]{0,20} (?:for|found|to) [^.;]{0,20}domain",
+            r"no (?:route|mail server|mx)[^.;]{0,20} (?:for|found|to) [^.;]{0,20}domain|no mx or a records? for",
+            r"unresolvable (?:domain|host)|(?:cannot|can't|unable to|failed to) resolve [^.;]{0,20}(?:domain|host)",
             r"all relevant mx records point to non-?exist",
             r"(?:mx|name) [^.;]{0,30}(?:points? to|resolves? to) (?:localhost|127|an? (?:invalid|non))",
-            r"domaine[^.;]{0,30}(?:inconnu|inexistant|n.existe)",
-            r"(?:unbekannte dom|domain? (?:ist )?unbekannt|domäne[^.;]{0,20}nicht)",
-            r"(?:dominio|domínio|домен|域名|ドメイン)[^.;。]{0,30}(?:no existe|inexistente|desconocid|non esiste"
-            r"|sconosciut|não existe|не существует|не найден|不存在|存在しま|見つかりま)",
+            *saying("domain", "missing"),
         ),
     ),
     (
@@ -302,11 +290,11 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
     (
         Meaning.PERHAPS_UNKNOWN_USER,
         (
-            r"user[ _]unknown|unknown[ _]user|user unkown|unknown address|address (?:is )?unknown",
-            r"invalid address|bad address",
+            r"user(?:[ _]| is )unknown|unknown[ _]user|user unkown|unknown address|address (?:is )?unknown",
+            r"invalid address|bad (?:e-?mail )?address",
             r"mail ?box (?:is )?(?:currently |temporarily )?(?:unavailable(?! or access)|not available)",
             r"(?:recipient|address|rcpt)(?: address)? (?:was )?(?:rejected|refused)[\W\d]*$|not a valid address",
-            r"invalid e-?mail|user (?:is )?invalid",
+            r"invalid e-?mail|user (?:is )?invalid|unavailable mail user|add?ressee unknown",
         ),
     ),
     (
@@ -314,14 +302,16 @@ PHRASES: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
         (
             rf"{_SPAM}|content|attachment|header error|suspicious|dangerous|malicious|profan|executable|urls?\b",
             r"links?\b[^.;]{0,20}(?:block|reject)",
-            r"rfc ?-?(?:2?822|5322)|not compliant|malformed (?:message|header|mime)|bare lf|duplicate header",
+            r"(?<!/)rfc ?-?(?:2?822|5322)(?! ?;)|not compliant|malformed (?:message|header|mime)|bare lf",
+            r"duplicate header",
             r"virenverdacht|werbung|courrier ind[ée]sirable|спам|迷惑メール|垃圾",
         ),
     ),
     (
         Meaning.POLICY,
         (
-            r"polic(?:y|ies)|administrative|prohibit|not (?:allowed|permitted|authori[sz]ed)|unauthori[sz]ed",
+            r"polic(?:y|ies)|administrative|prohibit|\bfilter|violat|unauthori[sz]ed",
+            r"not (?:allowed|permitted|authori[sz]ed)",
             r"restrict|permission|access denied|forbidden|security|blocked|banned|запрещен",
             r"(?:message|mail|e-?mail|transaction)\b[^.;]{0,30}(?:rejected|refused|declined|not accepted"
             r"|discarded)",

@@ -124,6 +124,7 @@ _CONDEMNED: dict[Meaning, str] = {
 }
 # General words, which explain less than a precise code does.
 _GENERAL = frozenset({Meaning.CONTENT, Meaning.POLICY, Meaning.REJECTED, Meaning.EXPIRED, Meaning.UNREACHABLE})
+_PHRASES_OF_NOTICES = _GENERAL - {Meaning.CONTENT}
 # By subject and detail of the enhanced code (RFC 3463, RFC 7505, RFC 7293): the address will never work.
 _HARD_CODES: dict[str, str] = {
     "1.1": USER_UNKNOWN,
@@ -179,7 +180,13 @@ _BY_BASIC = {
 }
 
 
-_FOR_NOW = re.compile(r"try again|temporar|deferred|delayed|will be retried", re.IGNORECASE)
+# A disabled account may come back; "inactive" beside 5.1.1 is one that is gone, what passes is not.
+_PASSING = re.compile(r"temporar|suspend|lock|frozen|freez|hold|paid|maintenance|disabled", re.IGNORECASE)
+_FOR_NOW = re.compile(r"(?<!not going to )try again|temporar|deferred|delayed|will be retried", re.IGNORECASE)
+_ADDRESS_REJECTED = re.compile(r"recipient address(?:es)? rejected", re.IGNORECASE)
+# What servers add though their code is a final one.
+_PASSES = re.compile(r"temporar|right now|try (?:again )?later|currently (?:un|not )available", re.IGNORECASE)
+_UNAVAILABLE = re.compile(r"(?:un|not )available", re.IGNORECASE)
 # MAPI's numbers, in the reports of old Exchange servers: "(000C05A6)".
 _MAPI = re.compile(r"\(000[0-9A-F]{5}\)")
 
@@ -203,20 +210,23 @@ def of_reply(code: str, text: str) -> Verdict:
     return of_refusal(code, text, stage=Stage.RECIPIENT)
 
 
-def of_refusal(code: str, text: str, *, stage: Stage, status: str = "") -> Verdict:
-    """As of_reply, with what a bounce tells besides: the `stage` that was refused, UNKNOWN when it doesn't say, and
-    the `status` its writer chose ("5.1.1"), which counts where the answer itself has no better one.
+def of_refusal(code: str, text: str, *, stage: Stage, status: str = "", is_answer: bool = True) -> Verdict:
+    """As of_reply, with what a bounce tells besides: the `stage` that was refused, UNKNOWN when it doesn't say, the
+    `status` its writer chose ("5.1.1"), which counts where the answer itself has no better one, and whether `text`
+    is a server's answer: a notice to people has some words of policy or connections that explain nothing.
     """
     answer = _answer(code, text, status, stage)
     meaning = refusal_words.of(text)
+    if not is_answer and meaning in _PHRASES_OF_NOTICES and answer.pair in _HARD_CODES:
+        meaning = None
     if meaning is Meaning.GREYLISTED:
         return _REFUSED if answer.is_final and answer.basic else Verdict(Kind.SOFT, GREYLISTED)
+    if meaning is Meaning.DISABLED and answer.pair in ("1.1", "1.6") and _is_about_recipient(answer):
+        return Verdict(Kind.SOFT if _PASSING.search(text) else Kind.HARD, ACCOUNT_DISABLED)
     if meaning in _CONDEMNED:
-        return _condemned(meaning, answer)
+        return _condemned(meaning, answer, text)
     if meaning is None or meaning in _GENERAL:
         return _general(meaning, answer, text)
-    if meaning is Meaning.DISABLED and answer.pair in ("1.1", "1.6") and _is_about_recipient(answer):
-        return Verdict(Kind.HARD, ACCOUNT_DISABLED)
     return _BY_MEANING[meaning]
 
 
@@ -233,10 +243,10 @@ def _answer(code: str, text: str, status: str, stage: Stage) -> _Answer:
 
 
 def _is_about_recipient(answer: _Answer) -> bool:
-    return answer.is_final and answer.stage not in (Stage.CONNECTION, Stage.SENDER)
+    return answer.is_final and answer.stage in (Stage.RECIPIENT, Stage.UNKNOWN)
 
 
-def _condemned(meaning: Meaning, answer: _Answer) -> Verdict:
+def _condemned(meaning: Meaning, answer: _Answer, text: str) -> Verdict:
     """The words say that the address can't work: believed where nothing speaks against it."""
     reason = _CONDEMNED[meaning]
     if meaning is Meaning.NO_MAIL_HERE:
@@ -247,10 +257,18 @@ def _condemned(meaning: Meaning, answer: _Answer) -> Verdict:
         return _REFUSED
     if answer.stage is Stage.SENDER or answer.pair in ("1.7", "1.8"):
         return _OUR_SENDER
+    if answer.pair.startswith("2.") and _UNAVAILABLE.search(text):
+        # The code speaks of a mailbox that is there.
+        return Verdict(Kind.SOFT, reason)
     # A filter behind DATA writes the common words too, and a text without any code may come from anything.
     is_plain = answer.is_coded and meaning is not Meaning.PERHAPS_UNKNOWN_USER
     is_confirmed = answer.stage is Stage.RECIPIENT or answer.pair in _CONFIRMING or meaning is Meaning.UNKNOWN_HOST
-    return Verdict(Kind.HARD if answer.is_final and (is_plain or is_confirmed) else Kind.SOFT, reason)
+    # Exchange Online's 5.1.351 is "unknown recipient or mailbox unavailable": the first where an address is named.
+    is_confirmed = is_confirmed or (answer.pair == "1.351" and "@" in text)
+    # Outlook.com's "5.5.0 mailbox unavailable" is given for addresses only.
+    is_confirmed = is_confirmed or (answer.pair == "5.0" and bool(_UNAVAILABLE.search(text)))
+    is_lasting = answer.is_final and not _PASSES.search(text)
+    return Verdict(Kind.HARD if is_lasting and (is_plain or is_confirmed) else Kind.SOFT, reason)
 
 
 def _general(meaning: Meaning | None, answer: _Answer, text: str) -> Verdict:
@@ -258,7 +276,7 @@ def _general(meaning: Meaning | None, answer: _Answer, text: str) -> Verdict:
     spoken = _BY_MEANING[meaning] if meaning else None
     if answer.basic in ("521", "556") and answer.pair in ("", "1.10", "3.2") and (answer.pair or not spoken):
         return Verdict(Kind.HARD, INVALID_DOMAIN)
-    if answer.pair == "4.1" and answer.is_final and "recipient address rejected" in text.lower():
+    if answer.pair == "4.1" and _is_about_recipient(answer) and _ADDRESS_REJECTED.search(text):
         # Exchange Online on addresses that its directory doesn't have: "Recipient address rejected: Access denied".
         return Verdict(Kind.HARD, USER_UNKNOWN)
     if answer.pair in _HARD_CODES:

@@ -10,6 +10,7 @@ from email.message import Message
 from messaging import verdicts
 from messaging.bounces import complaints, notifications, parsing, recognition, replies, reports, texts
 from messaging.bounces.parsing import Mail
+from messaging.bounces.recognition import Teller
 from messaging.bounces.reports import Failure
 from messaging.bounces.texts import Statement
 from messaging.bounces.values import MAX_TEXT, MailKind, Recipient, Report
@@ -30,6 +31,24 @@ def read(source: bytes) -> Report:
     (name+detail@, name=detail@) goes before, as aliases on the way hide the address that the mail was sent to.
     """
     mail = parsing.mail_of(source)
+    report = _report(mail)
+    is_vague = report.kind is MailKind.BOUNCE and not any(one.code or _is_hard(one) for one in report.recipients)
+    wrapped = _wrapped(mail) if is_vague else None
+    return wrapped._replace(envelope_to=report.envelope_to) if wrapped else report
+
+
+def _wrapped(mail: Mail) -> Report | None:
+    """The bounce that a bounce returns: gateways put a short notice of their own around the one that they got."""
+    if not mail.original:
+        return None
+    inner = parsing.mail_of(mail.original.encode("utf-8", "replace"))
+    if not recognition.is_from_system(inner) or not inner.header("From"):
+        return None
+    report = _report(inner)
+    return report if report.kind is MailKind.BOUNCE else None
+
+
+def _report(mail: Mail) -> Report:
     notice, quoted = texts.notice_and_original(mail.text)
     original = parsing.headers_of(mail.original or quoted.lstrip())
     kind, recipients, message_id = _judged(mail, notice, original)
@@ -102,7 +121,13 @@ def _recipient_of(failure: Failure, words: str) -> Recipient:
         if failure.action == reports.DELAYED:
             verdict = Verdict(Kind.IGNORED, verdicts.of_refusal(code, text, stage=Stage.UNKNOWN).reason)
     else:
-        verdict = verdicts.of_refusal(reply, text, stage=texts.stage_in(words), status=failure.status)
+        verdict = verdicts.of_refusal(
+            reply,
+            text,
+            stage=_stage(f"{words} {text}", reply, recognition.teller(words)),
+            status=failure.status,
+            is_answer=bool(failure.diagnostic),
+        )
     return Recipient(failure.address, verdict, code, _shown(text))
 
 
@@ -115,23 +140,34 @@ def _prose(mail: Mail, notice: str, original: Message, *, is_delayed: bool) -> l
         guess = known or (likely if len(likely) == 1 else [""])
         found = [Statement(address, notice) for address in guess]
     rest = notice if len(found) == 1 else texts.common_words(notice, found)
-    return [_of_statement(one, rest, mail.header("Subject"), is_delayed=is_delayed) for one in found[:_MAX_PROSE]]
+    teller = recognition.teller(notice)
+    judged = [_of_statement(one, teller, rest, mail.header("Subject")) for one in found[:_MAX_PROSE]]
+    if is_delayed:
+        judged = [one._replace(verdict=Verdict(Kind.IGNORED, one.verdict.reason)) for one in judged]
+    return judged
 
 
-def _of_statement(said: Statement, rest: str, subject: str, *, is_delayed: bool) -> Recipient:
+def _of_statement(said: Statement, teller: Teller, rest: str, subject: str) -> Recipient:
     """The verdict over what is said of one recipient; where that is nothing, over the `rest`, then the subject."""
-    words = said.words
-    code = texts.code_in(words)
-    verdict = verdicts.of_refusal(code, words, stage=texts.stage_in(words))
-    if rest and verdict == _UNCLEAR:
-        words = rest
+    words, code = said.words, ""
+    verdict = _UNCLEAR
+    for words in dict.fromkeys([said.words, rest or said.words]):
         code = texts.code_in(words)
-        verdict = verdicts.of_refusal(code, words, stage=texts.stage_in(words))
+        verdict = verdicts.of_refusal(code, words, stage=_stage(words, code, teller))
+        if verdict != _UNCLEAR:
+            break
     if verdict == _UNCLEAR:
         verdict = verdicts.of_refusal("", subject, stage=Stage.UNKNOWN)
-    if is_delayed:
-        verdict = Verdict(Kind.IGNORED, verdict.reason)
     return Recipient(said.address, verdict, code, _shown(words))
+
+
+def _stage(words: str, code: str, teller: Teller) -> Stage:
+    """The step that was refused by the `words`: a system that says why in its own words, without another's code, did
+    not know the recipient itself.
+    """
+    stage = texts.stage_in(words)
+    is_about_recipient = teller.refuses_recipients or (teller.speaks_itself and not code)
+    return Stage.RECIPIENT if stage is Stage.UNKNOWN and is_about_recipient else stage
 
 
 def _notified(told: notifications.Notification) -> tuple[MailKind, tuple[Recipient, ...], str]:
@@ -145,6 +181,10 @@ def _notified(told: notifications.Notification) -> tuple[MailKind, tuple[Recipie
         people.append(Recipient(address, verdict, _merged(reply, status), _shown(text)))
     kinds = {"bounce": MailKind.BOUNCE, "complaint": MailKind.COMPLAINT, "delivery": MailKind.DELIVERED}
     return kinds[told.kind], tuple(people), told.message_id
+
+
+def _is_hard(one: Recipient) -> bool:
+    return one.verdict.kind is Kind.HARD
 
 
 def _merged(reply: str, status: str) -> str:

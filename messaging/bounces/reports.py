@@ -8,6 +8,7 @@ from messaging.bounces.parsing import ADDRESS
 
 _MAX_LINES = 4000
 _MAX_RECIPIENTS = 200
+_MAX_FIELD = 1000
 _FIELD = re.compile(r"^([A-Za-z][\w-]{1,40}):[ \t]*(.*)$")
 _KNOWN = frozenset({"original-recipient", "final-recipient", "action", "status", "diagnostic-code", "remote-mta"})
 _ADDRESS_TYPE = re.compile(r"^\s*[\w-]{1,20}\s*;\s*")
@@ -45,7 +46,7 @@ def _groups(text: str) -> Iterator[dict[str, str]]:
     name = ""
     for line in text.splitlines()[:_MAX_LINES]:
         if line[:1] in (" ", "\t") and line.strip() and name:
-            fields[name] = f"{fields[name]} {line.strip()}"[:4000]
+            fields[name] = f"{fields[name]} {line.strip()}"[:_MAX_FIELD]
             continue
         found = _FIELD.match(line.strip())
         name = found[1].lower() if found and found[1].lower() in _KNOWN else ""
@@ -53,7 +54,7 @@ def _groups(text: str) -> Iterator[dict[str, str]]:
             if name in fields and name.endswith("-recipient"):
                 yield fields
                 fields = {}
-            fields.setdefault(name, found[2].strip())
+            fields.setdefault(name, found[2].strip()[:_MAX_FIELD])
         elif not line.strip() and ("final-recipient" in fields or "original-recipient" in fields):
             yield fields
             fields = {}

@@ -30,7 +30,8 @@ _STAGES = re.compile(
     r"|to) (?:the )?rcpt\b|rcpt to ?:[^\n]{0,300}\n[^\n]{0,60}?(?<![\d.])[45]\d\d[ -]"
     # Sendmail's own line on an address, where no ">>> DATA" comes before it.
     r"|^[245]\d\d (?:[245]\.\d+\.\d+ )?<[^<>\n]{1,250}>\.\.\. "
-    r"|\(state 14\)|does not like recipient|not like our rcpt|rcpt to command|rejected (?:the )?(?:recipient|address))"
+    r"|\(state 14\)|does not like recipient|not like our rcpt|rcpt to command|rejected (?:the )?(?:recipient|address)"
+    r"|(?<![\d.])[45]\d\d[ -](?:[45]\.\d+\.\d+ )?rcpt to\b)"
     r"|(?P<data>in reply to (?:end of )?data|(?:after|following|for|during|to"
     r"|in response to)(?: the)? (?:end of (?:data|message)|data|text|body|message body)\b(?: command)?"
     r"|(?:>>>|-->|sent:|c:) ?(?:data|\.)[^\n]{0,20}\n[^\n]{0,60}?(?<![\d.])[45]\d\d[ -]"
