@@ -35,6 +35,9 @@ def main() -> int:
         for mutant, scenario in mutants.SCENARIO.items() if wanted.controls else ():
             if wanted.only and mutant != wanted.only:
                 continue
+            if not world.can_plant(mutant):
+                bad.append(f"{mutant} can't be planted")
+                continue
             plan = _plan(run.Plan, wanted.seed, scenario, mutant)
             if not _say(run.Run(world, plan).go()).wrong:
                 bad.append(f"{mutant} was not caught")

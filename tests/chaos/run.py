@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from django.db import close_old_connections, connection, connections
+from django.db import InterfaceError, OperationalError, close_old_connections, connection, connections
 from django.utils import timezone
 
 from accounts import roles
@@ -246,7 +246,7 @@ class Run:
         self.report.outcomes, self.report.killed = dict(counts), dict(self.killed)
 
 
-_AWAY = (connection.Database.OperationalError, connection.Database.InterfaceError)
+_AWAY = (OperationalError, InterfaceError)
 
 
 def _connect() -> psycopg.Connection[tuple[object, ...]]:
@@ -289,6 +289,8 @@ def _prepared(n: int, operator: User) -> int:
         f"{kinds[i % 100]}-{i}@example.test" if i % 100 < len(kinds) else f"p{i}@example.test" for i in range(n)
     ]
     with connection.cursor() as cursor:
+        # Addresses come again, and what an earlier run learnt about them would leave them out.
+        cursor.execute("TRUNCATE audiences_quarantineentry, audiences_addresserror")
         cursor.execute("TRUNCATE audiences_profile CASCADE")
         cursor.execute(_PEOPLE, [addresses])
     spec = content.ContentSpec(
