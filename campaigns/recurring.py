@@ -30,7 +30,7 @@ from delivery.models import DeliveryState
 from lib.errors import DomainError, NotAllowed
 
 logger = logging.getLogger(__name__)
-_LOCK = 0x43680300
+_LOCK = 0x43680500
 _REOPENABLE = frozenset({DeliveryState.NEW, DeliveryState.PREPARING, DeliveryState.PREPARED})
 
 
