@@ -2,16 +2,18 @@
 
 Steps, each found again by the tick whatever was lost in between: at its start the send is prepared anew; then it is
 confirmed in the name of who confirmed it before, and starts after the usual grace. When it grew by more than was
-allowed, or that person may not confirm any more, it stays prepared with the reason and waits for a person.
+allowed, came too late, or that person may not confirm any more, it stays prepared with the reason and waits for a
+person.
 """
 
 from django.db import transaction
+from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from accounts import access, audit, roles
 from accounts.models import User
-from delivery import lifecycle, refusals
+from delivery import lifecycle, options, refusals
 from delivery.models import Delivery, DeliveryState
 from lib.errors import DomainError
 
@@ -72,6 +74,9 @@ def _settle(delivery_id: int) -> None:
 
 def _problem(delivery: Delivery) -> str:
     """Why the new list needs a person to look; "" when it does not."""
+    if delivery.start_at is not None and timezone.now() - delivery.start_at > options.most_lateness():
+        sentence = _("Prepared again at its start, it was ready too late.")
+        return " ".join([sentence, _("It was not sent. Look at the list and confirm again.")])
     before, after = delivery.refreshing_from or 0, delivery.n_to_send or 0
     guard = delivery.refresh_guard_percent or 0
     if after <= before * (100 + guard) / 100:
