@@ -241,7 +241,7 @@ def _activated(campaign: Campaign, by: User) -> None:
 def would_send(delivery: Delivery) -> bool:
     """Whether something may still go out of it, by itself or after a tick: also of one that was confirmed and is
     prepared again at its start."""
-    return delivery.state in OPEN or (delivery.state == DeliveryState.PREPARED and delivery.refreshing_from is not None)
+    return delivery.state in OPEN or delivery.refreshing_from is not None
 
 
 def _end(delivery: Delivery, by: User) -> None:

@@ -78,7 +78,7 @@ def _start_due() -> None:
     due = Delivery.objects.filter(state=DeliveryState.CONFIRMED, start_at__lte=now).order_by("start_at")
     for delivery_id, start_at, guard in due.values_list("pk", "start_at", "refresh_guard_percent"):
         is_late = start_at is not None and now - start_at > most_lateness
-        on_time = lifecycle.start if guard is None else lifecycle.refresh
+        on_time = lifecycle.start if guard is None else refreshing.begin
         _try(lifecycle.miss if is_late else on_time, delivery_id)
 
 

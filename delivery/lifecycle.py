@@ -114,7 +114,8 @@ def abort(delivery_id: int, *, by: User | None) -> Delivery:
     _move(_to_new, delivery)
     delivery.preparing_since = None
     delivery.n_prepared = 0
-    fields = ["preparing_since", "n_prepared", *_take_back(delivery)]
+    delivery.failure = ""
+    fields = ["preparing_since", "n_prepared", "failure", *_take_back(delivery)]
     return _save(delivery, "delivery.preparation_aborted", by, fields, machine="scheduler")
 
 

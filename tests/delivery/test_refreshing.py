@@ -93,6 +93,23 @@ def test_one_that_is_ready_too_late_waits_for_a_person() -> None:
     assert after.failure
 
 
+def test_a_segment_that_asks_for_others_by_then_waits_for_a_person() -> None:
+    """As many people as were confirmed are not the people who were confirmed."""
+    operator = factories.user("Operator")
+    rules = [{"field": "profile.email", "op": "is_set"}, {"field": "profile.first_name", "op": "is_set"}]
+    segment = factories.segment({"match": "all", "rules": rules[:1]})
+    audience = {"segments": [str(segment.public_id)], "segments_match": "any"}
+    made = due(operator, guard_percent=1000, audience=audience)
+    segment.rule = {"match": "all", "rules": rules}
+    segment.save(update_fields=["rule"])
+    after = go(made)
+    assert (after.state, after.n_to_send, after.confirmed_by) == (S.PREPARED, 10, None)
+    assert after.failure.startswith("A segment was changed after this send was confirmed.")
+    # Who looks at it again confirms what it is now.
+    lifecycle.confirm(made.pk, by=operator, seal=after.seal, n_to_send=10)
+    assert go(made).state == S.SENDING
+
+
 @pytest.mark.parametrize("end", ["abort", "fail", "prepare"])
 def test_whatever_ends_it_takes_the_confirmation_back(end: str) -> None:
     operator = factories.user("Operator")
