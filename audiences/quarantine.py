@@ -26,6 +26,7 @@ from lib import texts
 # The reason of an entry that a complaint made; the others are keys of messaging.verdicts.REASONS.
 COMPLAINT = "complaint"
 _EVIDENCE_CHARACTERS = 500
+_LOCK = 0x43680700
 
 
 class Weight(enum.Enum):
@@ -96,11 +97,14 @@ def policy() -> Policy:
 def strike(strikes: Iterable[Strike]) -> int:
     """Hold reports against their addresses; how many addresses went into quarantine now.
 
-    The caller gives each report once. Rows are locked in the order of addresses, to the end of the caller's
-    transaction. Strikes without a key are left out: such an address is not mailable anyway.
+    The caller gives each report once. Others who strike or forgive wait, to the end of the caller's transaction.
+    Strikes without a key are left out: such an address is not mailable anyway.
     """
-    rules = policy()
     ordered = sorted((one for one in strikes if one.address_key), key=lambda one: (one.address_key, one.at))
+    if not ordered:
+        return 0
+    _take_turn()
+    rules = policy()
     return sum(_hold(one, rules) for one in ordered)
 
 
@@ -108,7 +112,7 @@ def strike(strikes: Iterable[Strike]) -> int:
 def forgive(successes: Iterable[tuple[str, dt.datetime]]) -> int:
     """Start the count anew for (address key, time) of messages that arrived; how many rows went.
 
-    Cheap for addresses that never failed: a look into a table of those that did.
+    Cheap for addresses that never failed: a look into a table of those that did. Waits as `strike` does.
     """
     latest: dict[str, dt.datetime] = {}
     for key, at in successes:
@@ -116,6 +120,7 @@ def forgive(successes: Iterable[tuple[str, dt.datetime]]) -> int:
     if not latest:
         return 0
     keys = sorted(latest)
+    _take_turn()
     with connection.cursor() as cursor:
         cursor.execute(
             "DELETE FROM audiences_addresserror e USING unnest(%s::text[], %s::timestamptz[]) AS s(key, at)"
@@ -125,10 +130,19 @@ def forgive(successes: Iterable[tuple[str, dt.datetime]]) -> int:
         return int(cursor.rowcount)
 
 
+@transaction.atomic
 def forget(*, now: dt.datetime | None = None) -> int:
     """Remove counts whose last error is old; how many. Safe to run at any time: an old count starts anew anyway."""
     oldest = (now or timezone.now()) - policy().memory
+    _take_turn()
     return AddressError.objects.filter(last_error_at__lt=oldest).delete()[0]
+
+
+def _take_turn() -> None:
+    """One transaction at a time. A batch forgives some addresses and strikes others; two batches that name the same
+    ones would each hold what the other waits for, whatever the order within a step."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [_LOCK])
 
 
 def _hold(one: Strike, rules: Policy) -> int:

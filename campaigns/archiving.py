@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts import access, audit, roles
 from accounts.models import User
-from campaigns import lifecycle, schedules
+from campaigns import lifecycle, schedules, settling
 from campaigns.models import Campaign, CampaignSend, CampaignState
 
 
@@ -51,6 +52,7 @@ def archive(campaign_ids: Sequence[int], *, by: User) -> Archived:
         at = timezone.now()
         Campaign.objects.filter(pk__in=[one.pk for one in possible]).update(archived_at=at)
         audit.record_many("campaign.archived", subjects=_subjects(possible), by=by)
+        settling.close_archived(possible, by=by)
     return Archived(len(possible), refused, at if possible else None)
 
 
@@ -70,7 +72,9 @@ def _sorted_out(campaigns: list[Campaign], user: User) -> tuple[list[Campaign], 
     """Those that can be archived, and why the others can't. Three queries."""
     shown = [one for one in campaigns if one.archived_at is None]
     ids = [one.pk for one in shown]
-    sends = CampaignSend.objects.filter(campaign_id__in=ids, delivery__state__in=lifecycle.OPEN)
+    # As lifecycle.would_send.
+    would_send = Q(delivery__state__in=lifecycle.OPEN) | Q(delivery__refreshing_from__isnull=False)
+    sends = CampaignSend.objects.filter(would_send, campaign_id__in=ids)
     are_open = set(sends.values_list("campaign_id", flat=True))
     active = Campaign.objects.filter(pk__in=ids, state=CampaignState.ACTIVE)
     are_standing = set(active.filter(digest__kind__in=schedules.STANDING).values_list("pk", flat=True))

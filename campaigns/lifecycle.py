@@ -154,8 +154,9 @@ def stop(campaign_id: int, *, by: User) -> Campaign:
         campaign = _locked(campaign_id)
         access.check(access.fresh(by), roles.START)
         _move(campaign, _stop)
-        for delivery in _open_sends(campaign, OPEN):
-            _end(delivery, by)
+        for delivery in _locked_sends(campaign):
+            if would_send(delivery):
+                _end(delivery, by)
         campaign.stop_cause = "person"
         campaign.save(update_fields=["state", "stop_cause"])
         settling.close(campaign, why="stopped", by=by)
@@ -185,7 +186,7 @@ def archive(campaign_id: int, *, by: User) -> Campaign:
         _check_editor_of(campaign, by)
         if campaign.archived_at:
             return campaign
-        if _open_sends(campaign, OPEN) or is_standing(campaign):
+        if any(would_send(delivery) for delivery in _locked_sends(campaign)) or is_standing(campaign):
             badge = _("live") if is_standing(campaign) else _("sending or scheduled")
             sentence = _("%(name)s is %(state)s. Stop it first.") % {"name": campaign.name, "state": badge}
             raise DomainError(sentence, code="send_open")
@@ -237,9 +238,16 @@ def _activated(campaign: Campaign, by: User) -> None:
     campaign.activated_by, campaign.activated_at, campaign.opened_until = by, now, now
 
 
+def would_send(delivery: Delivery) -> bool:
+    """Whether something may still go out of it, by itself or after a tick: also of one that was confirmed and is
+    prepared again at its start."""
+    return delivery.state in OPEN or delivery.refreshing_from is not None
+
+
 def _end(delivery: Delivery, by: User) -> None:
     if delivery.state == DeliveryState.CONFIRMED:
         delivery_lifecycle.cancel(delivery.pk, by=by)
+    if delivery.state in {DeliveryState.CONFIRMED, DeliveryState.PREPARED}:
         delivery_lifecycle.discard(delivery.pk, by=by)
     elif delivery.state == DeliveryState.PREPARING:
         delivery_lifecycle.abort(delivery.pk, by=by)
@@ -266,6 +274,12 @@ def _move(campaign: Campaign, step: Callable[[Campaign], Any]) -> None:
 def _open_sends(campaign: Campaign, states: frozenset[DeliveryState] | set[DeliveryState]) -> list[Delivery]:
     sends = CampaignSend.objects.filter(campaign=campaign, delivery__state__in=states).select_related("delivery")
     return [send.delivery for send in sends.order_by("delivery_id")]
+
+
+def _locked_sends(campaign: Campaign) -> list[Delivery]:
+    """Every send that is not over, locked: none starts, ends or is prepared while it is judged."""
+    found = Delivery.objects.filter(pk__in=CampaignSend.objects.filter(campaign=campaign).values("delivery_id"))
+    return list(found.filter(state__in=[*OPEN, DeliveryState.PREPARED]).select_for_update(no_key=True).order_by("pk"))
 
 
 def _check_editor_of(campaign: Campaign, by: User) -> None:

@@ -30,7 +30,7 @@ from delivery.models import DeliveryState
 from lib.errors import DomainError, NotAllowed
 
 logger = logging.getLogger(__name__)
-_LOCK = 0x43680300
+_LOCK = 0x43680500
 _REOPENABLE = frozenset({DeliveryState.NEW, DeliveryState.PREPARING, DeliveryState.PREPARED})
 
 
@@ -46,7 +46,7 @@ class _Turn:
 
     def asks(self, send: CampaignSend) -> bool:
         """Whether a person must confirm `send`."""
-        return bool(schedules.asks(self.section) or send.asks_because)
+        return bool(schedules.asks(self.section) or _is_held(send))
 
     def limit(self, send: CampaignSend) -> dt.datetime:
         """From when on `send` is too late: its time to confirm is over, or one that asks nobody is an hour late."""
@@ -105,6 +105,9 @@ def advance(campaign_id: int) -> None:
 
 
 def _look_after(turn: _Turn, send: CampaignSend) -> None:
+    if send.delivery.refreshing_from is not None:
+        # Confirmed, and prepared again at its start.
+        return
     since = turn.campaign.activated_at or turn.campaign.created_at
     state = send.delivery.state
     if send.version_id != turn.version.pk:
@@ -133,6 +136,11 @@ def _follow(turn: _Turn, send: CampaignSend) -> None:
     sends.open_occurrence(turn.campaign, send.occurrence_at, asks_because=send.asks_because)
 
 
+def _is_held(send: CampaignSend) -> bool:
+    """Whether something came up that a person must look at: here, or when it was prepared again at its start."""
+    return bool(send.asks_because or send.delivery.failure)
+
+
 def _decide(turn: _Turn, send: CampaignSend) -> None:
     """What to do with a prepared send of the live version now."""
     if not send.delivery.n_to_send:
@@ -148,7 +156,7 @@ def _decide(turn: _Turn, send: CampaignSend) -> None:
         return
     if not is_late:
         return
-    is_sent_anyway = turn.section["if_unconfirmed"] == "send" and not send.asks_because
+    is_sent_anyway = turn.section["if_unconfirmed"] == "send" and not _is_held(send)
     if is_sent_anyway and turn.now <= turn.limit(send) + options.most_lateness() and _confirm(turn, send):
         return
     _drop(turn, send, "unconfirmed")

@@ -51,7 +51,7 @@ def open_send(campaign_id: int, *, by: User) -> Delivery:
             raise DomainError(_("%(name)s sends on its own.") % {"name": campaign.name}, code="standing")
         for send in _sends(campaign).filter(delivery__state__in=[*_YIELDING, *_UNDER_WAY, DeliveryState.PREPARING]):
             delivery = send.delivery
-            if delivery.state in _UNDER_WAY:
+            if delivery.state in _UNDER_WAY or delivery.refreshing_from is not None:
                 sentence = _("%(label)s is confirmed or sending. Wait for it, cancel or stop it first.")
                 raise DomainError(sentence % {"label": delivery.label}, code="send_open")
             if send.version_id == version.pk and delivery.state == DeliveryState.PREPARING:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from delivery import endings, lifecycle, options, preparation, quiet, recovery, refreshing, refused, sending, tracking
@@ -78,18 +78,20 @@ def _start_due() -> None:
     due = Delivery.objects.filter(state=DeliveryState.CONFIRMED, start_at__lte=now).order_by("start_at")
     for delivery_id, start_at, guard in due.values_list("pk", "start_at", "refresh_guard_percent"):
         is_late = start_at is not None and now - start_at > most_lateness
-        on_time = lifecycle.start if guard is None else lifecycle.refresh
+        on_time = lifecycle.start if guard is None else refreshing.begin
         _try(lifecycle.miss if is_late else on_time, delivery_id)
 
 
 def _end_expired() -> None:
-    """Everybody who still waits when the validity period of a running delivery is over gets an outcome."""
-    expired = Delivery.objects.filter(
-        _has_shards(ShardState.WAITING, ShardState.LEASED), valid_until__lte=timezone.now()
-    )
-    for delivery_id in expired.filter(state=DeliveryState.SENDING).values_list("pk", flat=True):
+    """Everybody who still waits when the validity period of a running delivery is over gets an outcome; of one that is
+    paused too, when it waits for a mail server and not for a person."""
+    runs = Q(state=DeliveryState.SENDING) | Q(state=DeliveryState.PAUSED, pause_cause="transport")
+    expired = Delivery.objects.filter(runs, valid_until__lte=timezone.now())
+    still_open = expired.filter(_has_shards(ShardState.WAITING, ShardState.LEASED))
+    for delivery_id in still_open.values_list("pk", flat=True):
         with transaction.atomic():
-            endings.expire_rest(Delivery.objects.select_for_update(no_key=True).get(pk=delivery_id))
+            for delivery in expired.select_for_update(no_key=True).filter(pk=delivery_id):
+                endings.expire_rest(delivery)
 
 
 def _cancel_left() -> None:
@@ -107,7 +109,8 @@ def _finish() -> None:
 
 
 def _resume() -> None:
-    """End pauses for a mail server's trouble once it answers; each server is asked once for all its deliveries."""
+    """End pauses for a mail server's trouble once it answers, or nobody waits for it now. Each server is asked once for
+    all its deliveries."""
     paused = list(
         Delivery.objects.filter(state=DeliveryState.PAUSED, pause_cause="transport")
         .select_related("transport")
@@ -115,6 +118,9 @@ def _resume() -> None:
     )
     asked: dict[int, str] = {}
     for delivery in paused:
+        if delivery.valid_until and delivery.valid_until <= timezone.now():
+            _try(lambda delivery_id: lifecycle.resume(delivery_id, by=None), delivery.pk)
+            continue
         if delivery.trouble_at and timezone.now() - delivery.trouble_at < dt.timedelta(seconds=_PROBE_S):
             continue
         if delivery.transport_id not in asked:

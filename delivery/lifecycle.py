@@ -82,8 +82,7 @@ def prepare(delivery_id: int, *, by: User | None) -> Delivery:
     delivery = _lock(delivery_id)
     _require_editor(by)
     _move(_to_preparing, delivery)
-    delivery.refreshing_from = None
-    return _begin(delivery, "delivery.preparing", by)
+    return _begin(delivery, "delivery.preparing", by, _take_back(delivery))
 
 
 @transaction.atomic
@@ -92,10 +91,10 @@ def refresh(delivery_id: int, *, by: User | None = None) -> Delivery:
     delivery = _lock(delivery_id)
     _move(_to_refreshing, delivery)
     delivery.refreshing_from = delivery.n_to_send
-    return _begin(delivery, "delivery.refreshing", by)
+    return _begin(delivery, "delivery.refreshing", by, ["refreshing_from"])
 
 
-def _begin(delivery: Delivery, action: str, by: User | None) -> Delivery:
+def _begin(delivery: Delivery, action: str, by: User | None, changed: Sequence[str]) -> Delivery:
     delivery.preparing_since = timezone.now()
     delivery.n_prepared = 0
     delivery.seal = delivery.failure = ""
@@ -104,7 +103,7 @@ def _begin(delivery: Delivery, action: str, by: User | None) -> Delivery:
     delivery.transport = transports.default()
     delivery.feedback = delivery.transport.feedback
     fields = ["preparing_since", "n_prepared", "seal", "failure", "prepared_by", "transport", "feedback"]
-    return _save(delivery, action, by, [*fields, "refreshing_from"], machine="scheduler")
+    return _save(delivery, action, by, [*fields, *changed], machine="scheduler")
 
 
 @transaction.atomic
@@ -115,8 +114,8 @@ def abort(delivery_id: int, *, by: User | None) -> Delivery:
     _move(_to_new, delivery)
     delivery.preparing_since = None
     delivery.n_prepared = 0
-    delivery.refreshing_from = None
-    fields = ["preparing_since", "n_prepared", "refreshing_from"]
+    delivery.failure = ""
+    fields = ["preparing_since", "n_prepared", "failure", *_take_back(delivery)]
     return _save(delivery, "delivery.preparation_aborted", by, fields, machine="scheduler")
 
 
@@ -154,7 +153,8 @@ def fail(delivery_id: int, *, failure: str, preparing_since: dt.datetime, contro
     delivery.failure = failure
     delivery.controls = list(controls)
     delivery.ended_at = timezone.now()
-    return _save(delivery, "delivery.failed", None, ["failure", "controls", "ended_at"], detail={"failure": failure})
+    fields = ["failure", "controls", "ended_at", *_take_back(delivery)]
+    return _save(delivery, "delivery.failed", None, fields, detail={"failure": failure})
 
 
 @transaction.atomic
@@ -221,8 +221,7 @@ def cancel(delivery_id: int, *, by: User) -> Delivery:
     if delivery.state != S.CONFIRMED:
         raise refusals.wrong(delivery)
     _move(_back_to_prepared, delivery)
-    delivery.confirmed_at = delivery.confirmed_by = delivery.start_at = None
-    return _save(delivery, "delivery.cancelled", by, ["confirmed_at", "confirmed_by", "start_at"])
+    return _save(delivery, "delivery.cancelled", by, _take_back(delivery))
 
 
 @transaction.atomic
@@ -262,15 +261,7 @@ def miss(delivery_id: int, *, by: User | None = None) -> Delivery:
     delivery = _lock(delivery_id)
     _move(_to_missed, delivery)
     detail = {"start_at": delivery.start_at.isoformat() if delivery.start_at else ""}
-    delivery.confirmed_at = delivery.confirmed_by = delivery.start_at = None
-    return _save(
-        delivery,
-        "delivery.missed",
-        by,
-        ["confirmed_at", "confirmed_by", "start_at"],
-        detail=detail,
-        machine="scheduler",
-    )
+    return _save(delivery, "delivery.missed", by, _take_back(delivery), detail=detail, machine="scheduler")
 
 
 @transaction.atomic
@@ -346,7 +337,16 @@ def discard(delivery_id: int, *, by: User | None) -> Delivery:
     _move(_to_cancelled, delivery)
     delivery.ended_at = timezone.now()
     delivery.ended_by = by
-    return _save(delivery, "delivery.discarded", by, ["ended_at", "ended_by"], machine="scheduler")
+    fields = ["ended_at", "ended_by", *_take_back(delivery)]
+    return _save(delivery, "delivery.discarded", by, fields, machine="scheduler")
+
+
+def _take_back(delivery: Delivery) -> list[str]:
+    """Forget who confirmed it and when it would start, also while it is prepared again for that; the fields to save."""
+    fields = ["confirmed_at", "confirmed_by", "start_at", "refreshing_from"]
+    for name in fields:
+        setattr(delivery, name, None)
+    return fields
 
 
 def _grace() -> dt.timedelta:

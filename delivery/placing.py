@@ -36,7 +36,8 @@ RETURNING encode(
 # Random, and the same each time this delivery is prepared.
 _WAVE = "width_bucket(row_number() OVER (ORDER BY hashint8extended(c.id, -%(delivery)s), c.id) - 1, %(ends)s::bigint[])"
 _ZONE = "CASE WHEN p.time_zone = ANY(%(zones)s::text[]) THEN p.time_zone ELSE %(zone)s END"
-_PROFILES = "JOIN audiences_profile p ON p.id = c.id"
+# Who is deleted by now keeps the place that was counted, and is let go at the window.
+_PROFILES = "LEFT JOIN audiences_profile p ON p.id = c.id"
 _DOMAINS = (
     "LEFT JOIN unnest(%(names)s::text[], %(labels)s::text[]) AS g(name, label)"
     " ON g.name = split_part(c.email_key, '@', 2)"

@@ -2,16 +2,18 @@
 
 Steps, each found again by the tick whatever was lost in between: at its start the send is prepared anew; then it is
 confirmed in the name of who confirmed it before, and starts after the usual grace. When it grew by more than was
-allowed, or that person may not confirm any more, it stays prepared with the reason and waits for a person.
+allowed, a segment asks for others by then, it came too late, or that person may not confirm any more, it stays prepared
+with the reason and waits for a person.
 """
 
 from django.db import transaction
+from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from accounts import access, audit, roles
 from accounts.models import User
-from delivery import lifecycle, refusals
+from delivery import lifecycle, options, refusals, staleness
 from delivery.models import Delivery, DeliveryState
 from lib.errors import DomainError
 
@@ -37,6 +39,17 @@ def choose(delivery_id: int, *, guard_percent: int | None, by: User) -> Delivery
     delivery.refresh_guard_percent = guard_percent
     delivery.save(update_fields=["refresh_guard_percent"])
     _record("delivery.refresh_chosen", delivery, by=by, guard_percent=guard_percent)
+    return delivery
+
+
+@transaction.atomic
+def begin(delivery_id: int) -> Delivery:
+    """Start the preparation of a confirmed send whose time has come. By the tick. Raises WrongState."""
+    delivery = lifecycle.refresh(delivery_id)
+    # Its basis is still that of the list that was confirmed.
+    if staleness.segments_changed(delivery):
+        delivery.failure = _("A segment was changed after this send was confirmed.")
+        delivery.save(update_fields=["failure"])
     return delivery
 
 
@@ -72,13 +85,18 @@ def _settle(delivery_id: int) -> None:
 
 def _problem(delivery: Delivery) -> str:
     """Why the new list needs a person to look; "" when it does not."""
+    look = _("It was not sent. Look at the list and confirm again.")
+    if delivery.failure:
+        return f"{delivery.failure} {look}"
+    if delivery.start_at is not None and timezone.now() - delivery.start_at > options.most_lateness():
+        return " ".join([_("Prepared again at its start, it was ready too late."), look])
     before, after = delivery.refreshing_from or 0, delivery.n_to_send or 0
     guard = delivery.refresh_guard_percent or 0
     if after <= before * (100 + guard) / 100:
         return ""
     values = {"before": _grouped(before), "after": _grouped(after), "guard": guard}
     sentence = _("Prepared again at its start, it grew from %(before)s to %(after)s people, by more than %(guard)d %%.")
-    return " ".join([sentence % values, _("It was not sent. Look at the list and confirm again.")])
+    return " ".join([sentence % values, look])
 
 
 def _grouped(n: int) -> str:

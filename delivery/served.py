@@ -21,6 +21,9 @@ from delivery.models import RUNNING, Delivery, DeliveryState, ShardState
 EARLIER, CAPPED, _SHARED = "earlier", "capped", "shared_mailboxes"
 # Outcomes of windows that were open when a send ended come within this time.
 _LATE = dt.timedelta(hours=1)
+# Confirmed sends, also while they are prepared again at their start.
+_PLANNED = (DeliveryState.CONFIRMED, DeliveryState.PREPARING, DeliveryState.PREPARED)
+_IS_PLANNED = Q(state=DeliveryState.CONFIRMED) | Q(state__in=_PLANNED, refreshing_from__isnull=False)
 _OPEN = f"('{ShardState.WAITING}', '{ShardState.LEASED}')"
 
 
@@ -61,7 +64,7 @@ def note_earlier(delivery: Delivery, cursor: CursorWrapper) -> bool:
         return False
     others = list(
         Delivery.objects.filter(origin_kind=delivery.origin_kind, origin_id=delivery.origin_id)
-        .filter(Q(started_at__isnull=False) | Q(state=DeliveryState.CONFIRMED))
+        .filter(Q(started_at__isnull=False) | _IS_PLANNED)
         .exclude(pk=delivery.pk)
         .values_list("pk", "opened_month", "state")
     )
@@ -73,7 +76,7 @@ def note_earlier(delivery: Delivery, cursor: CursorWrapper) -> bool:
     values: dict[str, Any] = {
         "months": sorted({month for _pk, month, _state in others}),
         "deliveries": [pk for pk, _month, _state in others],
-        "open": [pk for pk, _month, state in others if state in (DeliveryState.CONFIRMED, *RUNNING)],
+        "open": [pk for pk, _month, state in others if state in (*_PLANNED, *RUNNING)],
         "since": since,
     }
     _fill(cursor, EARLIER, "id bigint NOT NULL, at timestamptz", values, (_FILL_EARLIER, _SHARE_EARLIER))
@@ -92,7 +95,7 @@ def note_capped(delivery: Delivery, limit: Cap, cursor: CursorWrapper) -> bool:
     span = dt.timedelta(hours=limit.hours)
     since, until = at - span, at + span
     was_sending = Q(started_at__isnull=False) & (Q(ended_at__isnull=True) | Q(ended_at__gt=since - _LATE))
-    is_planned = Q(state=DeliveryState.CONFIRMED, start_at__gt=since, start_at__lt=until)
+    is_planned = _IS_PLANNED & Q(start_at__gt=since, start_at__lt=until)
     others = list(
         Delivery.objects.filter(was_sending | is_planned)
         .exclude(pk=delivery.pk)
@@ -101,7 +104,7 @@ def note_capped(delivery: Delivery, limit: Cap, cursor: CursorWrapper) -> bool:
     if not others:
         return False
     # What runs now and will have ended long before this one starts is in nobody's way.
-    waits = {DeliveryState.CONFIRMED, *(RUNNING if since <= now else ())}
+    waits = {*_PLANNED, *(RUNNING if since <= now else ())}
     values: dict[str, Any] = {
         "months": sorted({month for _pk, month, _state in others}),
         "deliveries": [pk for pk, _month, _state in others],

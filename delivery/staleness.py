@@ -63,6 +63,11 @@ def reasons(delivery: Delivery, now: dt.datetime) -> list[Reason]:
     return found
 
 
+def segments_changed(delivery: Delivery) -> bool:
+    """Whether the segments of the latest list, prepared or being replaced, ask for others now. One query."""
+    return bool(_changed_segments(delivery))
+
+
 def accept_schedule(delivery: Delivery) -> None:
     """The list stays good for another time: take the delivery's new time into its basis. Saved by the caller, who holds
     the lock."""

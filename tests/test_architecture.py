@@ -150,3 +150,14 @@ def test_no_user_text_is_marked_safe() -> None:
         if re.search(r"\|\s*safe\b|autoescape off", path.read_text(encoding="utf-8")):
             wrong.append(str(path.relative_to(ROOT)))
     assert wrong == []
+
+
+def test_advisory_locks_have_keys_of_their_own() -> None:
+    """Two rooms with one key would wait for each other, or find each other "at work" and do nothing."""
+    keys: dict[str, list[str]] = {}
+    for room in ROOMS:
+        for path in (ROOT / room).rglob("*.py"):
+            for key in re.findall(r"\b0x[0-9a-fA-F]{8}\b", path.read_text(encoding="utf-8")):
+                keys.setdefault(key.lower(), []).append(str(path.relative_to(ROOT)))
+    assert len(keys) >= 7
+    assert {key: places for key, places in keys.items() if len(places) > 1} == {}

@@ -8,8 +8,9 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import AuditEntry
-from campaigns import archiving, lifecycle
+from campaigns import approvals, archiving, lifecycle, sends
 from campaigns.models import Campaign
+from delivery import preparation
 from delivery.models import DeliveryState
 from lib.errors import DomainError, NotAllowed
 from tests import factories
@@ -34,6 +35,29 @@ def test_one_and_many_are_archived_by_the_same_rule(state: str) -> None:
             lifecycle.archive(made.pk, by=made.owner)
         assert found.refused == (refusal.value.message,)
     assert bool(found.n_possible) is (state not in lifecycle.OPEN)
+
+
+@pytest.mark.django_db
+def test_a_send_that_is_prepared_again_at_its_start_is_open() -> None:
+    made = factories.published(name="Order shipped")
+    factories.campaign_send(made, "prepared", refreshing_from=1)
+    assert archiving.archive([made.pk], by=made.owner).refused == (
+        "Order shipped is sending or scheduled. Stop it first.",
+    )
+    assert archived() == set()
+
+
+@pytest.mark.django_db
+def test_what_somebody_was_asked_to_confirm_closes() -> None:
+    operator = factories.user("Operator")
+    made = factories.published()
+    preparation.run(sends.open_send(made.pk, by=made.owner).pk)
+    delivery = sends.current(made)
+    assert delivery is not None
+    asked = approvals.ask(made.pk, delivery.pk, seal=delivery.seal, asked=approvals.Asked(), by=made.owner)
+    archiving.archive([made.pk], by=operator)
+    asked.refresh_from_db()
+    assert (asked.status, asked.closed_why, asked.answered_by) == ("closed", "archived", operator)
 
 
 @pytest.mark.django_db
@@ -100,7 +124,7 @@ def test_queries_do_not_grow(django_assert_num_queries: object) -> None:
     ids = [factories.campaign().pk for _n in range(12)]
     counts = []
     for some in (ids[:2], ids[2:]):
-        with django_assert_num_queries(11) as found:  # type: ignore[operator]
+        with django_assert_num_queries(12) as found:  # type: ignore[operator]
             archiving.archive(some, by=operator)
         counts.append(len(found))
     assert counts[0] == counts[1]

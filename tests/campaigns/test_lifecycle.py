@@ -1,10 +1,12 @@
 """Each move of a campaign, allowed and refused: by state, and by role."""
 
 import pytest
+from django.utils import timezone
 
 from accounts.models import AuditEntry
 from campaigns import drafts, lifecycle, sessions, versions
 from campaigns.models import Campaign, CampaignState, CampaignVersion, Draft
+from delivery import refreshing
 from delivery.models import Delivery, DeliveryState
 from lib.errors import DomainError, NotAllowed
 from tests import factories
@@ -110,6 +112,22 @@ def test_stop_ends_what_would_still_send(before: str, after: str) -> None:
     lifecycle.stop(made.pk, by=factories.user("Operator"))
     assert Delivery.objects.get(pk=delivery.pk).state == after
     assert Campaign.objects.get(pk=made.pk).stop_cause == "person"
+
+
+@pytest.mark.parametrize(("before", "after"), [("preparing", "new"), ("prepared", "cancelled")])
+def test_stop_ends_a_send_that_is_prepared_again_at_its_start(before: str, after: str) -> None:
+    """Between its preparation and the tick that confirms it again it only looks as if it waited for a person."""
+    made, operator = in_state(ACTIVE), factories.user("Operator")
+    delivery = factories.campaign_send(
+        made, before, refreshing_from=1, n_to_send=1, seal="s", prepared_at=timezone.now(), confirmed_by=operator
+    )
+    with pytest.raises(DomainError) as caught:
+        lifecycle.archive(made.pk, by=made.owner)
+    assert caught.value.code == "send_open"
+    lifecycle.stop(made.pk, by=operator)
+    refreshing.settle_all()
+    found = Delivery.objects.get(pk=delivery.pk)
+    assert (found.state, found.refreshing_from, found.start_at) == (after, None, None)
 
 
 def test_resume_catches_nothing_up() -> None:

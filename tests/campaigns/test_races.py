@@ -380,3 +380,30 @@ def test_stopping_publishing_and_the_scheduler_at_once_leave_one_send_at_most() 
     kept = CampaignSend.objects.filter(campaign=made, is_replaced=False).select_related("delivery")
     assert len(kept) <= 1
     assert all(one.delivery.state in {DeliveryState.NEW, DeliveryState.CANCELLED} for one in kept)
+
+
+def test_stopping_a_campaign_just_as_its_send_starts_stops_it() -> None:
+    operator = factories.user("Operator")
+    made = factories.published()
+    delivery = sends.open_send(made.pk, by=made.owner)
+    preparation.run(delivery.pk)
+    delivery = Delivery.objects.get(pk=delivery.pk)
+    sends.confirm(made.pk, delivery.pk, by=operator, seal=delivery.seal, n_to_send=delivery.n_to_send or 0)
+    has_started = threading.Event()
+
+    def start() -> bool:
+        with transaction.atomic():
+            delivery_lifecycle.start_now(delivery.pk, by=operator)
+            has_started.set()
+            # Long enough for the stop to have read what was there before.
+            time.sleep(0.5)
+        return True
+
+    def stop() -> Campaign:
+        assert has_started.wait(30)
+        return lifecycle.stop(made.pk, by=operator)
+
+    stopped = at_once([start, stop])[1]
+    assert not isinstance(stopped, DomainError)
+    assert Campaign.objects.get(pk=made.pk).state == CampaignState.STOPPED
+    assert Delivery.objects.get(pk=delivery.pk).state == DeliveryState.STOPPED

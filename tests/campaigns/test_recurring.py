@@ -115,6 +115,34 @@ def test_a_send_nobody_confirms_is_skipped_when_its_time_is_over(at: time_machin
     assert not AuditEntry.objects.filter(action="delivery.confirmed").exists()
 
 
+@pytest.mark.parametrize("state", [DeliveryState.PREPARING, DeliveryState.PREPARED])
+def test_a_confirmed_send_that_is_prepared_again_at_its_start_is_left_alone(
+    at: time_machine.Traveller, operator: User, state: str
+) -> None:
+    made = started(operator, **DAILY)
+    at.move_to(NINE - HOUR)
+    turn(made)
+    confirm(made, operator)
+    Delivery.objects.update(state=state, refreshing_from=1)
+    factories.publish_again(made)
+    at.move_to(NINE + 5 * HOUR)
+    recurring.run()
+    assert states(made) == [("03 09:00", str(state))] and causes(made) == []
+
+
+@pytest.mark.parametrize("plan", [UNASKED, ANYWAY])
+def test_a_list_that_was_held_at_its_start_is_not_confirmed_by_a_machine(
+    at: time_machine.Traveller, operator: User, plan: dict[str, object]
+) -> None:
+    made = started(operator, **plan)
+    at.move_to(NINE)
+    turn(made)
+    Delivery.objects.update(failure="It grew by more than was allowed.")
+    assert turn(made) == [("03 09:00", "prepared")]
+    at.move_to(NINE + 5 * HOUR)
+    assert turn(made) == [("03 09:00", "cancelled")] and causes(made) == ["unconfirmed"]
+
+
 def test_a_late_confirmation_within_the_time_sends_at_once(at: time_machine.Traveller, operator: User) -> None:
     made = started(operator, **DAILY)
     at.move_to(NINE - HOUR)

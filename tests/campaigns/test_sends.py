@@ -86,7 +86,13 @@ def test_open_send_of_a_newer_version_discards_the_older_preparation(state: str)
 
 @pytest.mark.parametrize(
     ("state", "code"),
-    [("draft", "not_published"), ("stopped", "stopped"), ("archived", "archived"), ("sending", "send_open")],
+    [
+        ("draft", "not_published"),
+        ("stopped", "stopped"),
+        ("archived", "archived"),
+        ("sending", "send_open"),
+        ("refreshed", "send_open"),
+    ],
 )
 def test_open_send_is_refused(state: str, code: str) -> None:
     made = factories.campaign() if state == "draft" else factories.published()
@@ -96,6 +102,8 @@ def test_open_send_is_refused(state: str, code: str) -> None:
         lifecycle.archive(made.pk, by=made.owner)
     if state == "sending":
         factories.campaign_send(made, DeliveryState.SENDING)
+    if state == "refreshed":
+        factories.campaign_send(made, DeliveryState.PREPARED, refreshing_from=1)
     before = Delivery.objects.count()
     with pytest.raises(DomainError) as caught:
         sends.open_send(made.pk, by=made.owner)

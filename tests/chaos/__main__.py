@@ -35,6 +35,9 @@ def main() -> int:
         for mutant, scenario in mutants.SCENARIO.items() if wanted.controls else ():
             if wanted.only and mutant != wanted.only:
                 continue
+            if not world.can_plant(mutant):
+                bad.append(f"{mutant} can't be planted")
+                continue
             plan = _plan(run.Plan, wanted.seed, scenario, mutant)
             if not _say(run.Run(world, plan).go()).wrong:
                 bad.append(f"{mutant} was not caught")
@@ -43,9 +46,9 @@ def main() -> int:
 
 
 def _plan(plan, seed, scenario, mutant):  # type: ignore[no-untyped-def]  # as below
-    """A small run. A stop is only seen to be late in a send that would go on for long."""
+    """A small run. What must end is only seen to be late in a send that would go on for long."""
     patience_s = 30 if mutant == "-" else 10
-    if scenario == "stop":
+    if scenario in {"stop", "unsubscribe"}:
         return plan(800, 0, seed, scenario, mutant, delay_ms=400, patience_s=patience_s)
     return plan(400, 3, seed, scenario, mutant, patience_s=patience_s)
 

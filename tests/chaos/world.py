@@ -61,6 +61,11 @@ class World:
                 preexec_fn=process.with_parent(signal.SIGKILL),
             )  # fmt: skip
 
+    def can_plant(self, mutant: str) -> bool:
+        """Whether a seeded bug still fits the code; a program that dies of it would look like one that is caught."""
+        command = [sys.executable, "-m", "tests.chaos.program", mutant, "check"]
+        return subprocess.run(command, cwd=installation.ROOT, check=False).returncode == 0
+
     def stop_programs(self) -> None:
         for program in self.programs.values():
             program.send_signal(signal.SIGKILL)

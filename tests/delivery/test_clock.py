@@ -8,7 +8,7 @@ from django.db import connection
 from django.utils import timezone
 
 from delivery import clock, lifecycle, tasks
-from delivery.models import Delivery, DeliveryState
+from delivery.models import Delivery, DeliveryState, SendLog
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -97,3 +97,28 @@ def test_a_step_that_fails_does_not_stop_the_others(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(clock.recovery, "recover_all", broken)
     assert clock.tick().drain
     assert Delivery.objects.get(pk=delivery.pk).state == DeliveryState.SENDING
+
+
+def paused_past_its_validity(cause: str) -> Delivery:
+    factories.people("one", "two")
+    delivery = factories.sending()
+    lifecycle.pause(delivery.pk, by=None if cause == "transport" else delivery.opened_by, cause=cause, trouble="Gone.")
+    Delivery.objects.filter(pk=delivery.pk).update(valid_until=timezone.now() - dt.timedelta(seconds=1))
+    return delivery
+
+
+def test_a_pause_for_a_server_that_never_answers_again_ends_with_the_validity_period() -> None:
+    delivery = paused_past_its_validity("transport")
+    hints = [clock.tick() for _tick in range(2)]
+    found = Delivery.objects.get(pk=delivery.pk)
+    assert (found.state, found.pause_cause) == (DeliveryState.FINISHED, "")
+    assert [one.drain for one in hints] == [[], []]
+    outcomes = SendLog.objects.filter(delivery_id=delivery.pk).values_list("outcome", "code")
+    assert [*outcomes] == [("not_sent", "expired")] * 2
+
+
+def test_a_pause_by_a_person_waits_for_a_person() -> None:
+    delivery = paused_past_its_validity("person")
+    clock.tick()
+    assert Delivery.objects.get(pk=delivery.pk).state == DeliveryState.PAUSED
+    assert not SendLog.objects.filter(delivery_id=delivery.pk).exists()

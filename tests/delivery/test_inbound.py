@@ -1,12 +1,13 @@
 """What comes back, stored once: events, addresses, figures; in any order, late, twice, at the same time."""
 
+import contextlib
 import datetime as dt
 import random
 import threading
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from audiences import profiles, quarantine
@@ -243,3 +244,37 @@ def test_the_same_reports_in_several_processes_at_once_count_once() -> None:
     assert sum(one.n_new for one in done) == 60 and sum(one.n_known for one in done) == 180
     assert Event.objects.count() == 60
     assert QuarantineEntry.objects.filter(reason="complaint", released_at=None).count() == 30
+
+
+@pytest.mark.django_db(transaction=True)
+def test_reports_that_cross_each_other_wait_and_do_not_deadlock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One forgives an address and strikes another, the second the other way round; both were counted before."""
+    made, people = sent(2)
+    inbound.record([fact(made, one, "bounced", f"before:{one.pk}", **SOFT) for one in people])
+    assert AddressError.objects.count() == 2
+    barrier, results, strike = threading.Barrier(2), [], quarantine.strike
+
+    def late_strike(strikes: Any) -> int:
+        # Both have forgiven by now, where nothing keeps them apart.
+        with contextlib.suppress(threading.BrokenBarrierError):
+            barrier.wait(1)
+        return strike(strikes)
+
+    monkeypatch.setattr(quarantine, "strike", late_strike)
+
+    def report(good: Profile, bad: Profile) -> None:
+        try:
+            later = timezone.now() + dt.timedelta(days=2)
+            facts = [fact(made, good, "delivered", at=later), fact(made, bad, "bounced", at=later, **SOFT)]
+            results.append(inbound.record(facts))
+        except OperationalError as error:
+            results.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=report, args=pair) for pair in (people, people[::-1])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [Recorded(n_new=2)] * 2

@@ -145,3 +145,17 @@ def test_the_seal_covers_when_people_get_it() -> None:
         for spread in (Spread(), Spread(waves=Waves(50, "percent", 60)), Spread(waves=Waves(50, "percent", 120)))
     }
     assert len(seals) == 3
+
+
+def test_who_is_deleted_while_the_list_is_made_stays_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are let go at the window; a list that is shorter than its own number would never be complete."""
+    made = people()
+
+    def drop(cursor: Any) -> None:
+        drop_duplicates(cursor)
+        Profile.objects.filter(pk=made[0].pk).delete()
+
+    drop_duplicates = preparation._drop_duplicates
+    monkeypatch.setattr(preparation, "_drop_duplicates", drop)
+    delivery = local()
+    assert delivery.n_to_send == sum(Shard.objects.filter(delivery=delivery).values_list("n_ids", flat=True)) == 20

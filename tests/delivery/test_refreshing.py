@@ -15,11 +15,11 @@ pytestmark = pytest.mark.django_db
 S = DeliveryState
 
 
-def due(by: User, *, guard_percent: int | None, n: int = 10) -> Delivery:
+def due(by: User, *, guard_percent: int | None, n: int = 10, **fields: object) -> Delivery:
     """A confirmed send to `n` people whose time is now."""
     factories.configure(delivery__grace_s=0)
     factories.people(*(f"p{i}" for i in range(n)))
-    made = factories.prepared(by, scheduled_at=timezone.now() + dt.timedelta(hours=1), scheduled_zone="UTC")
+    made = factories.prepared(by, scheduled_at=timezone.now() + dt.timedelta(hours=1), scheduled_zone="UTC", **fields)
     lifecycle.confirm(made.pk, by=by, seal=made.seal, n_to_send=n)
     refreshing.choose(made.pk, guard_percent=guard_percent, by=by)
     Delivery.objects.filter(pk=made.pk).update(start_at=timezone.now(), scheduled_at=timezone.now())
@@ -79,6 +79,61 @@ def test_a_list_that_is_empty_by_then_waits_for_a_person() -> None:
     factories.Profile.objects.update(email_consent="unsubscribed")
     after = go(made)
     assert (after.state, after.n_to_send, after.failure) == (S.PREPARED, 0, "Nobody to send to.")
+
+
+def test_one_that_is_ready_too_late_waits_for_a_person() -> None:
+    """Nothing ran for hours after the preparation began: what was right then may be wrong now."""
+    operator = factories.user("Operator")
+    made = due(operator, guard_percent=10)
+    (delivery_id,) = clock.tick().prepare
+    preparation.run(delivery_id)
+    Delivery.objects.filter(pk=made.pk).update(start_at=timezone.now() - dt.timedelta(hours=2))
+    after = go(made)
+    assert (after.state, after.confirmed_by, after.refreshing_from) == (S.PREPARED, None, None)
+    assert after.failure
+
+
+def test_a_segment_that_asks_for_others_by_then_waits_for_a_person() -> None:
+    """As many people as were confirmed are not the people who were confirmed."""
+    operator = factories.user("Operator")
+    rules = [{"field": "profile.email", "op": "is_set"}, {"field": "profile.first_name", "op": "is_set"}]
+    segment = factories.segment({"match": "all", "rules": rules[:1]})
+    audience = {"segments": [str(segment.public_id)], "segments_match": "any"}
+    made = due(operator, guard_percent=1000, audience=audience)
+    segment.rule = {"match": "all", "rules": rules}
+    segment.save(update_fields=["rule"])
+    after = go(made)
+    assert (after.state, after.n_to_send, after.confirmed_by) == (S.PREPARED, 10, None)
+    assert after.failure.startswith("A segment was changed after this send was confirmed.")
+    # Who looks at it again confirms what it is now.
+    lifecycle.confirm(made.pk, by=operator, seal=after.seal, n_to_send=10)
+    assert go(made).state == S.SENDING
+
+
+@pytest.mark.parametrize("end", ["abort", "fail", "prepare"])
+def test_whatever_ends_it_takes_the_confirmation_back(end: str) -> None:
+    operator = factories.user("Operator")
+    made = due(operator, guard_percent=10)
+    clock.tick()
+    if end == "abort":
+        after = lifecycle.abort(made.pk, by=operator)
+    elif end == "fail":
+        since = Delivery.objects.get(pk=made.pk).preparing_since
+        after = lifecycle.fail(made.pk, failure="No.", preparing_since=since)
+    else:
+        preparation.run(made.pk)
+        after = lifecycle.prepare(made.pk, by=operator)
+    assert (after.confirmed_by, after.confirmed_at, after.start_at, after.refreshing_from) == (None, None, None, None)
+    assert Delivery.objects.filter(pk=made.pk, confirmed_at=None, start_at=None, refreshing_from=None).exists()
+
+
+def test_who_waits_in_it_counts_as_served() -> None:
+    """While it is prepared again another send of the same origin must not take its people."""
+    operator = factories.user("Operator")
+    made = due(operator, guard_percent=10, re_eligible_after_s=None)
+    clock.tick()
+    other = factories.prepared(operator, origin=(made.origin_kind, made.origin_id), re_eligible_after_s=None)
+    assert (other.n_to_send, other.excluded_by_reason) == (0, {"not_eligible_again": 10})
 
 
 def test_somebody_who_steps_in_takes_it_over() -> None:
