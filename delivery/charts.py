@@ -11,13 +11,14 @@ from typing import Any
 
 from django.core.cache import cache
 from django.db import connection
+from django.db.models import Max
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
 
-from delivery import rollups
-from delivery.models import ENDED, RUNNING, Delivery
+from delivery import rollups, status
+from delivery.models import ENDED, RUNNING, Delivery, Event, EventKind
 
 # Milliseconds between two looks at the chart of a running delivery.
 _EVERY_MS = 15_000
@@ -27,6 +28,8 @@ _SMALL_TTL_S = 2
 _MOST_POINTS = 120
 # A chart's steps in seconds; the first that needs at most _MOST_POINTS points is taken.
 _STEPS_S = (1, 5, 15, 60, 300, 900, 3600, 6 * 3600, 24 * 3600)
+# Events that move a line.
+_SHOWN = (*status.KINDS, EventKind.OPENED, EventKind.CLICKED)
 SPANS = {"1h": dt.timedelta(hours=1), "24h": dt.timedelta(hours=24)}
 
 
@@ -42,13 +45,13 @@ class Point:
     clicked: int
 
 
-# With bounces only, whoever was sent to counts as delivered until they fail.
+# With bounces only, whoever was sent to counts as delivered until they fail. Another server's clock may be behind ours.
 _TOTALS = f"""{rollups.VERDICTS}
-SELECT floor(extract(epoch FROM happened.at - %(start)s) / %(step)s)::int AS bucket,
+SELECT GREATEST(0, floor(extract(epoch FROM happened.at - %(start)s) / %(step)s))::int AS bucket,
        sum(sent)::bigint, sum(delivered)::bigint, sum(failed)::bigint, sum(opened)::bigint, sum(clicked)::bigint
 FROM rows CROSS JOIN LATERAL (VALUES
     (handed_at, 1, CASE WHEN %(real_time)s OR outcome = 'failed' THEN 0 ELSE 1 END, 0, 0, 0),
-    (CASE WHEN outcome = 'failed' THEN handed_at WHEN verdict = 'failed' THEN bounced_at END,
+    (CASE WHEN outcome = 'failed' THEN handed_at WHEN verdict = 'failed' THEN failed_at END,
         0, CASE WHEN %(real_time)s OR outcome = 'failed' THEN 0 ELSE -1 END, 1, 0, 0),
     (CASE WHEN %(real_time)s AND verdict = 'delivered' THEN delivered_at END, 0, 1, 0, 0, 0),
     (CASE WHEN outcome = 'sent' THEN first_opened_at END, 0, 0, 0, 1, 0),
@@ -100,10 +103,14 @@ def count(of: Delivery, end: dt.datetime, step: int) -> list[Point]:
 
 
 def end(delivery: Delivery) -> dt.datetime:
-    """Where the chart ends: now, or when the validity period was over, after which little happens."""
+    """Where the chart ends: now, or when the validity period was over and the last thing had happened that it shows."""
     now = timezone.now()
-    is_over = delivery.state in ENDED and delivery.valid_until is not None
-    return min(now, delivery.valid_until) if is_over and delivery.valid_until else now
+    if delivery.state not in ENDED or delivery.valid_until is None or delivery.valid_until >= now:
+        return now
+    late = Event.objects.filter(opened_month=delivery.opened_month, delivery=delivery, at__gte=delivery.valid_until)
+    last = late.filter(kind__in=_SHOWN, is_automatic=False).aggregate(at=Max("at"))["at"]
+    # What happened exactly at the end would not be counted.
+    return min(now, last + dt.timedelta(seconds=1)) if last else delivery.valid_until
 
 
 def lines(delivery: Delivery) -> dict[str, str]:

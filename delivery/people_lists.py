@@ -61,7 +61,7 @@ def groups(delivery: Delivery, panel: kpi.Panel) -> dict[str, int]:
     got = panel.delivered + panel.pending
     found = {"got": got, "not_got": panel.not_sent + panel.cancelled}
     if delivery.message.tracks_opens:
-        found |= {"opened": panel.opened, "not_opened": max(0, got - panel.opened)}
+        found |= {"opened": panel.opened, "not_opened": panel.not_opened}
     if delivery.message.tracks_clicks:
         found["clicked"] = panel.clicked
     found["failed"] = panel.failed

@@ -41,7 +41,8 @@ WITH answers AS (
            bool_or(kind = 'unsubscribed') AS is_unsubscribed,
            bool_or(kind = 'complained') AS is_complained,
            min(at) FILTER (WHERE kind = 'delivered') AS delivered_at,
-           min(at) FILTER (WHERE kind = 'bounced' AND verdict <> 'ignored') AS bounced_at,
+           COALESCE(min(at) FILTER (WHERE kind = 'bounced' AND verdict <> 'ignored'),
+                    min(at) FILTER (WHERE kind = 'deferred')) AS failed_at,
            min(at) FILTER (WHERE kind = 'opened' AND NOT is_automatic) AS first_opened_at,
            min(at) FILTER (WHERE kind = 'clicked' AND NOT is_automatic) AS first_clicked_at
     FROM delivery_event WHERE opened_month = %(month)s AND delivery_id = %(id)s
@@ -61,8 +62,8 @@ WITH answers AS (
 """
 _REBUILD = f"""{VERDICTS}
 INSERT INTO delivery_deliverystat (delivery_id, computed_at, n_sent, n_failed_at_handover, n_not_sent, n_cancelled,
-    n_unknown, n_delivered, n_pending, n_failed, n_opened, n_opened_automatic, n_clicked, n_clicked_automatic,
-    n_unsubscribed, n_complained)
+    n_unknown, n_delivered, n_pending, n_failed, n_opened, n_opened_automatic, n_not_opened, n_clicked,
+    n_clicked_automatic, n_unsubscribed, n_complained)
 SELECT %(id)s, %(now)s,
     count(*) FILTER (WHERE outcome = 'sent'),
     count(*) FILTER (WHERE outcome = 'failed'),
@@ -74,6 +75,7 @@ SELECT %(id)s, %(now)s,
     count(*) FILTER (WHERE verdict = 'failed' OR outcome = 'failed'),
     count(*) FILTER (WHERE outcome = 'sent' AND is_opened),
     count(*) FILTER (WHERE outcome = 'sent' AND is_opened_automatic AND NOT is_opened),
+    count(*) FILTER (WHERE verdict IN ('delivered', 'pending') AND is_opened IS NOT TRUE),
     count(*) FILTER (WHERE outcome = 'sent' AND is_clicked),
     count(*) FILTER (WHERE outcome = 'sent' AND is_clicked_automatic AND NOT is_clicked),
     count(*) FILTER (WHERE outcome = 'sent' AND is_unsubscribed),
@@ -81,11 +83,11 @@ SELECT %(id)s, %(now)s,
 FROM rows
 ON CONFLICT (delivery_id) DO UPDATE SET
     (computed_at, n_sent, n_failed_at_handover, n_not_sent, n_cancelled, n_unknown, n_delivered, n_pending, n_failed,
-     n_opened, n_opened_automatic, n_clicked, n_clicked_automatic, n_unsubscribed, n_complained)
+     n_opened, n_opened_automatic, n_not_opened, n_clicked, n_clicked_automatic, n_unsubscribed, n_complained)
   = (EXCLUDED.computed_at, EXCLUDED.n_sent, EXCLUDED.n_failed_at_handover, EXCLUDED.n_not_sent, EXCLUDED.n_cancelled,
      EXCLUDED.n_unknown, EXCLUDED.n_delivered, EXCLUDED.n_pending, EXCLUDED.n_failed, EXCLUDED.n_opened,
-     EXCLUDED.n_opened_automatic, EXCLUDED.n_clicked, EXCLUDED.n_clicked_automatic, EXCLUDED.n_unsubscribed,
-     EXCLUDED.n_complained)
+     EXCLUDED.n_opened_automatic, EXCLUDED.n_not_opened, EXCLUDED.n_clicked,
+     EXCLUDED.n_clicked_automatic, EXCLUDED.n_unsubscribed, EXCLUDED.n_complained)
   WHERE delivery_deliverystat.computed_at <= EXCLUDED.computed_at
 """
 
