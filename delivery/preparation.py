@@ -179,7 +179,8 @@ def _store(delivery: Delivery, cursor: CursorWrapper) -> tuple[dict[str, int], p
         cursor.execute("DELETE FROM delivery_shard WHERE delivery_id = %s", [delivery.pk])
         cursor.execute(
             "INSERT INTO delivery_exclusion (delivery_id, profile_id, reason, detail)"
-            " SELECT %s, id, reason, COALESCE(detail, '') FROM chosen WHERE reason IS NOT NULL ORDER BY id",
+            # They were chosen by id: near enough to the order of the key to do without sorting.
+            " SELECT %s, id, reason, COALESCE(detail, '') FROM chosen WHERE reason IS NOT NULL",
             [delivery.pk],
         )
         cursor.execute("SELECT reason, count(*) FROM chosen WHERE reason IS NOT NULL GROUP BY 1")

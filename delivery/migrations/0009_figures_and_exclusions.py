@@ -23,4 +23,5 @@ class Migration(migrations.Migration):
                 to="delivery.delivery",
             ),
         ),
+        migrations.RemoveIndex(model_name="exclusion", name="exclusion_reason"),
     ]
