@@ -67,7 +67,7 @@ GROUP BY h.day, COALESCE(largest.domain, '')
 def rebuild(delivery_id: int) -> None:
     """Count one delivery again. Reads its whole log without locking it; two at once wait for each other."""
     delivery = Delivery.objects.only("id", "opened_month", "feedback", "valid_until").get(pk=delivery_id)
-    with connection.cursor() as cursor:
+    with rollups.reading() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCKS, delivery.pk % 2**31])
         now = timezone.now()
         codes, shapes = failures.soft_refusals(delivery)

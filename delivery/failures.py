@@ -105,7 +105,7 @@ def failures(of: Delivery, *, domain: str = "", search: str = "") -> list[Failur
     Groups are given that have `search` in their words."""
     values = rollups.verdict_values(of, timezone.now())
     values |= {"expired": reasons.EXPIRED, "at": logs.at_domain(domain)}
-    with connection.cursor() as cursor:
+    with rollups.reading() as cursor:
         cursor.execute(_GROUPS, values)
         rows = cursor.fetchall()
     counts: dict[tuple[str, str], int] = defaultdict(int)

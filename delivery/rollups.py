@@ -4,10 +4,13 @@ Rebuilding is one statement, may run at any time, twice or in parallel, and give
 Called hourly for what still changes (`refresh`), by Compute stats, and by whoever looks at a small send (`freshen`).
 """
 
+import contextlib
 import datetime as dt
+from collections.abc import Iterator
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from delivery.models import Delivery, DeliveryStat, DeliveryState
@@ -20,6 +23,7 @@ FRESH_S = 15
 # Seconds between two rebuilds by the scheduler.
 HOURLY_S = 3600
 _LOCKS = 0x43680300
+_WORK_MEM = "64MB"
 # Events that come later than this after the validity period are found by Compute stats only.
 _WATCH = dt.timedelta(days=7)
 
@@ -96,9 +100,17 @@ def rebuild(delivery_id: int) -> DeliveryStat:
     """Count everything of one delivery again and return it. Reads the whole log of the delivery; no locks on it."""
     delivery = Delivery.objects.only("id", "opened_month", "feedback", "valid_until").get(pk=delivery_id)
     now = timezone.now()
-    with connection.cursor() as cursor:
+    with reading() as cursor:
         cursor.execute(_REBUILD, verdict_values(delivery, now))
     return DeliveryStat.objects.get(pk=delivery_id)
+
+
+@contextlib.contextmanager
+def reading() -> Iterator[CursorWrapper]:
+    """A cursor for a statement that goes on with VERDICTS, with memory to do it without files on disk."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('work_mem', %s, true)", [_WORK_MEM])
+        yield cursor
 
 
 def verdict_values(delivery: Delivery, now: dt.datetime) -> dict[str, Any]:
