@@ -285,3 +285,16 @@ def test_a_period_is_the_sum_of_its_sends() -> None:
     assert (total.delivered, total.delivered_rate) == (delivered, delivered / total.sent)
     assert total.failed == sum(one.counts["failed"] for one in truths)
     assert total.opened_rate == sum(one.counts["own opened"] for one in truths) / delivered
+
+
+def test_a_bounce_counts_however_often_a_message_was_opened_before() -> None:
+    made = records.delivery(people=1)
+    (person, *_others) = people()
+    records.log(made, person)
+    now = timezone.now()
+    for n in range(recipients._MOST + 1):
+        records.event(made, person, "opened", at=now - dt.timedelta(seconds=2 * recipients._MOST - n))
+    records.event(made, person, "bounced", detail="550 5.1.1 No such user", at=now)
+    record = recipients.find(made, person)
+    (row,) = logs.sending(made, logs.Filter()).rows
+    assert record is not None and record.status == row.status == Status.FAILED
