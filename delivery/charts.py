@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.cache import cache
-from django.db import connection
+from django.db.models import Max
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
 
-from delivery import rollups
-from delivery.models import ENDED, RUNNING, Delivery
+from delivery import rollups, status
+from delivery.models import ENDED, RUNNING, Delivery, Event, EventKind
 
 # Milliseconds between two looks at the chart of a running delivery.
 _EVERY_MS = 15_000
@@ -27,6 +27,8 @@ _SMALL_TTL_S = 2
 _MOST_POINTS = 120
 # A chart's steps in seconds; the first that needs at most _MOST_POINTS points is taken.
 _STEPS_S = (1, 5, 15, 60, 300, 900, 3600, 6 * 3600, 24 * 3600)
+# Events that move a line.
+_SHOWN = (*status.KINDS, EventKind.OPENED, EventKind.CLICKED)
 SPANS = {"1h": dt.timedelta(hours=1), "24h": dt.timedelta(hours=24)}
 
 
@@ -42,20 +44,37 @@ class Point:
     clicked: int
 
 
+def _step(at: str) -> str:
+    """SQL: the beginning of the step in which `at` lies, NULL from the end on. Another server's clock may be behind."""
+    return (
+        f"CASE WHEN {at} < %(start)s THEN %(start)s WHEN {at} < %(end)s"
+        f" THEN date_bin(make_interval(secs => %(step)s), {at}, %(start)s) END"
+    )
+
+
+# Those of one fate are counted together first: each of a million rows moves up to five lines.
 # With bounces only, whoever was sent to counts as delivered until they fail.
-_TOTALS = f"""{rollups.VERDICTS}
-SELECT floor(extract(epoch FROM happened.at - %(start)s) / %(step)s)::int AS bucket,
-       sum(sent)::bigint, sum(delivered)::bigint, sum(failed)::bigint, sum(opened)::bigint, sum(clicked)::bigint
-FROM rows CROSS JOIN LATERAL (VALUES
-    (handed_at, 1, CASE WHEN %(real_time)s OR outcome = 'failed' THEN 0 ELSE 1 END, 0, 0, 0),
-    (CASE WHEN outcome = 'failed' THEN handed_at WHEN verdict = 'failed' THEN bounced_at END,
-        0, CASE WHEN %(real_time)s OR outcome = 'failed' THEN 0 ELSE -1 END, 1, 0, 0),
-    (CASE WHEN %(real_time)s AND verdict = 'delivered' THEN delivered_at END, 0, 1, 0, 0, 0),
-    (CASE WHEN outcome = 'sent' THEN first_opened_at END, 0, 0, 0, 1, 0),
-    (CASE WHEN outcome = 'sent' THEN first_clicked_at END, 0, 0, 0, 0, 1)
+_TOTALS = f"""{rollups.VERDICTS}, fates AS (
+    SELECT outcome = 'failed' AS is_refused, verdict = 'failed' AS is_failed, count(*) AS n,
+           {_step("handed_at")} AS handed_at,
+           {_step("CASE WHEN verdict = 'failed' THEN failed_at END")} AS failed_at,
+           {_step("CASE WHEN %(real_time)s AND verdict = 'delivered' THEN delivered_at END")} AS delivered_at,
+           {_step("CASE WHEN outcome = 'sent' THEN first_opened_at END")} AS opened_at,
+           {_step("CASE WHEN outcome = 'sent' THEN first_clicked_at END")} AS clicked_at
+    FROM rows WHERE outcome IN ('sent', 'failed')
+    GROUP BY 1, 2, 4, 5, 6, 7, 8
+)
+SELECT happened.at, sum(n * sent), sum(n * delivered), sum(n * failed), sum(n * opened), sum(n * clicked)
+FROM fates CROSS JOIN LATERAL (VALUES
+    (handed_at, 1, CASE WHEN %(real_time)s OR is_refused THEN 0 ELSE 1 END, 0, 0, 0),
+    (CASE WHEN is_refused THEN handed_at ELSE failed_at END,
+        0, CASE WHEN %(real_time)s OR is_refused THEN 0 ELSE -1 END, 1, 0, 0),
+    (delivered_at, 0, 1, 0, 0, 0),
+    (opened_at, 0, 0, 0, 1, 0),
+    (clicked_at, 0, 0, 0, 0, 1)
 ) AS happened (at, sent, delivered, failed, opened, clicked)
-WHERE outcome IN ('sent', 'failed') AND happened.at < %(end)s
-GROUP BY bucket ORDER BY bucket
+WHERE happened.at IS NOT NULL
+GROUP BY happened.at ORDER BY happened.at
 """
 
 
@@ -85,14 +104,14 @@ def count(of: Delivery, end: dt.datetime, step: int) -> list[Point]:
     """The totals at every `step` seconds in which something happened, at the start and at `end`. Reads the log."""
     assert of.started_at is not None
     values = rollups.verdict_values(of, timezone.now()) | {"start": of.started_at, "end": end, "step": step}
-    with connection.cursor() as cursor:
+    with rollups.reading() as cursor:
         cursor.execute(_TOTALS, values)
         rows = cursor.fetchall()
     totals = [0, 0, 0, 0, 0]
     found = [Point(of.started_at, 0, 0, 0, 0, 0)]
-    for bucket, *amounts in rows:
-        totals = [total + amount for total, amount in zip(totals, amounts, strict=True)]
-        at = min(end, of.started_at + dt.timedelta(seconds=(bucket + 1) * step))
+    for since, *amounts in rows:
+        totals = [total + int(amount) for total, amount in zip(totals, amounts, strict=True)]
+        at = min(end, since + dt.timedelta(seconds=step))
         found.append(Point(at, *totals))
     if found[-1].at < end:
         found.append(Point(end, *totals))
@@ -100,10 +119,14 @@ def count(of: Delivery, end: dt.datetime, step: int) -> list[Point]:
 
 
 def end(delivery: Delivery) -> dt.datetime:
-    """Where the chart ends: now, or when the validity period was over, after which little happens."""
+    """Where the chart ends: now, or when the validity period was over and the last thing had happened that it shows."""
     now = timezone.now()
-    is_over = delivery.state in ENDED and delivery.valid_until is not None
-    return min(now, delivery.valid_until) if is_over and delivery.valid_until else now
+    if delivery.state not in ENDED or delivery.valid_until is None or delivery.valid_until >= now:
+        return now
+    late = Event.objects.filter(opened_month=delivery.opened_month, delivery=delivery, at__gte=delivery.valid_until)
+    last = late.filter(kind__in=_SHOWN, is_automatic=False).aggregate(at=Max("at"))["at"]
+    # What happened exactly at the end would not be counted.
+    return min(now, last + dt.timedelta(seconds=1)) if last else delivery.valid_until
 
 
 def lines(delivery: Delivery) -> dict[str, str]:

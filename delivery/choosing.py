@@ -53,7 +53,8 @@ def pick(delivery: Delivery, audience: rules.CompiledAudience, cursor: CursorWra
     sql = (
         f"SELECT t.id, t.email_key, t.reason, {detail.sql}"
         f" FROM (SELECT p.id, p.email_key, {reason.sql} AS reason{columns} FROM audiences_profile p{joins}"
-        f" WHERE p.id > %s AND p.id <= %s AND {audience.targeted.sql}) t"
+        # OFFSET 0: else every rule would be asked twice of everybody, for the reason and inside the detail.
+        f" WHERE p.id > %s AND p.id <= %s AND {audience.targeted.sql} OFFSET 0) t"
     )
     return Pick(sql, (*detail.params, *reason.params), has_earlier + (limit is not None), audience.targeted.params)
 

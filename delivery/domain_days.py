@@ -2,6 +2,7 @@
 
 One statement counts a delivery; it may run at any time, twice or in parallel, and gives the same numbers for the same
 log. A soft or hard bounce means here what it means in `status` and `rollups`; this page's SQL is the only other place.
+Refusals at hand-over are soft or hard as `failures` judges them, by what the server said.
 Called hourly for what `rollups` counted again (`refresh`), and by `alerting` for what is under way (`refresh_recent`).
 """
 
@@ -11,7 +12,7 @@ from django.db import connection, transaction
 from django.db.models import Max, Q
 from django.utils import timezone
 
-from delivery import rollups
+from delivery import failures, rollups
 from delivery.models import RUNNING, Delivery, DeliveryState
 from messaging.models import Feedback
 
@@ -22,6 +23,7 @@ _RECENT = dt.timedelta(hours=24)
 _LARGE_EVERY = dt.timedelta(minutes=15)
 _LOCKS = 0x43680400
 
+_IS_SOFT_REFUSAL = f"(code, {failures.SHAPE}) IN (SELECT * FROM unnest(%(codes)s::text[], %(shapes)s::text[]))"
 _COUNT = f"""
 WITH answers AS (
     SELECT request_no, profile_id,
@@ -35,8 +37,8 @@ WITH answers AS (
 ), handed AS (
     SELECT (l.at AT TIME ZONE 'UTC')::date AS day, lower(split_part(l.address, '@', 2)) AS domain,
            l.outcome = 'sent' AS is_taken,
-           CASE WHEN l.outcome = 'failed' THEN l.code NOT LIKE '4%%' ELSE COALESCE(a.is_hard, false) END AS is_hard,
-           CASE WHEN l.outcome = 'failed' THEN l.code LIKE '4%%' ELSE COALESCE(a.is_soft, false) END AS is_soft,
+           CASE WHEN l.outcome = 'failed' THEN NOT {_IS_SOFT_REFUSAL} ELSE COALESCE(a.is_hard, false) END AS is_hard,
+           CASE WHEN l.outcome = 'failed' THEN {_IS_SOFT_REFUSAL} ELSE COALESCE(a.is_soft, false) END AS is_soft,
            COALESCE(a.is_delivered, false) AS is_delivered,
            COALESCE(a.is_unsubscribed, false) AS is_unsubscribed,
            COALESCE(a.is_complained, false) AS is_complained
@@ -53,7 +55,7 @@ SELECT %(id)s, h.day, COALESCE(largest.domain, ''), %(now)s,
     count(*) FILTER (WHERE is_taken AND NOT is_hard AND (is_delivered
         OR (NOT %(real_time)s AND NOT (is_soft AND %(final)s)))),
     count(*) FILTER (WHERE is_hard),
-    count(*) FILTER (WHERE is_soft AND NOT is_hard AND NOT is_delivered),
+    count(*) FILTER (WHERE is_soft AND NOT is_hard AND NOT (is_taken AND is_delivered)),
     count(*) FILTER (WHERE is_taken AND is_complained),
     count(*) FILTER (WHERE is_taken AND is_unsubscribed)
 FROM handed h LEFT JOIN largest ON largest.domain = h.domain
@@ -65,9 +67,10 @@ GROUP BY h.day, COALESCE(largest.domain, '')
 def rebuild(delivery_id: int) -> None:
     """Count one delivery again. Reads its whole log without locking it; two at once wait for each other."""
     delivery = Delivery.objects.only("id", "opened_month", "feedback", "valid_until").get(pk=delivery_id)
-    with connection.cursor() as cursor:
+    with rollups.reading() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCKS, delivery.pk % 2**31])
         now = timezone.now()
+        codes, shapes = failures.soft_refusals(delivery)
         cursor.execute("DELETE FROM delivery_domainday WHERE delivery_id = %s", [delivery.pk])
         cursor.execute(
             _COUNT,
@@ -78,6 +81,8 @@ def rebuild(delivery_id: int) -> None:
                 "most": MOST_DOMAINS,
                 "real_time": delivery.feedback == Feedback.REAL_TIME,
                 "final": rollups.is_final(delivery, now),
+                "codes": codes,
+                "shapes": shapes,
             },
         )
 

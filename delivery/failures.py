@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from delivery import logs, reasons, rollups
+from delivery import logs, reasons, rollups, status
 from delivery.models import Delivery
 from messaging import verdicts
 from messaging.verdicts import Kind
@@ -29,6 +29,13 @@ class Failure:
 
 
 # Answers that differ only in numbers and addresses are one; where a code says all, the code alone makes the group.
+SHAPE = (
+    "CASE WHEN code ~ '[245][.][0-9]' THEN '' ELSE left(regexp_replace(detail, '\\S*[@0-9]\\S*', '*', 'g'), 100) END"
+)
+_REFUSED = f"""
+SELECT code, {SHAPE}, min(detail) FROM delivery_sendlog
+WHERE opened_month = %(month)s AND delivery_id = %(id)s AND outcome = 'failed' GROUP BY 1, 2
+"""
 # A person who was retried until the end failed for what the server last answered.
 _GROUPS = f"""
 {rollups.VERDICTS}, failing AS (
@@ -62,8 +69,7 @@ _GROUPS = f"""
 )
 SELECT code, verdict, reason, is_expired, count(*), min(detail)
 FROM told
-GROUP BY code, verdict, reason, is_expired,
-    CASE WHEN code ~ '[245][.][0-9]' THEN '' ELSE left(regexp_replace(detail, '\\S*[@0-9]\\S*', '*', 'g'), 100) END
+GROUP BY code, verdict, reason, is_expired, {SHAPE}
 ORDER BY count(*) DESC LIMIT 500
 """
 
@@ -99,7 +105,7 @@ def failures(of: Delivery, *, domain: str = "", search: str = "") -> list[Failur
     Groups are given that have `search` in their words."""
     values = rollups.verdict_values(of, timezone.now())
     values |= {"expired": reasons.EXPIRED, "at": logs.at_domain(domain)}
-    with connection.cursor() as cursor:
+    with rollups.reading() as cursor:
         cursor.execute(_GROUPS, values)
         rows = cursor.fetchall()
     counts: dict[tuple[str, str], int] = defaultdict(int)
@@ -113,6 +119,22 @@ def failures(of: Delivery, *, domain: str = "", search: str = "") -> list[Failur
     ordered = sorted(counts, key=lambda group: (-counts[group], group))
     found = [_failure(group, counts[group], total, examples[group]) for group in ordered]
     return [one for one in found if search.lower() in f"{one.reason} {one.example}".lower()]
+
+
+def soft_refusals(of: Delivery) -> tuple[list[str], list[str]]:
+    """Codes and SHAPEs of those refusals at hand-over that are no final ones, judged as `failures` judges them.
+
+    Who was retried until the end is among them: each answer on the way was a temporary one.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_REFUSED, {"month": of.opened_month, "id": of.pk})
+        rows = cursor.fetchall()
+    found = [
+        (code, shape)
+        for code, shape, example in rows
+        if code == reasons.EXPIRED or status.is_soft(str(verdicts.of_reply(code, example).kind), code)
+    ]
+    return [code for code, _shape in found], [shape for _code, shape in found]
 
 
 def _group(code: str, verdict: str, reason: str, is_expired: bool, example: str) -> tuple[str, str]:

@@ -77,6 +77,8 @@ class Panel(Summary):
     # Handed over and not answered yet; only with feedback in real time.
     pending: int
     sent_rate: float | None
+    # Of those delivered or pending.
+    not_opened: int
     opened_automatic: int
     clicked_automatic: int
     unsubscribed: int
@@ -114,6 +116,7 @@ def panel(delivery: Delivery) -> Panel:
         unknown=counts.unknown,
         pending=answers.pending,
         sent_rate=share(counts.sent, counts.to_send),
+        not_opened=_not_opened(answers, stat),
         opened_automatic=stat.n_opened_automatic if stat else 0,
         clicked_automatic=stat.n_clicked_automatic if stat else 0,
         unsubscribed=stat.n_unsubscribed if stat else 0,
@@ -206,6 +209,13 @@ def _answers(delivery: Delivery, counts: Counts, stat: DeliveryStat | None) -> _
         return _Answers(delivered=counts.sent - failed, pending=0, failed=failed)
     delivered = min(stat.n_delivered if stat else 0, counts.sent - failed)
     return _Answers(delivered=delivered, pending=counts.sent - failed - delivered, failed=failed)
+
+
+def _not_opened(answers: _Answers, stat: DeliveryStat | None) -> int:
+    got = answers.delivered + answers.pending
+    if stat is None:
+        return got
+    return max(0, got - stat.n_opened) if stat.n_not_opened is None else min(stat.n_not_opened, got)
 
 
 def _summary(delivery: Delivery, counts: Counts, answers: _Answers, stat: DeliveryStat | None) -> Summary:

@@ -4,7 +4,6 @@ Counted by the rules of `rollups`, so the list has as many people as the panel s
 Who is unknown is in no list of those who got it or didn't: nobody knows.
 """
 
-from django.db import connection
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -61,7 +60,7 @@ def groups(delivery: Delivery, panel: kpi.Panel) -> dict[str, int]:
     got = panel.delivered + panel.pending
     found = {"got": got, "not_got": panel.not_sent + panel.cancelled}
     if delivery.message.tracks_opens:
-        found |= {"opened": panel.opened, "not_opened": max(0, got - panel.opened)}
+        found |= {"opened": panel.opened, "not_opened": panel.not_opened}
     if delivery.message.tracks_clicks:
         found["clicked"] = panel.clicked
     found["failed"] = panel.failed
@@ -114,6 +113,6 @@ def _run(delivery: Delivery, group: str, statement: str, **values: int) -> int:
     """`statement` with {people} as the people of `group`; the number in its first column, or of rows written."""
     people = _PEOPLE.format(condition=_CONDITIONS[group])
     known = rollups.verdict_values(delivery, timezone.now())
-    with connection.cursor() as cursor:
+    with rollups.reading() as cursor:
         cursor.execute(rollups.VERDICTS + statement.format(people=people), {**known, **values})
         return int(cursor.fetchone()[0]) if cursor.description else cursor.rowcount

@@ -30,7 +30,7 @@ FROM (
     ) AS kept
 ) AS placed
 GROUP BY wave, zone, domain, chunk ORDER BY 2
-RETURNING encode(
+RETURNING n_ids, encode(
     sha256(convert_to(concat_ws('|', wave, zone, domain, array_to_string(ids, ',')), 'UTF8')), 'hex')
 """
 # Random, and the same each time this delivery is prepared.
@@ -46,8 +46,10 @@ _DOMAINS = (
 
 @dataclass(frozen=True)
 class Placed:
-    """The hash of each shard, in order, and what they were made for: see delivery.quiet and delivery.timetables."""
+    """How many people were placed, the hash of each shard, in order, and what they were made for: see delivery.quiet
+    and delivery.timetables."""
 
+    n: int
     hashes: list[str]
     quiet_hours: dict[str, str]
     timetable: list[dict[str, Any]]
@@ -77,5 +79,7 @@ def place(delivery: Delivery, cursor: CursorWrapper) -> Placed:
         parts |= {"domain": "COALESCE(g.label, '')", "joins": f"{parts['joins']} {_DOMAINS}"}
         values |= {"names": list(labels), "labels": list(labels.values())}
     cursor.execute(_INSERT.format(**parts), values)
-    hashes = [str(row[0]) for row in cursor.fetchall()]
-    return Placed(hashes, quiet_hours, timetables.lay(delivery))
+    shards = cursor.fetchall()
+    return Placed(
+        sum(n for n, _hash in shards), [str(digest) for _n, digest in shards], quiet_hours, timetables.lay(delivery)
+    )

@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.db.models import Case, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -17,6 +18,9 @@ from messaging.verdicts import Kind
 _TONES: dict[str, str] = {EventKind.BOUNCED: "err", EventKind.COMPLAINED: "err", EventKind.DEFERRED: "warn"}
 # Attempts and events shown of one recipient.
 _MOST = 200
+_ANSWERS_FIRST = Case(
+    When(kind__in=[EventKind.BOUNCED, EventKind.DELIVERED], then=0), When(kind=EventKind.DEFERRED, then=1), default=2
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,8 @@ def find(of: Delivery, profile_id: int, request_no: int = 0) -> Recipient | None
     row = SendLog.objects.filter(**mine).first()
     if row is None:
         return None
-    events = list(Event.objects.filter(**mine).order_by("at", "id")[:_MOST])
+    # Answers first: however often somebody opened, the status is the one that the lists show.
+    events = list(Event.objects.filter(**mine).order_by(_ANSWERS_FIRST, "at", "id")[:_MOST])
     attempts = list(Attempt.objects.filter(**mine).order_by("at", "id")[:_MOST])
     known = status.facts((event.kind, event.verdict, event.code) for event in events)
     is_final = rollups.is_final(of, timezone.now())

@@ -4,10 +4,13 @@ Rebuilding is one statement, may run at any time, twice or in parallel, and give
 Called hourly for what still changes (`refresh`), by Compute stats, and by whoever looks at a small send (`freshen`).
 """
 
+import contextlib
 import datetime as dt
+from collections.abc import Iterator
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from delivery.models import Delivery, DeliveryStat, DeliveryState
@@ -20,6 +23,7 @@ FRESH_S = 15
 # Seconds between two rebuilds by the scheduler.
 HOURLY_S = 3600
 _LOCKS = 0x43680300
+_WORK_MEM = "64MB"
 # Events that come later than this after the validity period are found by Compute stats only.
 _WATCH = dt.timedelta(days=7)
 
@@ -41,7 +45,8 @@ WITH answers AS (
            bool_or(kind = 'unsubscribed') AS is_unsubscribed,
            bool_or(kind = 'complained') AS is_complained,
            min(at) FILTER (WHERE kind = 'delivered') AS delivered_at,
-           min(at) FILTER (WHERE kind = 'bounced' AND verdict <> 'ignored') AS bounced_at,
+           COALESCE(min(at) FILTER (WHERE kind = 'bounced' AND verdict <> 'ignored'),
+                    min(at) FILTER (WHERE kind = 'deferred')) AS failed_at,
            min(at) FILTER (WHERE kind = 'opened' AND NOT is_automatic) AS first_opened_at,
            min(at) FILTER (WHERE kind = 'clicked' AND NOT is_automatic) AS first_clicked_at
     FROM delivery_event WHERE opened_month = %(month)s AND delivery_id = %(id)s
@@ -61,8 +66,8 @@ WITH answers AS (
 """
 _REBUILD = f"""{VERDICTS}
 INSERT INTO delivery_deliverystat (delivery_id, computed_at, n_sent, n_failed_at_handover, n_not_sent, n_cancelled,
-    n_unknown, n_delivered, n_pending, n_failed, n_opened, n_opened_automatic, n_clicked, n_clicked_automatic,
-    n_unsubscribed, n_complained)
+    n_unknown, n_delivered, n_pending, n_failed, n_opened, n_opened_automatic, n_not_opened, n_clicked,
+    n_clicked_automatic, n_unsubscribed, n_complained)
 SELECT %(id)s, %(now)s,
     count(*) FILTER (WHERE outcome = 'sent'),
     count(*) FILTER (WHERE outcome = 'failed'),
@@ -74,6 +79,7 @@ SELECT %(id)s, %(now)s,
     count(*) FILTER (WHERE verdict = 'failed' OR outcome = 'failed'),
     count(*) FILTER (WHERE outcome = 'sent' AND is_opened),
     count(*) FILTER (WHERE outcome = 'sent' AND is_opened_automatic AND NOT is_opened),
+    count(*) FILTER (WHERE verdict IN ('delivered', 'pending') AND is_opened IS NOT TRUE),
     count(*) FILTER (WHERE outcome = 'sent' AND is_clicked),
     count(*) FILTER (WHERE outcome = 'sent' AND is_clicked_automatic AND NOT is_clicked),
     count(*) FILTER (WHERE outcome = 'sent' AND is_unsubscribed),
@@ -81,11 +87,11 @@ SELECT %(id)s, %(now)s,
 FROM rows
 ON CONFLICT (delivery_id) DO UPDATE SET
     (computed_at, n_sent, n_failed_at_handover, n_not_sent, n_cancelled, n_unknown, n_delivered, n_pending, n_failed,
-     n_opened, n_opened_automatic, n_clicked, n_clicked_automatic, n_unsubscribed, n_complained)
+     n_opened, n_opened_automatic, n_not_opened, n_clicked, n_clicked_automatic, n_unsubscribed, n_complained)
   = (EXCLUDED.computed_at, EXCLUDED.n_sent, EXCLUDED.n_failed_at_handover, EXCLUDED.n_not_sent, EXCLUDED.n_cancelled,
      EXCLUDED.n_unknown, EXCLUDED.n_delivered, EXCLUDED.n_pending, EXCLUDED.n_failed, EXCLUDED.n_opened,
-     EXCLUDED.n_opened_automatic, EXCLUDED.n_clicked, EXCLUDED.n_clicked_automatic, EXCLUDED.n_unsubscribed,
-     EXCLUDED.n_complained)
+     EXCLUDED.n_opened_automatic, EXCLUDED.n_not_opened, EXCLUDED.n_clicked,
+     EXCLUDED.n_clicked_automatic, EXCLUDED.n_unsubscribed, EXCLUDED.n_complained)
   WHERE delivery_deliverystat.computed_at <= EXCLUDED.computed_at
 """
 
@@ -94,9 +100,17 @@ def rebuild(delivery_id: int) -> DeliveryStat:
     """Count everything of one delivery again and return it. Reads the whole log of the delivery; no locks on it."""
     delivery = Delivery.objects.only("id", "opened_month", "feedback", "valid_until").get(pk=delivery_id)
     now = timezone.now()
-    with connection.cursor() as cursor:
+    with reading() as cursor:
         cursor.execute(_REBUILD, verdict_values(delivery, now))
     return DeliveryStat.objects.get(pk=delivery_id)
+
+
+@contextlib.contextmanager
+def reading() -> Iterator[CursorWrapper]:
+    """A cursor for a statement that goes on with VERDICTS, with memory to do it without files on disk."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('work_mem', %s, true)", [_WORK_MEM])
+        yield cursor
 
 
 def verdict_values(delivery: Delivery, now: dt.datetime) -> dict[str, Any]:

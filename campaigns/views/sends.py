@@ -74,14 +74,14 @@ def _period_row(public_id: UUID, group: periods.Group, figures: dict[int, kpi.Su
     """One line for all sends of a period; the badge is that of the newest."""
     assert group.period is not None
     at = {"public_id": public_id, "unit": group.period.unit, "first": group.period.first.isoformat()}
-    counted = [figures[one.delivery_id] for one in group.sends if one.delivery_id in figures]
+    total = totals.total(figures[one.delivery_id] for one in group.sends if one.delivery_id in figures)
     return {
         "url": reverse("campaigns:period", kwargs=at),
         "period": periods.words(group.period),
         "n_sends": len(group.sends),
-        "to_send": sum(one.delivery.n_to_send or 0 for one in group.sends),
+        "to_send": total.to_send,
         "badge": pages.badge(group.sends[0].delivery),
-        "figures": totals.total(counted) if any(one.delivery.started_at for one in group.sends) else None,
+        "figures": total if any(one.delivery.started_at for one in group.sends) else None,
     }
 
 

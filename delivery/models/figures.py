@@ -22,6 +22,8 @@ class DeliveryStat(models.Model):
     n_failed = models.BigIntegerField(default=0)
     n_opened = models.BigIntegerField(default=0)
     n_opened_automatic = models.BigIntegerField(default=0)
+    # Delivered or pending and not opened: people also open what bounces afterwards. Null in figures that are older.
+    n_not_opened = models.BigIntegerField(null=True)
     n_clicked = models.BigIntegerField(default=0)
     n_clicked_automatic = models.BigIntegerField(default=0)
     n_unsubscribed = models.BigIntegerField(default=0)

@@ -6,6 +6,7 @@ import threading
 import pytest
 from django.db import connection
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import InstallationSetting
 from audiences import options, profiles, quarantine
@@ -36,6 +37,18 @@ def active() -> dict[str, str]:
 
 def n_errors() -> int:
     return sum(AddressError.objects.values_list("n_errors", flat=True))
+
+
+def test_many_certain_failures_cost_as_much_as_few_and_begin_their_counts_anew(
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    many = [hard(f"gone{n}@example.test") for n in range(40)]
+    quarantine.strike([soft(key=many[7].address_key), soft(key="else@example.test")])
+    with django_assert_max_num_queries(6):
+        assert quarantine.strike([*many, many[3]]) == 40
+    assert active() == {one.address_key: "user_unknown" for one in many}
+    assert list(AddressError.objects.values_list("address_key", flat=True)) == ["else@example.test"]
+    assert quarantine.strike(many) == 0 and QuarantineEntry.objects.count() == 40
 
 
 @pytest.mark.parametrize(

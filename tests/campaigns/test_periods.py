@@ -94,6 +94,11 @@ def test_sends_of_a_period_are_one_row_and_their_figures_add_up(client: Client) 
     april = client.get(f"/campaigns/{made.public_id}/deliveries/by/month/2026-04-01/").content.decode()
     assert ">6<" in april and "2 sends, counted together" in april and "No sends in this period" not in april
     assert client.get(f"/campaigns/{made.public_id}/deliveries/by/month/2026-04-02/").status_code == 404
+    # One that was called off has no figures, and its people are in neither sum.
+    Delivery.objects.filter(pk=found[0].delivery_id).update(state=DeliveryState.CANCELLED)
+    row = client.get(f"/campaigns/{made.public_id}/deliveries/").context["rows"][0]
+    total = client.get(f"/campaigns/{made.public_id}/deliveries/by/month/2026-04-01/").context["total"]
+    assert row["to_send"] == total.to_send == 3
 
 
 def test_without_a_period_each_send_stands_alone() -> None:

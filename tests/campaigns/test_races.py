@@ -95,8 +95,10 @@ def test_twenty_editors_lose_no_acknowledged_save() -> None:
     assert snapshots[401].document == draft.document
 
 
-def test_fifty_editors_with_two_hundred_saves_each_lose_no_acknowledged_save() -> None:
-    """Each save is either acknowledged and kept, or refused and nowhere: 10,000 of them, all on one draft."""
+@pytest.mark.parametrize("n_saves", [40, pytest.param(200, marks=pytest.mark.chaos)])
+def test_fifty_editors_with_many_saves_each_lose_no_acknowledged_save(n_saves: int) -> None:
+    """Each save is either acknowledged and kept, or refused and nowhere: 2,000 of them, all on one draft, and 10,000
+    where there is time."""
     made = factories.campaign()
     people = [factories.user("Marketer") for _ in range(50)]
     names = ["compose.subject", "compose.preheader", "compose.body", "delivery.date"]
@@ -104,7 +106,7 @@ def test_fifty_editors_with_two_hundred_saves_each_lose_no_acknowledged_save() -
     def edit(n: int) -> list[tuple[int, str, str]]:
         session = sessions.open_session(made.draft.pk, by=people[n])
         base, kept = 1, []
-        for k in range(200):
+        for k in range(n_saves):
             field, value = names[(n + k) % 4], f"editor {n} save {k}"
             arguments = {"session_id": session.public_id, "save_id": uuid.uuid4(), "fields": {field: value}}
             try:
@@ -125,7 +127,7 @@ def test_fifty_editors_with_two_hundred_saves_each_lose_no_acknowledged_save() -
     }
     draft = Draft.objects.get(pk=made.draft.pk)
     # Of any 50 at once one wins, so at least a fiftieth; with all acknowledged nobody would have met anybody.
-    assert 200 <= len(acknowledged) < 10_000
+    assert n_saves <= len(acknowledged) < 50 * n_saves
     assert sorted(acknowledged) == list(range(2, draft.revision + 1))
     before = made.draft.document
     for row in DraftSnapshot.objects.filter(campaign=made).order_by("revision"):

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from delivery import domain_days, rollups, status
 from delivery.models import Delivery, DeliveryStat, DomainDay, Event, SendLog
+from messaging import verdicts
 from messaging.models import Feedback
 from tests.delivery import records, test_rollups
 
@@ -31,8 +32,9 @@ def by_hand(of: Delivery, *, is_final: bool) -> Counter[tuple[str, str]]:
         known = status.facts((event.kind, event.verdict, event.code) for event in events)
         seen = status.derive(row.outcome, known, feedback=of.feedback, is_final=is_final)
         kinds = {event.kind for event in events} if row.outcome == "sent" else set()
-        is_hard = known.has_final_bounce if row.outcome == "sent" else not row.code.startswith("4")
-        is_soft = known.has_soft_bounce if row.outcome == "sent" else row.code.startswith("4")
+        is_temporary = status.is_soft(verdicts.of_reply(row.code, row.detail).kind, row.code)
+        is_hard = known.has_final_bounce if row.outcome == "sent" else not is_temporary
+        is_soft = known.has_soft_bounce if row.outcome == "sent" else is_temporary
         facts = {
             "n_sent": True,
             "n_delivered": seen == "sent",

@@ -58,6 +58,7 @@ def by_hand(of: Delivery, *, is_final: bool) -> dict[str, int]:
             continue
         counts["n_delivered"] += seen == "sent"
         counts["n_pending"] += seen == "pending"
+        counts["n_not_opened"] += seen in {"sent", "pending"} and "opened" not in own
         for kind, name in (("opened", "n_opened"), ("clicked", "n_clicked")):
             counts[name] += kind in own
             counts[f"{name}_automatic"] += kind in automatic
