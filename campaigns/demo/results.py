@@ -117,7 +117,7 @@ def fill(delivery: Delivery, *, now: dt.datetime) -> None:
             events("clicked", f"{is_open} AND {u['u5']} < 0.05", again, detail=_LAPTOP, link=last_link)
         leaving = f"({reading} + 60)"
         events("unsubscribed", f"{is_open} AND {u['u7']} < 0.008", leaving, detail=_PHONE)
-        events("complained", f"{is_open} AND {u['u7']} > 0.9985", leaving, detail="")
+        events("complained", f"{is_open} AND {u['u7']} > 0.997", leaving, detail="")
         cursor.execute("ANALYZE delivery_event")
     _withdraw(delivery)
     _quarantine(delivery)
