@@ -107,7 +107,7 @@ class CampaignSendAdmin(ReadOnly):
 class ConfirmationRequestAdmin(ReadOnly):
     list_display = ("send", "status", "requested_by", "requested_at", "to", "answered_by", "answered_at")
     list_filter = ("status",)
-    list_select_related = ("send", "requested_by", "to", "answered_by")
+    list_select_related = ("send__delivery", "requested_by", "to", "answered_by")
     search_fields = ("public_id__exact", "send__delivery__public_id__exact", "send__campaign__public_id__exact")
     search_help_text = _("Exact id of the request, the send or the campaign")
     ordering = ("-id",)

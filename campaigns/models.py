@@ -201,6 +201,9 @@ class CampaignSend(models.Model):
         # The newest send of each campaign, for the list.
         indexes = [models.Index(fields=["campaign", "-id"], name="send_newest")]
 
+    def __str__(self) -> str:
+        return str(self.delivery)
+
 
 class RequestStatus(models.TextChoices):
     OPEN = "open", pgettext_lazy("confirmation request", "Waiting")

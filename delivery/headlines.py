@@ -114,7 +114,7 @@ def _stalled(delivery: Delivery, now: dt.datetime) -> Headline:
     assert moved is not None, "what has not started can't be stalled"
     title = _("No message sent for %(gap)s.") % {"gap": duration((now - moved).total_seconds())}
     error = _("Last error: %(error)s") % {"error": sentence(delivery.trouble)} if delivery.trouble else ""
-    return Headline(title, error or _("Retry now wakes the workers."), "warn", "triangle-alert")
+    return Headline(title, error or _("Press Retry now to start it again."), "warn", "triangle-alert")
 
 
 def _under_way(delivery: Delivery, panel: Panel, slowed: tuple[str, int] | None) -> Headline:

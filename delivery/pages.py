@@ -13,7 +13,7 @@ from typing import Any
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext_lazy
+from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
 
 from accounts import installation, roles
 from accounts.models import User
@@ -146,7 +146,10 @@ def stage(delivery: Delivery) -> str:
 def badge(delivery: Delivery) -> dict[str, str]:
     """The state of a delivery in icon and words."""
     tone, icon = _BADGES[DeliveryState(delivery.state)]
-    return {"label": str(delivery.get_state_display()), "tone": tone, "icon": icon}
+    # As the badge of its campaign says it.
+    is_sent = delivery.state == DeliveryState.FINISHED
+    label = pgettext("campaign status", "Sent") if is_sent else str(delivery.get_state_display())
+    return {"label": label, "tone": tone, "icon": icon}
 
 
 def rights(delivery: Delivery, user: User) -> Rights:

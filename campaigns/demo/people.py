@@ -99,6 +99,15 @@ _COUNTRIES = (
         ("Tremblay", "Gagnon", "Roy", "Campbell", "MacDonald", "Wilson"),
     ),
 )
+# Why addresses are in quarantine, with what their servers said; the first is the usual case.
+_QUARANTINED = (
+    ("user_unknown", "550 5.1.1 No such mailbox"),
+    ("user_unknown", "550 5.1.1 The mailbox doesn't exist"),
+    ("account_disabled", "550 5.2.1 The account is disabled"),
+    ("mailbox_full", "452 4.2.2 The mailbox is full"),
+    ("complaint", ""),
+    ("invalid_domain", "550 5.1.2 The domain doesn't exist"),
+)
 _COLUMNS = (
     "public_id, external_id, email, email_key, first_name, last_name, phone, country, city, language, time_zone,"
     " attributes, email_consent, consent_changed_at, is_test, created_at, updated_at"
@@ -114,16 +123,20 @@ def make(n: int, *, now: dt.datetime) -> None:
     """Write `n` profiles by COPY, three of them test profiles, and quarantine some of their addresses."""
     for name, kind in _ATTRIBUTES.items():
         AttributeDefinition.objects.get_or_create(name=name, defaults={"type": kind})
+    reasons, evidence = [reason for reason, _answer in _QUARANTINED], [answer for _reason, answer in _QUARANTINED]
     with connection.cursor() as cursor:
         with cursor.copy(f"COPY audiences_profile ({_COLUMNS}) FROM STDIN") as copy:
             for row in _rows(n, now):
                 copy.write_row(row)
         cursor.execute(
             "INSERT INTO audiences_quarantineentry (address_key, reason, evidence, since, release_note)"
-            " SELECT DISTINCT email_key, 'hard_bounce', '550 5.1.1 No such mailbox', %s::timestamptz, ''"
-            " FROM audiences_profile WHERE email_key <> '' AND NOT is_test AND mod(abs(hashtext(email_key)), 125) = 0"
+            " SELECT DISTINCT p.email_key, why.reason, why.evidence,"
+            " %s::timestamptz - mod(abs(hashtext(p.email_key)) / 250, 150) * interval '26 hours', ''"
+            " FROM audiences_profile p JOIN unnest(%s::text[], %s::text[]) WITH ORDINALITY AS why (reason, evidence, n)"
+            " ON why.n = 1 + mod(abs(hashtext(p.email_key)) / 125, cardinality(%s::text[]))"
+            " WHERE p.email_key <> '' AND NOT p.is_test AND mod(abs(hashtext(p.email_key)), 125) = 0"
             " ON CONFLICT DO NOTHING",
-            [now - dt.timedelta(days=40)],
+            [now - dt.timedelta(days=12), reasons, evidence, reasons],
         )
         cursor.execute("ANALYZE audiences_profile")
     assert QuarantineEntry.objects.exists() or n < 1000

@@ -11,6 +11,7 @@ from django.db import connection
 
 from delivery import domain_days, rollups
 from delivery.models import Delivery
+from messaging import verdicts
 
 # Messages a minute the made-up server took.
 _PER_MINUTE = 12_000
@@ -26,8 +27,10 @@ SELECT %(month)s, %(delivery)s, 0, p.id,
        %(start)s::timestamptz + n * %(step)s * interval '1 second',
        p.email,
        CASE WHEN {u1} >= 0.9985 THEN 0 ELSE 1 END,
-       CASE WHEN {u1} < 0.9925 THEN '' WHEN {u1} < 0.9985 THEN '550 5.1.1' ELSE 'unsubscribed' END,
-       CASE WHEN {u1} < 0.9925 THEN '' WHEN {u1} < 0.9985 THEN '550 5.1.1 No such mailbox' ELSE '' END
+       CASE WHEN {u1} < 0.9925 THEN '' WHEN {u1} < 0.9965 THEN '550 5.1.1' WHEN {u1} < 0.9985 THEN '550 5.7.1'
+            ELSE 'unsubscribed' END,
+       CASE WHEN {u1} < 0.9925 THEN '' WHEN {u1} < 0.9965 THEN '550 5.1.1 No such mailbox'
+            WHEN {u1} < 0.9985 THEN '550 5.7.1 Message refused by local policy' ELSE '' END
 FROM (SELECT person AS id, row_number() OVER (ORDER BY s.number, person) AS n
       FROM delivery_shard s CROSS JOIN unnest(s.ids) AS person WHERE s.delivery_id = %(delivery)s) AS people
 JOIN audiences_profile p ON p.id = people.id
@@ -58,7 +61,13 @@ FROM (SELECT * FROM delivery_sendlog
 WHERE {who}
 ORDER BY 6
 """
-_NO_MAILBOX = {"code": "550 5.1.1", "verdict": "hard", "reason": "user_unknown"}
+# Answers of bounce mails, each with the share of all bounces up to and with it.
+_BOUNCES = (
+    (0.5, "550 5.1.1 The mailbox doesn't exist"),
+    (0.75, "452 4.2.2 The mailbox is full"),
+    (0.9, "550 5.2.1 The account is disabled"),
+    (1.0, "550 5.7.1 Message refused by local policy"),
+)
 _PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15"
 _LAPTOP = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36"
 
@@ -83,10 +92,14 @@ def fill(delivery: Delivery, *, now: dt.datetime) -> None:
             kind: str, who: str, after: str, *, detail: str, link: str = "NULL::smallint", automatic: bool = False
         ) -> None:
             statement = _EVENTS.format(who=who, after=after, link=link)
-            why = _NO_MAILBOX if kind == "bounced" else dict.fromkeys(_NO_MAILBOX, "")
+            why = _judged(detail) if kind == "bounced" else {"code": "", "verdict": "", "reason": ""}
             cursor.execute(statement, {**base, **why, "kind": kind, "detail": detail, "automatic": automatic})
 
-        events("bounced", is_bounced, f"(20 + {u['u4']} * 900)", detail="550 5.1.1 The mailbox doesn't exist")
+        lowest = 0.0
+        for highest, answer in _BOUNCES:
+            some = f"{is_bounced} AND {u['u5']} >= {lowest} AND {u['u5']} < {highest}"
+            events("bounced", some, f"(20 + {u['u4']} * 900)", detail=answer)
+            lowest = highest
         events("opened", is_open, reading, detail=_PHONE)
         events("opened", f"{is_open} AND {u['u5']} < 0.2", f"({reading} + 40000 * {u['u7']})", detail=_LAPTOP)
         events(
@@ -104,8 +117,10 @@ def fill(delivery: Delivery, *, now: dt.datetime) -> None:
             events("clicked", f"{is_open} AND {u['u5']} < 0.05", again, detail=_LAPTOP, link=last_link)
         leaving = f"({reading} + 60)"
         events("unsubscribed", f"{is_open} AND {u['u7']} < 0.008", leaving, detail=_PHONE)
+        events("complained", f"{is_open} AND {u['u7']} > 0.997", leaving, detail="")
         cursor.execute("ANALYZE delivery_event")
     _withdraw(delivery)
+    _quarantine(delivery)
     rollups.rebuild(delivery.pk)
     domain_days.rebuild(delivery.pk)
 
@@ -130,5 +145,30 @@ def _withdraw(delivery: Delivery) -> None:
         cursor.execute(
             f"INSERT INTO audiences_consentchange (profile_id, at, state, source, reference)"
             f" SELECT e.profile_id, e.at, 'unsubscribed', 'one_click', %(reference)s FROM {left} AS e",
+            base,
+        )
+
+
+def _judged(answer: str) -> dict[str, str]:
+    """What follows from a bounce with this answer, as the columns of an event."""
+    code = " ".join(answer.split()[:2])
+    verdict = verdicts.of_reply(code, answer)
+    return {"code": code, "verdict": str(verdict.kind), "reason": verdict.reason}
+
+
+def _quarantine(delivery: Delivery) -> None:
+    """The addresses that will never work, and those of people who complained."""
+    base: dict[str, Any] = {"month": delivery.opened_month, "delivery": delivery.pk}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO audiences_quarantineentry (address_key, reason, evidence, since, release_note)"
+            " SELECT DISTINCT ON (p.email_key) p.email_key, e.reason, e.evidence, e.at, '' FROM ("
+            "  SELECT profile_id, at, CASE kind WHEN 'complained' THEN 'complaint' ELSE reason END AS reason,"
+            "         detail AS evidence FROM delivery_event WHERE opened_month = %(month)s"
+            "   AND delivery_id = %(delivery)s AND (kind = 'complained' OR verdict = 'hard')"
+            "  UNION ALL SELECT profile_id, at, 'user_unknown', detail FROM delivery_sendlog"
+            "   WHERE opened_month = %(month)s AND delivery_id = %(delivery)s AND code = '550 5.1.1') AS e"
+            " JOIN audiences_profile p ON p.id = e.profile_id WHERE p.email_key <> '' AND NOT p.is_test"
+            " ON CONFLICT DO NOTHING",
             base,
         )

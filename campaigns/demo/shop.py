@@ -1,8 +1,9 @@
-"""The demo's accounts, segments and three campaigns, each made by the product's own functions at made-up times.
+"""The demo's accounts, segments, groups and four campaigns, each made by the product's own functions at made-up times.
 
-One campaign was sent some days ago, one is published and prepared and waits for an operator, with changes in a draft
-beside it, one is a first draft. Nothing here is ever handed to a mail server: the "sent" one gets its log in the same
-transaction that starts and finishes it, so no worker sees it sending.
+One campaign was sent some days ago, one is published and prepared and waits for an operator who was asked, with changes
+in a draft beside it, one is scheduled, one is a first draft. Nothing here is ever handed to a real mail server: the
+"sent" one gets its log in the same transaction that starts and finishes it, so no worker sees it sending, and only
+where the mail catcher is the server something is scheduled.
 """
 
 import datetime as dt
@@ -12,19 +13,20 @@ from contextlib import contextmanager
 from unittest import mock
 
 from django.db import connection, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from accounts import roles
 from accounts.models import User
-from audiences import segments
-from audiences.models import Consent, Segment, SegmentKind
-from campaigns import drafts, sends, sessions, versions
+from audiences import segments, subscriptions
+from audiences.models import Consent, GroupState, Profile, Segment, SegmentKind, SubscriptionGroup
+from campaigns import approvals, asking, drafts, sends, sessions, versions
 from campaigns.demo import people, results
 from campaigns.models import Campaign, Draft
 from delivery import lifecycle as delivery_lifecycle
 from delivery import preparation
 from delivery.models import Delivery
-from messaging import senders, starters
+from messaging import senders, starters, transports
 from messaging.models import Sender
 
 PASSWORD = "chappe-demo"
@@ -56,8 +58,11 @@ def make(n_profiles: int) -> None:
         sender = _sender(users["Admin"])
         people.make(n_profiles, now=now)
         groups = _segments(users["Marketer"])
+        newsletter = _subscription_groups(users["Marketer"])
         _sent(users, sender, groups, now)
-        _waiting(users, sender, groups, now)
+        if transports.is_catcher(transports.default()):
+            _scheduled(users, sender, groups, now)
+        _waiting(users, sender, groups[VIP], newsletter, now=now)
         _draft(users, sender, now)
 
 
@@ -102,6 +107,28 @@ def _segments(by: User) -> dict[str, Segment]:
             [newsletter.pk, Consent.OPTED_IN],
         )
     return {**made, NEWSLETTER: segments.count(newsletter)}
+
+
+def _subscription_groups(by: User) -> SubscriptionGroup:
+    """Two topics about which some people said something; the first is the newsletter."""
+    news = subscriptions.create(
+        name="Monthly newsletter",
+        description="Once a month, the best of the shop.",
+        default_state=GroupState.SUBSCRIBED,
+        is_public=True,
+        by=by,
+    )
+    offers = subscriptions.create(
+        name="Offers and sales",
+        description="When something costs less than usual.",
+        default_state=GroupState.UNSUBSCRIBED,
+        is_public=True,
+        by=by,
+    )
+    for group, state, every in ((news, GroupState.UNSUBSCRIBED, 19), (offers, GroupState.SUBSCRIBED, 3)):
+        some = Profile.objects.annotate(rest=F("id") % every).filter(rest=0, is_test=False)
+        subscriptions.set_state(group, list(some.values_list("id", flat=True)), state, source="import", by=by)
+    return news
 
 
 def _content(slug: str, sender: Sender, **fields: object) -> dict[str, object]:
@@ -192,8 +219,32 @@ def _sent(users: dict[str, User], sender: Sender, groups: dict[str, Segment], no
         delivery_lifecycle.finish(delivery.pk)
 
 
-def _waiting(users: dict[str, User], sender: Sender, groups: dict[str, Segment], now: dt.datetime) -> None:
-    """Published and prepared, so that an operator finds something to confirm; a draft with changes lies beside it."""
+def _scheduled(users: dict[str, User], sender: Sender, groups: dict[str, Segment], now: dt.datetime) -> None:
+    """Confirmed yesterday for 09:00 in Paris, in five days."""
+    milo, ona = users["Marketer"], users["Operator"]
+    fields = _content(
+        "announcement",
+        sender,
+        compose__subject="A first look at the winter catalogue",
+        compose__preheader="For you before everybody else",
+        audience=_audience(groups["Ordered in the last 90 days"]),
+        delivery__kind="at",
+        delivery__date=(now + dt.timedelta(days=5)).date().isoformat(),
+        delivery__time="09:00",
+        delivery__zone="Europe/Paris",
+    )
+    campaign = _written("Winter catalogue", milo, fields, now - dt.timedelta(days=1, hours=6))
+    _tag(campaign, "garden")
+    _publish(campaign, milo, "", now - dt.timedelta(days=1, hours=5))
+    delivery = _prepare(campaign, milo, now - dt.timedelta(days=1, hours=4))
+    with _at(now - dt.timedelta(days=1, hours=3)):
+        sends.confirm(campaign.pk, delivery.pk, by=ona, seal=delivery.seal, n_to_send=delivery.n_to_send or 0)
+
+
+def _waiting(
+    users: dict[str, User], sender: Sender, vip: Segment, group: SubscriptionGroup, *, now: dt.datetime
+) -> None:
+    """Prepared, and an operator was asked to confirm it; a draft with changes lies beside it."""
     milo, ona = users["Marketer"], users["Operator"]
     began = now - dt.timedelta(days=2)
     fields = _content(
@@ -201,7 +252,7 @@ def _waiting(users: dict[str, User], sender: Sender, groups: dict[str, Segment],
         sender,
         compose__subject="Your points, and what they get you",
         compose__preheader="See what is new for members this month",
-        audience=_audience(groups[VIP]),
+        audience=_audience(vip, subscription_group=str(group.public_id)),
     )
     campaign = _written("Loyalty points", milo, fields, began)
     _tag(campaign, "members")
@@ -210,7 +261,11 @@ def _waiting(users: dict[str, User], sender: Sender, groups: dict[str, Segment],
         drafts.modify(campaign.pk, by=milo)
     _save(campaign, milo, {"compose.preheader": "Prices and rewards, updated"}, now - dt.timedelta(hours=20))
     _publish(campaign, milo, "Prices updated", now - dt.timedelta(hours=1))
-    _prepare(campaign, milo, now - dt.timedelta(minutes=30))
+    delivery = _prepare(campaign, milo, now - dt.timedelta(minutes=30))
+    wanted = approvals.Asked(note="Prices checked with the shop.", needed_by=now + dt.timedelta(hours=6))
+    # Nobody is mailed about what is made up.
+    with _at(now - dt.timedelta(minutes=25)), mock.patch.object(asking, "tell_asked"):
+        approvals.ask(campaign.pk, delivery.pk, seal=delivery.seal, asked=wanted, by=milo)
     with _at(now - dt.timedelta(minutes=12)):
         drafts.modify(campaign.pk, by=ona)
     changes = {"compose.subject": "Your points are waiting"}

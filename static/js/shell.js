@@ -22,6 +22,9 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   event.detail.target = alertRegion();
 });
 
+/* On a narrow screen the tab one is at may be beyond the edge. */
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+
 /* Tabs that were signed out save as soon as somebody is signed in again in another one. */
 if (document.querySelector(".topbar__user")) new BroadcastChannel("chappe:signed-in").postMessage("");
 

@@ -13,25 +13,18 @@ from django.conf import settings
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone, translation
+from django.utils import translation
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
 
 from accounts.models import User
-from audiences import profiles
-from campaigns import approvals, sources
-from campaigns.models import Campaign, DraftSnapshot
-from delivery.models import Delivery, DomainDay, SentAlert
+from campaigns.models import Campaign
 from tests import factories
+from tests.browser.craft_pages import addresses, for_admins, url
 from tests.browser.test_editor import AXE, RULES
 from tests.config import test_french
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-REPEATING = {
-    "delivery__kind": "repeat", "delivery__repeat_unit": "week", "delivery__repeat_weekdays": ["mon"],
-    "delivery__repeat_from": "2026-01-05", "delivery__time": "09:00", "delivery__zone": "Europe/Paris",
-}  # fmt: skip
 TRIGGERED = "{{ api_trigger_properties.order.number }}"
-STEPS = ("compose", "delivery", "audience", "tracking", "review")
 # Themes and languages in pairs, each pair at both widths: every value of one meets every value of another.
 LOOKS = [("light", "fr", 360), ("dark", "en", 360), ("dark", "fr", 1280), ("light", "en", 1280)]
 # Collects what moves without a person having done anything, from before the first paint.
@@ -115,74 +108,6 @@ def browse(browser: Browser, live_server: Any) -> Iterator[Callable[..., Page]]:
     assert errors == []
 
 
-def url(name: str, campaign: Campaign, **more: object) -> str:
-    return reverse(f"campaigns:{name}", kwargs={"public_id": campaign.public_id, **more})
-
-
-def deliverability(live: Campaign) -> dict[str, str]:
-    """How mail arrives, and the quarantine, with something in them."""
-    send = factories.campaign_send(factories.published(live.owner, name="Zig"), "prepared")
-    figures = {"n_sent": 1000, "n_delivered": 990, "n_hard": 25, "n_soft": 3, "n_complained": 2, "n_unsubscribed": 1}
-    now = timezone.now()
-    DomainDay.objects.create(delivery=send, day=now.date(), domain="z.test", computed_at=now, **figures)
-    SentAlert.objects.create(delivery=send, criterion="hard", figures={"n": 25, "of": 1000, "limit": 0.02}, n_people=2)
-    profiles.quarantine("zoe@z.test", "user_unknown", "550")
-    profiles.quarantine("zac@z.test", "complaint", "")
-    pages = {"deliverability": reverse("delivery:deliverability"), "quarantine": reverse("audiences:quarantine")}
-    pages["quarantine without match"] = f"{pages['quarantine']}?q=zzzz"
-    pages["quarantine address"] = f"{reverse('audiences:quarantine-address')}?address=zac@z.test"
-    return pages
-
-
-def addresses(live: Campaign) -> dict[str, str]:
-    """Every page about campaigns, templates and images, full and empty, and each question that can be a page."""
-    by = live.owner
-    pages = {f"edit {step}": url("edit", live, step=step) for step in STEPS}
-    pages |= {f"live {step}": url("live", live, step=step) for step in STEPS[:-1]}
-    pages |= {name: url(name, live) for name in ("detail", "sends", "history", "changes", "publish", "tags")}
-    pages |= {"compare": url("compare", live, a=1, b=2), "discard": url("draft-discard", live)}
-    pages |= {"version": url("version", live, number=1), "history saves": f"{url('history', live)}?kind=saves"}
-    pages["kept draft"] = url("snapshot", live, token=sources.token(DraftSnapshot.objects.latest("pk").pk))
-    pages |= {name: reverse(f"campaigns:{name}") for name in ("home", "list", "new", "templates", "template-new")}
-    pages["list without match"] = f"{reverse('campaigns:list')}?q=zzzz"
-    pages["templates without match"] = f"{reverse('campaigns:templates')}?q=zzzz"
-    pages["template"] = reverse("campaigns:template", args=[factories.template(by, name="Zoé").public_id])
-    pages["media"] = reverse("messaging:media")
-    pages["media file"] = reverse("messaging:media-file", args=[factories.media(by, name="Zoé").public_id])
-    pages["media without match"] = f"{reverse('messaging:media')}?q=zzzz"
-    group = factories.group(name="Zazou")
-    pages |= {"groups": reverse("audiences:groups"), "group new": reverse("audiences:group-new")}
-    pages["group"] = reverse("audiences:group", args=[group.public_id])
-    person = factories.profile(first_name="Zoé")
-    pages["profile groups"] = reverse("audiences:profile-subscriptions", args=[person.public_id])
-    pages |= deliverability(live)
-    fresh = factories.campaign(by, name="Zora")
-    pages |= {"fresh": url("edit", fresh, step="review"), "delete": url("delete", fresh)}
-    pages |= approving(live)
-    repeating = factories.published(by, name="Zazie", **REPEATING)
-    return pages | {"repeating": url("detail", repeating), "modify": url("modify", repeating)}
-
-
-def approving(live: Campaign) -> dict[str, str]:
-    """The pages about a prepared send of `live` whose confirmation is asked for, and was declined before."""
-    factories.user("Operator", name="Zed")
-    live = Campaign.objects.select_related("live_version", "owner").get(pk=live.pk)
-    by = live.owner
-    pages = {f"approvals {tab}": f"{reverse('campaigns:approvals')}?tab={tab}" for tab in ("waiting", "mine", "done")}
-    delivery = factories.campaign_send(
-        live, n_targeted=3, n_excluded=1, n_to_send=2, excluded_by_reason={"unsubscribed": 1}, seal="a" * 64
-    )
-    Delivery.objects.filter(pk=delivery.pk).update(prepared_at=timezone.now(), prepared_by=by)
-    asked = approvals.Asked(note="Zzz")
-    for is_open in (False, True):
-        made = approvals.ask(live.pk, delivery.pk, seal=delivery.seal, asked=asked, by=by)
-        if not is_open:
-            approvals.withdraw(made.pk, by=by)
-    pages["ask"] = url("ask", live, delivery_id=delivery.public_id)
-    pages["send"] = url("send", live, delivery_id=delivery.public_id)
-    return pages | {"approval": reverse("campaigns:approval", args=[made.public_id])}
-
-
 def violations(page: Page) -> list[str]:
     page.evaluate(AXE)
     found = page.evaluate("rules => axe.run(document, {runOnly: rules}).then(result => result.violations)", RULES)
@@ -230,12 +155,10 @@ def test_every_page_is_accessible_still_and_in_one_language(
 
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 360)])
-def test_what_operators_do_with_the_quarantine_is_accessible(
+def test_what_operators_and_admins_do_is_accessible(
     browse: Callable[..., Page], live: Campaign, screenshot: Callable[[Page, str], Path], theme: str, width: int
 ) -> None:
-    pages = deliverability(live)
-    pages["add"] = reverse("audiences:quarantine-add")
-    pages["release many"] = f"{reverse('audiences:quarantine-release-many')}?domain=z.test"
+    pages = for_admins(live)
     page = browse(factories.user("Admin"), width=width, theme=theme)
     wrong: list[str] = []
     for name, address in pages.items():

@@ -94,7 +94,10 @@ def test_the_next_sends_appear_after_a_choice_and_follow_it(
     page.get_by_label("On day of the month").fill("31")
     expect(upcoming).to_contain_text("Sat 30 Nov 09:00 (03:00 your time) · Tue 31 Dec 09:00")
     expect(page.locator("#delivery-sentence")).to_contain_text("on day 31, or the last day of shorter months")
+    # How sends are counted is no unit of repeating.
+    page.get_by_label("Count sends together").select_option("week")
     expect(page.get_by_role("group", name="On", exact=True)).to_be_hidden()
+    expect(page.get_by_label("On day of the month")).to_be_visible()
     page.get_by_role("radio", name="After", exact=True).first.check()
     page.get_by_label("Number of sends").fill("1")
     expect(upcoming).to_have_text("Next: Sat 30 Nov 09:00 (03:00 your time)")

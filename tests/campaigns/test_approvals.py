@@ -319,6 +319,7 @@ def test_django_admin_shows_requests_and_offers_nothing(world: World) -> None:
     client = client_of(User.objects.create_superuser("root@chappe.test", factories.PASSWORD, name="Root"))
     url = reverse("admin:campaigns_confirmationrequest_change", args=[request.pk])
     assert client.get(url).status_code == 200
+    assert str(world.delivery) in client.get(reverse("admin:campaigns_confirmationrequest_changelist")).content.decode()
     assert client.post(url, {"status": "confirmed"}).status_code == 403
     changed = reverse("admin:delivery_delivery_change", args=[world.delivery.pk])
     assert client.post(changed, {"state": "confirmed"}).status_code == 403

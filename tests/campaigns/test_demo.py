@@ -1,15 +1,20 @@
 """The demo is a shop whose figures add up, and never a shop in production."""
 
+from typing import Any
+
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from accounts import roles
 from accounts.models import User
+from audiences import groups
 from audiences.models import Consent, Profile, QuarantineEntry, Segment
-from campaigns import facts, listing
+from campaigns import approvals, facts, listing
 from campaigns.models import Campaign, Draft
-from delivery import kpi
+from delivery import kpi, staleness
 from delivery.models import Delivery, DeliveryState, Event, SendLog
+from messaging import verdicts
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -17,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 def test_small_demo_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("demo", "--small")
-    assert "2,000 profiles and 3 campaigns" in capsys.readouterr().out
+    assert "2,000 profiles and 4 campaigns" in capsys.readouterr().out
     assert {user.email.split("@")[0]: roles.name_of(user) for user in User.objects.all()} == {
         "viewer": "Viewer",
         "marketer": "Marketer",
@@ -33,12 +38,40 @@ def test_small_demo_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
     found = {
         campaign.name: facts.derive(campaign.facts).badge.code for campaign in facts.with_facts(Campaign.objects.all())
     }
-    assert found == {"Autumn sale": "sent", "Loyalty points": "awaiting", "Black Friday teaser": "draft"}
+    assert found == {
+        "Autumn sale": "sent",
+        "Loyalty points": "awaiting",
+        "Winter catalogue": "scheduled",
+        "Black Friday teaser": "draft",
+    }
     assert set(Draft.objects.values_list("campaign__name", flat=True)) == {"Loyalty points", "Black Friday teaser"}
     assert Campaign.objects.get(name="Loyalty points").live_version.number == 2
     assert not Delivery.objects.exclude(
-        state__in=[DeliveryState.FINISHED, DeliveryState.PREPARED, DeliveryState.CANCELLED]
+        state__in=[DeliveryState.FINISHED, DeliveryState.PREPARED, DeliveryState.CONFIRMED, DeliveryState.CANCELLED]
     ).exists()
+
+
+def test_the_demo_shows_what_delivery_can_say() -> None:
+    """Groups people left, a request that waits for the operator, failures and quarantine with their real reasons."""
+    call_command("demo", "--small")
+    assert [group.name for group in groups.active()] == ["Monthly newsletter", "Offers and sales"]
+    (request,) = approvals.waiting_for(User.objects.get(email="operator@chappe.test"))
+    assert "unsubscribed_group" in request.send.delivery.excluded_by_reason
+    assert staleness.reasons(request.send.delivery, timezone.now()) == []
+    sent = Delivery.objects.get(state=DeliveryState.FINISHED)
+    reasons = set(Event.objects.filter(delivery=sent, kind="bounced").values_list("reason", flat=True))
+    assert {"user_unknown", "mailbox_full", "refused"} <= reasons
+    held = set(QuarantineEntry.objects.values_list("reason", flat=True))
+    assert len(held) >= 4 and held <= set(verdicts.REASONS)
+    hard = Event.objects.filter(delivery=sent, verdict="hard").values("profile_id")
+    kept = set(Profile.objects.filter(pk__in=hard).values_list("email_key", flat=True))
+    assert kept <= set(QuarantineEntry.objects.values_list("address_key", flat=True))
+
+
+def test_nothing_is_scheduled_where_a_real_server_would_send_it(settings: Any) -> None:
+    settings.SMTP_URL = "smtp://mail.example.test:25"
+    call_command("demo", "--profiles", "200")
+    assert not Delivery.objects.filter(state=DeliveryState.CONFIRMED).exists()
 
 
 def test_figures_of_the_sent_campaign_add_up() -> None:
@@ -84,4 +117,9 @@ def test_production_refuses_the_demo(settings: object) -> None:
 def test_the_list_shows_the_demo() -> None:
     call_command("demo", "--profiles", "200")
     page = listing.page(User.objects.get(email="operator@chappe.test"), {})
-    assert [row.name for row in page.rows] == ["Loyalty points", "Black Friday teaser", "Autumn sale"]
+    assert [row.name for row in page.rows] == [
+        "Loyalty points",
+        "Black Friday teaser",
+        "Winter catalogue",
+        "Autumn sale",
+    ]

@@ -68,7 +68,7 @@ LINES = [
         made(progressed_at=None, started_at=NOW - dt.timedelta(minutes=3)),
         figures(waiting=5),
         None,
-        "No message sent for 3 min. Retry now wakes the workers.",
+        "No message sent for 3 min. Press Retry now to start it again.",
     ),
     (
         made(progressed_at=NOW - dt.timedelta(hours=2)),

@@ -25,6 +25,7 @@ _TABLES = (
     "messaging_caughtmessage",
     "audiences_profile",
     "audiences_segment",
+    "audiences_subscriptiongroup",
     "audiences_profileimport",
     "audiences_quarantineentry",
     "audiences_addresserror",
@@ -33,13 +34,15 @@ _TABLES = (
 
 
 class Command(BaseCommand):
-    help = "Load demo accounts, profiles, segments and three campaigns. Refused in production."
+    help = "Load demo accounts, profiles, segments, groups and four campaigns. Refused in production."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--small", action="store_true", help=f"{_SMALL:,} profiles, in seconds")
         parser.add_argument("--profiles", type=int, metavar="N", help=f"number of profiles, {_LARGE:,} unless told")
         parser.add_argument(
-            "--reset", action="store_true", help="first delete all profiles, segments, campaigns, sends and logs"
+            "--reset",
+            action="store_true",
+            help="first delete all profiles, segments, groups, campaigns, sends and logs",
         )
 
     def handle(self, **options: Any) -> None:
