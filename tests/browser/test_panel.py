@@ -175,31 +175,37 @@ def test_resume_sends_each_once_though_the_worker_was_killed(
     page.get_by_role("button", name="Pause").click()
     worker.kill()
     worker.wait()
-    taken = len(sink.recipients)
-    assert 9 <= taken < 30
+    assert 9 <= len(sink.recipients) < 30
     clock.tick()
     expect(page.locator("#delivery-headline")).to_contain_text("Paused by")
+    # What was on the wire when the worker died is known to nobody, and not sent again.
+    unknown = SendLog.objects.filter(delivery=delivery, outcome="unknown")
+    n_settled = len(sink.recipients) + sum(one.address not in sink.recipients for one in unknown)
     rest = page.get_by_role("button", name=re.compile(r"Resume: \d+ people"))
-    expect(rest).to_have_text(f"Resume: {30 - taken} people who haven't had it")
+    expect(rest).to_have_text(f"Resume: {30 - n_settled} people who haven't had it")
     rest.click()
     expect(page.locator("#delivery-headline strong")).to_have_text("Sending")
     # At full speed, for the sake of this test.
     Delivery.objects.filter(pk=delivery.pk).update(rate_per_minute=None)
     work(delivery).join()
     expect(page.locator("#delivery-headline")).to_contain_text("Sent. 30 processed")
-    assert sorted(sink.recipients) == sorted(factories.Profile.objects.values_list("email", flat=True))
+    lost = [one.address for one in unknown.all() if one.address not in sink.recipients]
+    assert len(lost) <= 1
+    assert sorted([*sink.recipients, *lost]) == sorted(factories.Profile.objects.values_list("email", flat=True))
 
 
-def asked(page: Page) -> list[str]:
-    """Every request the page makes for news of the send, as it happens."""
-    found: list[str] = []
+def asked(page: Page) -> tuple[list[str], list[str]]:
+    """Every request the page makes for news of the send, as it happens; and every request."""
+    news: list[str] = []
+    all_: list[str] = []
 
     def note(request: Request) -> None:
+        all_.append(request.url)
         if "/panel/" in request.url or "/chart/" in request.url:
-            found.append(request.url)
+            news.append(request.url)
 
     page.on("request", note)
-    return found
+    return news, all_
 
 
 HIDE = """hidden => {
@@ -213,7 +219,7 @@ def test_polling_is_polite(browse: Browse) -> None:
     _made, url = running(operator)
     page = browse(operator)
     page.clock.install()
-    requests = asked(page)
+    requests, all_requests = asked(page)
     page.goto(url)
     expect(page.locator("#chart canvas")).to_be_visible()
     requests.clear()
@@ -223,9 +229,10 @@ def test_polling_is_polite(browse: Browse) -> None:
         page.wait_for_timeout(200)
         assert len(requests) == n_panels, "one loop for the page, every two seconds"
     page.evaluate(HIDE, True)
+    all_requests.clear()
     page.clock.run_for(15_000)
     page.wait_for_timeout(300)
-    assert len(requests) == 3, "a hidden tab asks nothing"
+    assert all_requests == [], "a hidden tab asks nothing"
     with page.expect_request(lambda request: "/panel/" in request.url, timeout=1500):
         page.evaluate(HIDE, False)
 
