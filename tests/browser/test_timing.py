@@ -174,6 +174,7 @@ def test_a_send_is_rescheduled_on_its_page_and_refused_in_the_dialog(
     page.goto(page_of(campaign, delivery))
     page.get_by_role("link", name="Confirm send…").click()
     expect(page.get_by_role("dialog")).to_contain_text("4 waves, 1 hour apart")
+    page.get_by_label("Type 24 to confirm").fill("24")
     page.get_by_role("dialog").get_by_role("button", name="Schedule 24 emails").click()
     page.get_by_role("link", name="Reschedule…").click()
     dialog = page.get_by_role("dialog")
