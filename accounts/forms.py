@@ -47,7 +47,7 @@ def _network_address(request: HttpRequest) -> str:
 
 def _time_zones() -> list[tuple[str, Any]]:
     return [
-        ("", _("Same as this installation")),
+        ("", _("Same as my browser")),
         *((zone, zone.replace("_", " ")) for zone in sorted(zoneinfo.available_timezones())),
     ]
 

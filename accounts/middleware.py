@@ -1,26 +1,32 @@
-"""Each signed-in person's own language and time zone, for the length of a request; and pages that only they keep."""
+"""Each person's own language and time zone, for the length of a request; and pages that only they keep."""
 
 import zoneinfo
 from collections.abc import Callable
+from urllib.parse import unquote
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone, translation
 from django.utils.cache import patch_cache_control, patch_vary_headers
 
+# What the browser says its time zone is; set by static/js/zone.js.
+ZONE_COOKIE = "time_zone"
+
 
 class PreferencesMiddleware:
-    """Activates what the person chose on /me/; without a choice Django's own rules stay."""
+    """Activates what the person chose on /me/. Without a choice it is what their browser says, where it says anything:
+    the language by Django's own rules, the time zone by a cookie."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         user = request.user
-        if user.is_authenticated:
-            if user.language:
-                translation.activate(user.language)
-                request.LANGUAGE_CODE = translation.get_language()
-            self._activate_zone(user.time_zone)
+        if user.is_authenticated and user.language:
+            translation.activate(user.language)
+            request.LANGUAGE_CODE = translation.get_language()
+        # For strangers as well: the thread may have served somebody else before.
+        chosen = user.time_zone if user.is_authenticated else ""
+        self._activate_zone(chosen or unquote(request.COOKIES.get(ZONE_COOKIE, "")))
         answer = self.get_response(request)
         if user.is_authenticated:
             self._keep_private(answer)

@@ -9,6 +9,7 @@ attach("form[data-confirm]", (form) => {
   const button = form.querySelector("[data-confirm-button]");
   const words = [...button.childNodes].find((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
   const resting = words.data;
+  let isSending = false;
 
   const matches = () => !field || field.value.replace(/[\s.,'’]/gu, "") === field.dataset.confirmNumber;
   function update() {
@@ -16,7 +17,7 @@ attach("form[data-confirm]", (form) => {
     else button.setAttribute("aria-disabled", "true");
   }
   function rest() {
-    form.inert = false;
+    isSending = form.inert = false;
     button.removeAttribute("aria-busy");
     words.data = resting;
   }
@@ -28,14 +29,16 @@ attach("form[data-confirm]", (form) => {
     if (event.metaKey || event.ctrlKey || (isTyped && !matches())) event.preventDefault();
   });
   form.addEventListener("submit", (event) => {
-    if (form.inert || !matches()) {
+    if (isSending || !matches()) {
       event.preventDefault();
       event.stopImmediatePropagation();
       return;
     }
+    /* At once: a second click may come before anything else does. */
+    isSending = true;
     /* After the form was read, which leaves out what is inert only in some browsers. */
     setTimeout(() => {
-      if (event.defaultPrevented && !form.matches("[hx-post]")) return;
+      if (event.defaultPrevented && !form.matches("[hx-post]")) return rest();
       form.inert = true;
       button.setAttribute("aria-busy", "true");
       words.data = button.dataset.msgBusy;

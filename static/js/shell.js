@@ -12,6 +12,7 @@ import "./password.js";
 import "./shortcuts.js";
 import "./theme.js";
 import "./toast.js";
+import "./zone.js";
 
 /* config/errors.py aims refusals at #shout; htmx swaps no error by itself. */
 document.addEventListener("htmx:beforeSwap", (event) => {

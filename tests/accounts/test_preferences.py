@@ -1,5 +1,6 @@
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from tests import factories
 
@@ -54,3 +55,24 @@ def test_an_unknown_stored_time_zone_is_like_none(client: Client) -> None:
     for zone in ("Not/AZone", "../../etc/passwd", "Europe"):
         client.force_login(factories.user("Viewer", time_zone=zone))
         assert client.get("/me/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said", "used"),
+    [
+        ("", "America%2FNew_York", "America/New_York"),
+        ("Asia/Tokyo", "America%2FNew_York", "Asia/Tokyo"),
+        ("", "", "UTC"),
+        ("", "Not%2FAZone", "UTC"),
+        ("", "..%2F..%2Fetc%2Fpasswd", "UTC"),
+        ("", "Europe", "UTC"),
+        ("", "%00", "UTC"),
+    ],
+)
+def test_without_a_choice_times_are_those_of_the_browser(client: Client, chosen: str, said: str, used: str) -> None:
+    client.force_login(factories.user("Viewer", time_zone=chosen))
+    client.cookies["time_zone"] = said
+    assert client.get("/me/").status_code == 200
+    assert timezone.get_current_timezone_name() == used
+    Client().get("/accounts/sign-in/")
+    assert timezone.get_current_timezone_name() == "UTC", "nobody has the time zone of who came before"

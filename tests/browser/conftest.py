@@ -21,12 +21,15 @@ def browse(browser: Browser, live_server: Any) -> Iterator[Callable[..., Page]]:
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda said: errors.append(said.text) if "Content Security" in said.text else None)
 
-    def open_page(user: User, *, width: int = 1280, theme: Any = "light", has_script: bool = True) -> Page:
+    def open_page(
+        user: User, *, width: int = 1280, theme: Any = "light", has_script: bool = True, zone: str | None = None
+    ) -> Page:
         context = browser.new_context(
             base_url=live_server.url,
             viewport={"width": width, "height": 800},
             color_scheme=theme,
             reduced_motion="reduce",
+            timezone_id=zone,
             java_script_enabled=has_script,
         )
         context.on("page", watch)

@@ -81,6 +81,7 @@ def test_an_approval_goes_there_and_back(
     operator = factories.user("Operator", name="Ona O")
     campaign, delivery = prepared(marketer)
     desk, other = browse(marketer), browse(operator)
+    other.clock.install()
     other.goto(reverse("campaigns:home"))
     count = other.locator("#nav-count-approvals")
     expect(count).to_be_hidden()
@@ -112,7 +113,9 @@ def test_an_approval_goes_there_and_back(
     expect(desk.locator("#request-banner")).to_contain_text("Waiting for Ona O. Requested")
     screenshot(desk, "approvals-waiting")
 
-    expect(count).to_contain_text("1", timeout=8000)
+    # Where nothing is being sent the top bar asks every 20 seconds.
+    other.clock.run_for(21_000)
+    expect(count).to_contain_text("1")
     other.get_by_role("link", name="Approvals").click()
     assert axe(other) == []
     screenshot(other, "approvals-inbox")
@@ -183,6 +186,33 @@ def test_the_dialog_tells_the_number_twice_and_opens_the_gate_once(
     drain(delivery)
     assert sorted({to for to, _data in mail_server.accepted}) == sorted(to for to, _data in mail_server.accepted)
     assert SendLog.objects.filter(delivery=delivery).count() == len(mail_server.accepted) == PEOPLE
+
+
+def test_two_tabs_that_confirm_at_once_start_one_send(
+    browse: Browse, marketer: User, mail_server: smtp_server.Server
+) -> None:
+    """Item 22."""
+    campaign, delivery = prepared(marketer)
+    first = browse(factories.user("Operator", name="Ona O"))
+    tabs, answers = [first, first.context.new_page()], []
+    first.context.on("response", lambda one: answers.append(one) if one.request.method == "POST" else None)
+    for tab in tabs:
+        tab.goto(address(campaign, delivery))
+        tab.get_by_role("link", name="Confirm send…").click()
+        tab.get_by_label("Type 12 to confirm").fill("12")
+    for tab in tabs:
+        tab.evaluate("""() => { const send = document.querySelector("[data-confirm-button]");
+            setTimeout(() => { send.click(); send.click(); }, 50); }""")
+    for tab in tabs:
+        tab.wait_for_timeout(1000)
+        tab.goto(address(campaign, delivery))
+        expect(tab.get_by_text("Starting in")).to_be_visible()
+    assert sorted(one.status for one in answers) == [204, 409], "one yes each, of which one counts"
+    assert AuditEntry.objects.filter(action="delivery.confirmed").count() == 1
+    tabs[1].get_by_role("button", name="Start now").click()
+    expect(tabs[1].get_by_role("button", name="Stop…")).to_be_visible()
+    drain(delivery)
+    assert len(mail_server.recipients) == len(set(mail_server.recipients)) == PEOPLE
 
 
 def test_a_stale_list_says_so_before_anybody_presses(browse: Browse, marketer: User, screenshot: Shot) -> None:

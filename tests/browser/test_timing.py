@@ -125,6 +125,22 @@ def test_both_zones_are_shown_and_a_time_that_is_skipped_is_said(
     expect(page.locator("#delivery-sentence")).to_contain_text("21:00 your time")
 
 
+def test_who_chose_no_zone_sees_the_browsers(browse: Callable[..., Page]) -> None:
+    """Item 26."""
+    factories.profile()
+    marketer = factories.user("Marketer")
+    campaign = factories.published(marketer, **at(3))
+    delivery = send_of(campaign, factories.user("Operator"))
+    page = browse(marketer, zone="America/New_York")
+    page.goto(reverse("campaigns:home"))
+    page.goto(page_of(campaign, delivery))
+    assert delivery.scheduled_at is not None
+    here = delivery.scheduled_at.astimezone(zoneinfo.ZoneInfo("America/New_York"))
+    there = delivery.scheduled_at.astimezone(PARIS)
+    expect(page.locator(".countdown__text")).to_contain_text(f"{there:%H:%M} Paris")
+    expect(page.locator(".countdown__text")).to_contain_text(f"{here:%H:%M} your time")
+
+
 def test_a_scheduled_send_is_cancelled_seconds_before_its_time(
     team: dict[str, User], browse: Callable[..., Page], mail_server: smtp_server.Server
 ) -> None:
@@ -158,6 +174,7 @@ def test_a_send_is_rescheduled_on_its_page_and_refused_in_the_dialog(
     page.goto(page_of(campaign, delivery))
     page.get_by_role("link", name="Confirm send…").click()
     expect(page.get_by_role("dialog")).to_contain_text("4 waves, 1 hour apart")
+    page.get_by_label("Type 24 to confirm").fill("24")
     page.get_by_role("dialog").get_by_role("button", name="Schedule 24 emails").click()
     page.get_by_role("link", name="Reschedule…").click()
     dialog = page.get_by_role("dialog")
