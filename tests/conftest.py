@@ -23,14 +23,14 @@ _LOOPBACK = ("127.", "::1", "localhost")
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests are marked by their folder and stay in one process, so that two cores run one Chromium.
+    """Browser tests are marked by their folder and stay in two processes, those of craft in one of their own.
 
     They come last: Playwright leaves its event loop running in this thread, and no other can be started beside it.
     """
     for item in items:
         if BROWSER_TESTS in item.path.parents:
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.xdist_group("browser"))
+            item.add_marker(pytest.mark.xdist_group("craft" if item.path.stem == "test_craft" else "browser"))
     items.sort(key=lambda item: BROWSER_TESTS in item.path.parents)
 
 

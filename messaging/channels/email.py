@@ -49,6 +49,7 @@ class Program:
         self._bounce_domain = settings.BOUNCE_DOMAIN or self._domain
         # Who writes there is only unsubscribed where somebody reads it.
         self._takes_mail = bool(settings.BOUNCE_MAILBOX)
+        self._has_hooks = bool(settings.HOOKS_SECRET)
         self._html = personalization.parse(tracked_html(message), html=True)
         self._text = personalization.parse(message.text, html=False)
         self._subject = personalization.parse(message.subject, html=False)
@@ -106,8 +107,10 @@ class Program:
         if self._takes_mail:
             address = links.unsubscribe_address(page_token, self._bounce_domain)
             unsubscribe = f"{unsubscribe}>,\r\n <mailto:{address}?subject=unsubscribe"
+        # Postmark and Brevo give back in their events what stands here, and not the Message-ID.
+        named = f"X-PM-Metadata-chappe: {token}\r\nX-Mailin-custom: {token}\r\n" if self._has_hooks else ""
         return (
-            f"Message-ID: <{token}@{self._domain}>\r\nList-Unsubscribe: <{unsubscribe}>\r\n"
+            f"Message-ID: <{token}@{self._domain}>\r\n{named}List-Unsubscribe: <{unsubscribe}>\r\n"
             "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
         ).encode()
 

@@ -361,3 +361,16 @@ def test_a_message_costs_less_than_150_microseconds() -> None:
         best = min(best, (time.perf_counter() - started) / 1000)
     print(f"{best * 1e6:.0f} µs a message of {len(program.render(person).data)} bytes")  # noqa: T201
     assert best < 150e-6
+
+
+def test_providers_that_hide_the_message_id_are_told_the_token_while_webhooks_are_on(settings: Settings) -> None:
+    def head(secret: str) -> str:
+        settings.HOOKS_SECRET = secret
+        message = content.draft_message(factories.content_spec())
+        program = channel.compile(message, delivery_id=7, delivery_ref="x", campaign={})
+        return program.render(person).data.decode("ascii", "replace").partition("\r\n\r\n")[0]
+
+    person = factories.person()
+    token = links.token(7, person.id)
+    assert "X-PM-Metadata" not in head("") and "X-Mailin" not in head("")
+    assert f"\r\nX-PM-Metadata-chappe: {token}\r\nX-Mailin-custom: {token}\r\n" in head("a" * 20)
