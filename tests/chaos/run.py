@@ -62,6 +62,8 @@ class Report:
     wrong: list[str] = field(default_factory=list)
     outcomes: dict[str, int] = field(default_factory=dict)
     killed: dict[str, int] = field(default_factory=dict)
+    # Programs that ended by themselves and were started again.
+    revived: list[str] = field(default_factory=list)
     samples: int = 0
     seconds: float = 0.0
 
@@ -194,6 +196,7 @@ class Run:
                 before, deadline = now, time.monotonic() + self.plan.patience_s
             if self._state() in OVER:
                 return
+            self._revive()
             time.sleep(0.02)
 
     def _wait_for_the_end(self) -> None:
@@ -206,8 +209,13 @@ class Run:
                 return
             if (now := (self._n_accepted(), n_logged)) != before:
                 before, moved_at = now, time.monotonic()
+            self._revive()
             time.sleep(0.1)
         self.report.wrong.append(f"it stands still in state {self._state()}")
+
+    def _revive(self) -> None:
+        for name in self.world.revive():
+            self.report.revived.append(name)
 
     def _state(self) -> str:
         found = self._try(lambda: Delivery.objects.filter(pk=self.delivery_id).values_list("state", flat=True).get())

@@ -43,12 +43,26 @@ class World:
     def start_sender(self) -> None:
         self.programs["sender"] = self._celery("worker", "-Q", "send", "-c", str(N_PROCESSES), "-n", "sender@%h")
 
-    def start_programs(self) -> None:
-        self.start_sender()
+    def start_worker(self) -> None:
         self.programs["worker"] = self._celery("worker", "-Q", "default", "-c", "1", "-n", "worker@%h")
+
+    def start_beat(self) -> None:
         beat_file = self.folder / "beat"
         beat_file.unlink(missing_ok=True)
         self.programs["beat"] = self._celery("beat", "-s", str(beat_file), "--pidfile", "")
+
+    def start_programs(self) -> None:
+        self.start_sender()
+        self.start_worker()
+        self.start_beat()
+
+    def revive(self) -> list[str]:
+        """What every supervisor does: start again what ended by itself, as a worker may that lost its broker; which."""
+        starts = {"sender": self.start_sender, "worker": self.start_worker, "beat": self.start_beat}
+        ended = [name for name, program in self.programs.items() if program.poll() is not None]
+        for name in ended:
+            starts[name]()
+        return ended
 
     def _celery(self, *arguments: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "tests.chaos.program", self.mutant, "--quiet", "-A", "config", *arguments]
