@@ -1,6 +1,5 @@
 """What became of an import, in words, and its refused rows as a CSV file."""
 
-import csv
 from collections.abc import Iterator
 
 from django.utils.functional import Promise
@@ -8,6 +7,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from audiences.models import ProfileImport, ProfileImportRefusal
+from lib import sheets
 
 # In the order in which a row is looked at.
 REASONS: dict[str, str | Promise] = {
@@ -30,8 +30,6 @@ REASONS: dict[str, str | Promise] = {
 NOTES: dict[str, str | Promise] = {
     "unknown_zone": gettext_lazy("Imported without time zone, because it is unknown"),
 }
-# A cell that begins like this is a formula to a spreadsheet.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def by_reason(counts: dict[str, int]) -> list[tuple[str, int]]:
@@ -40,21 +38,14 @@ def by_reason(counts: dict[str, int]) -> list[tuple[str, int]]:
     return sorted(found, key=lambda one: -one[1])
 
 
-class _Echo:
-    def write(self, text: str) -> str:
-        return text
-
-
 def refused_rows(job: ProfileImport) -> Iterator[str]:
     """The report line by line: line number, reason, detail, and the row as it was, safe for spreadsheets."""
-    writer = csv.writer(_Echo())
-    yield "\ufeff" + writer.writerow([_("line"), _("reason"), _("detail"), *map(_harmless, job.columns)])
+    yield from sheets.csv_lines(_refused(job))
+
+
+def _refused(job: ProfileImport) -> Iterator[list[object]]:
+    yield [_("line"), _("reason"), _("detail"), *job.columns]
     refusals = ProfileImportRefusal.objects.filter(profile_import=job).order_by("line")
     for refusal in refusals.iterator(chunk_size=2000):
         reason = str(REASONS.get(refusal.reason, refusal.reason))
-        cells = [_harmless(str(cell)) for cell in refusal.cells]
-        yield writer.writerow([refusal.line, reason, _harmless(refusal.detail), *cells])
-
-
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+        yield [refusal.line, reason, refusal.detail, *map(str, refusal.cells)]

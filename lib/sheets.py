@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterable, Iterator
 
 # What a spreadsheet would run (OWASP, CSV injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 class _Echo:
@@ -17,8 +17,9 @@ def csv_lines(rows: Iterable[Iterable[object]]) -> Iterator[str]:
     writer = csv.writer(_Echo())
     yield "\ufeff"
     for row in rows:
-        yield writer.writerow([_safe(cell) for cell in row])
+        yield writer.writerow([harmless(cell) for cell in row])
 
 
-def _safe(cell: object) -> object:
+def harmless(cell: object) -> object:
+    """The cell, with an apostrophe before what a spreadsheet would run."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts import access, roles
 from accounts.models import User
+from lib import sheets
 from messaging import frames, inbox, testsend
 from messaging.models import CaughtMessage
 
@@ -118,16 +119,11 @@ def export(request: HttpRequest) -> StreamingHttpResponse:
         writer = csv.writer(_Echo())
         yield writer.writerow(["received_at", "envelope_to", "message_id"])
         for row in inbox.export(delivery_ref=delivery_ref):
-            yield writer.writerow([_harmless(cell) for cell in row])
+            yield writer.writerow([sheets.harmless(cell) for cell in row])
 
     response = StreamingHttpResponse(lines(), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = 'attachment; filename="inbox.csv"'
     return response
-
-
-def _harmless(cell: str) -> str:
-    """A cell that no spreadsheet runs as a formula (OWASP, CSV injection)."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 @access.requires(roles.MANAGE_TRANSPORTS)
