@@ -24,6 +24,12 @@ logger = logging.getLogger(__name__)
 _PROBE_S = 10
 _PROBE_TIMEOUTS = smtp.Timeouts(connect=3, greeting=3, command=3, body=3, dot=3)
 _LOCK = 0x43680200
+# Seconds without a statement after which PostgreSQL takes a tick for dead, ends its session and so gives back the lock:
+# one that stands still, or whose machine is gone, would otherwise be the last. Longer than mail servers are asked.
+_STILL_S = 60.0
+_END_WHEN_STILL = """
+SELECT set_config('idle_in_transaction_session_timeout', %(ms)s, false), set_config('idle_session_timeout', %(ms)s, false)
+"""
 
 
 @dataclass
@@ -42,6 +48,7 @@ def tick() -> Hints:
         if not cursor.fetchone()[0]:
             return hints
         try:
+            cursor.execute(_END_WHEN_STILL, {"ms": f"{_STILL_S * 1000:.0f}"})
             for step in (
                 refreshing.settle_all,
                 _start_due,
@@ -58,6 +65,7 @@ def tick() -> Hints:
             hints.prepare = _unprepared()
             hints.drain = _undrained()
         finally:
+            cursor.execute("RESET idle_in_transaction_session_timeout; RESET idle_session_timeout")
             cursor.execute("SELECT pg_advisory_unlock(%s, 0)", [_LOCK])
     return hints
 

@@ -28,7 +28,9 @@ WHERE state = 'leased' ORDER BY id
 _LOCK = """
 SELECT s.ids, s.n_ids, s.n_authorised, s.attempt, s.request_no, s.delivery_id, d.opened_month
 FROM delivery_shard s JOIN delivery_delivery d ON d.id = s.delivery_id
-WHERE s.id = %s AND s.fence = %s AND s.state = 'leased' FOR UPDATE OF s SKIP LOCKED
+WHERE s.id = %(shard)s AND s.fence = %(fence)s AND s.state = 'leased'
+    AND (%(is_dead)s OR s.lease_until < now() - make_interval(secs => %(patience_s)s))
+FOR UPDATE OF s SKIP LOCKED
 """
 _SETTLED = """
 SELECT profile_id FROM delivery_sendlog
@@ -95,8 +97,10 @@ def _recover(shard_id: int, fence: int, owner: str, is_over: bool) -> Recovered 
 
 @transaction.atomic
 def _classify(shard_id: int, fence: int, marks: bytes | None) -> Recovered | None:
+    # Asked again under the lock: an owner that stood still may have gone on, renewed its lease and opened a window.
+    lost = {"shard": shard_id, "fence": fence, "is_dead": marks is not None, "patience_s": _PATIENCE_S}
     with connection.cursor() as cursor:
-        cursor.execute(_LOCK, [shard_id, fence])
+        cursor.execute(_LOCK, lost)
         row = cursor.fetchone()
         if row is None:
             return None

@@ -15,7 +15,8 @@ Which crash does what; nobody gets it twice in any of them:
 - The whole machine dies: its journal is not believed. The window (at most drains.MOST people a drain) becomes unknown
   once the lease ran out.
 - This process stands still for minutes (SIGSTOP, swap): the door of its window closed after windows.DOOR_S seconds, and
-  the fence keeps it from writing. Those of its window who had no row are unknown.
+  the fence keeps it from writing. Those of its window who had no row are unknown. PostgreSQL ends its session, and with
+  it the slot and the locks it held.
 - The broker is flushed or gone: Celery messages are hints, the tick sends new ones.
 - The mail server is down: untried people go back, the delivery pauses itself with the cause and resumes by itself.
 """
@@ -38,6 +39,12 @@ logger = logging.getLogger(__name__)
 # Drains of one delivery at a time, over all machines.
 N_SLOTS = 2
 _SLOT_LOCKS = 0x43680000
+# Seconds after which PostgreSQL takes back the locks of a drain that stands still within a transaction: a stop waits for
+# them, and so does recovery.
+_WRITE_S = 10.0
+_END_WHEN_STILL = """
+SELECT set_config('idle_in_transaction_session_timeout', %s, false), set_config('idle_session_timeout', %s, false)
+"""
 
 
 def drain(delivery_id: int, *, slice_s: float = 60.0, timeouts: smtp.Timeouts | None = None) -> None:
@@ -76,13 +83,18 @@ def drain(delivery_id: int, *, slice_s: float = 60.0, timeouts: smtp.Timeouts | 
 
 
 def connect() -> windows.Connection:
-    """A connection of our own, in autocommit, apart from Django's, that may be used in another thread."""
+    """A connection of our own, in autocommit, apart from Django's, that may be used in another thread.
+
+    It ends after windows.LEASE_S without a word: a process that stands still, or a machine that is gone, would keep its
+    slot as long as the network believes in it. A drain at work speaks more often than that.
+    """
     connection: windows.Connection = django_connection.get_new_connection(django_connection.get_connection_params())
     connection.autocommit = True
     # Django binds on the client and never prepares; the few statements of a drain run thousands of times.
     connection.cursor_factory = psycopg.Cursor
     connection.prepare_threshold = 2
     psycopg_json.set_json_loads(msgspec.json.decode, connection)
+    connection.execute(_END_WHEN_STILL, (f"{_WRITE_S * 1000:.0f}", f"{windows.LEASE_S * 1000:.0f}"))
     return connection
 
 

@@ -90,6 +90,7 @@ def _replace_outcome(changed: dict[int, str]) -> None:
 def _living_is_recovered() -> None:
     """A worker that lives is taken for dead, and nobody looks at its journal's lock; its writes are not fenced."""
     _rewrite(recovery, "_LEASED", "lease_until < now() - make_interval(secs => %s)", "%s > 0")
+    _rewrite(recovery, "_LOCK", "%(is_dead)s OR", "true OR")
     journal.adopt = lambda name: None  # type: ignore[assignment]
     recovery._outcome = lambda marks, position: ""
     _rewrite(windows, "_RECORD", "AND s.fence = %(fence)s AND s.state = 'leased'", "")
