@@ -238,6 +238,8 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Stays when the broker goes and comes back in the middle of a task.
+CELERY_WORKER_CONSUMER = "config.consumer:Consumer"
 CELERY_TASK_DEFAULT_QUEUE = "default"
 # Draining shards has a queue of its own, so that a long send never delays an import or a preparation.
 CELERY_TASK_ROUTES = {"delivery.tasks.drain": {"queue": "send"}}

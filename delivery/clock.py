@@ -28,7 +28,8 @@ _LOCK = 0x43680200
 # one that stands still, or whose machine is gone, would otherwise be the last. Longer than mail servers are asked.
 _STILL_S = 60.0
 _END_WHEN_STILL = """
-SELECT set_config('idle_in_transaction_session_timeout', %(ms)s, false), set_config('idle_session_timeout', %(ms)s, false)
+SELECT set_config('idle_in_transaction_session_timeout', %(ms)s, false),
+    set_config('idle_session_timeout', %(ms)s, false)
 """
 
 

@@ -39,8 +39,8 @@ logger = logging.getLogger(__name__)
 # Drains of one delivery at a time, over all machines.
 N_SLOTS = 2
 _SLOT_LOCKS = 0x43680000
-# Seconds after which PostgreSQL takes back the locks of a drain that stands still within a transaction: a stop waits for
-# them, and so does recovery.
+# Seconds after which PostgreSQL takes back the locks of a drain that stands still within a transaction: stops and
+# recovery wait for them.
 _WRITE_S = 10.0
 _END_WHEN_STILL = """
 SELECT set_config('idle_in_transaction_session_timeout', %s, false), set_config('idle_session_timeout', %s, false)
