@@ -1,7 +1,8 @@
 """Segments out of what became of a send: a list of the people who got it, didn't, opened, clicked, or whom it failed.
 
 Counted by the rules of `rollups`, so the list has as many people as the panel says once both are of the same moment.
-Who is unknown is in no list of those who got it or didn't: nobody knows.
+Who is unknown is in no list of those who got it or didn't: nobody knows. They have a list of their own, for somebody who
+decides to send to them again: that is another send, and the log of this one stays as it is.
 """
 
 from django.utils import timezone
@@ -25,6 +26,7 @@ _CONDITIONS = {
     "not_opened": f"{_GOT} AND is_opened IS NOT TRUE",
     "clicked": "outcome = 'sent' AND is_clicked",
     "failed": "verdict = 'failed' OR outcome = 'failed'",
+    "unknown": "outcome = 'unknown'",
 }
 # How a list of them is called after the name of the send.
 NAMES: dict[str, Promise] = {
@@ -34,6 +36,7 @@ NAMES: dict[str, Promise] = {
     "not_opened": gettext_lazy("didn't open"),
     "clicked": gettext_lazy("clicked"),
     "failed": gettext_lazy("failed"),
+    "unknown": gettext_lazy("unknown"),
 }
 _LABELS = {
     "got": ngettext_lazy("From the %(n)s person who got it", "From the %(n)s people who got it", "number"),
@@ -46,6 +49,9 @@ _LABELS = {
     ),
     "clicked": ngettext_lazy("From the %(n)s person who clicked", "From the %(n)s people who clicked", "number"),
     "failed": ngettext_lazy("From the %(n)s address that failed", "From the %(n)s addresses that failed", "number"),
+    "unknown": ngettext_lazy(
+        "From the %(n)s person whose outcome is unknown", "From the %(n)s people whose outcome is unknown", "number"
+    ),
 }
 _NAME_MOST = 120
 _PEOPLE = """
@@ -63,7 +69,7 @@ def groups(delivery: Delivery, panel: kpi.Panel) -> dict[str, int]:
         found |= {"opened": panel.opened, "not_opened": panel.not_opened}
     if delivery.message.tracks_clicks:
         found["clicked"] = panel.clicked
-    found["failed"] = panel.failed
+    found |= {"failed": panel.failed, "unknown": panel.unknown}
     return {group: n for group, n in found.items() if n}
 
 

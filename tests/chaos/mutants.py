@@ -10,16 +10,20 @@ from typing import Any
 
 from delivery import journal, outbox, recovery, windows
 from delivery.models import Outcome
+from messaging.handover import Handover, Result
 
 SCENARIO = {
-    "unknown_is_sent": "kill",
-    "unknown_is_retried": "kill",
-    "untried_is_sent": "kill",
-    "living_is_recovered": "kill",
-    "untried_is_forgotten": "pause",
+    "sent_before_the_dot": "calm",
+    "unknown_is_sent": "calm",
     "refused_is_sent": "calm",
     "outcome_is_lost": "calm",
     "counter_drifts": "calm",
+    "unknown_is_retried": "kill",
+    "untried_is_sent": "kill",
+    "cursor_instead_of_rows": "kill",
+    "living_is_recovered": "kill",
+    "expired_window_is_sent_again": "stand",
+    "untried_is_forgotten": "pause",
     "consent_is_not_asked_again": "unsubscribe",
     "state_is_not_asked_again": "stop",
 }
@@ -27,27 +31,8 @@ SCENARIO = {
 
 def apply(name: str) -> None:
     """Break the pipeline of this process. KeyError for an unknown name."""
-    {
-        "unknown_is_sent": _unknown_is_sent,
-        "unknown_is_retried": _unknown_is_retried,
-        "untried_is_sent": _untried_is_sent,
-        "living_is_recovered": _living_is_recovered,
-        "untried_is_forgotten": _untried_is_forgotten,
-        "refused_is_sent": _refused_is_sent,
-        "outcome_is_lost": _outcome_is_lost,
-        "counter_drifts": _counter_drifts,
-        "consent_is_not_asked_again": _consent_is_not_asked_again,
-        "state_is_not_asked_again": _state_is_not_asked_again,
-    }[name]()
-
-
-def _wrap(owner: Any, name: str, around: Callable[..., Any]) -> None:
-    inner = getattr(owner, name)
-    setattr(
-        owner,
-        name,
-        functools.partialmethod(around, inner) if isinstance(owner, type) else functools.partial(around, inner),
-    )
+    assert name in SCENARIO
+    globals()[f"_{name}"]()
 
 
 def _rewrite(owner: Any, name: str, old: str, new: str) -> None:
@@ -65,6 +50,23 @@ def _unknown_is_sent() -> None:
 
     inner = outbox.Outbox._settle
     outbox.Outbox._settle = lambda self, held, one: settled(functools.partial(inner, self), held, one)  # type: ignore[method-assign]
+
+
+def _sent_before_the_dot() -> None:
+    """Who is about to be handed over counts as sent, whatever the server says then."""
+    inner = outbox.Outbox.on_wire
+
+    def on_wire(self: Any, entry: Any) -> bool:
+        if not inner(self, entry):
+            return False
+        self._attempted(entry, Outcome.SENT, Handover(Result.ACCEPTED, "", ""))
+        return True
+
+    def settle(self: Any, entry: Any, handover: Any) -> None:
+        self.n_flying -= 1
+
+    outbox.Outbox.on_wire = on_wire  # type: ignore[method-assign]
+    outbox.Outbox.settle = settle  # type: ignore[method-assign]
 
 
 def _unknown_is_retried() -> None:
@@ -85,6 +87,17 @@ def _replace_outcome(changed: dict[int, str]) -> None:
         return changed[mark] if mark in changed else inner(marks, position)
 
     recovery._outcome = outcome
+
+
+def _cursor_instead_of_rows() -> None:
+    """After a crash, a shard goes on behind its window, as if who was before that place had been sent to."""
+    _rewrite(recovery, "_RETURN", "n_authorised = %(n_done)s,", "")
+
+
+def _expired_window_is_sent_again() -> None:
+    """Whose worker stood still past its lease is sent to again: nobody wrote that they got it."""
+    inner = recovery._outcome
+    recovery._outcome = lambda marks, position: "" if marks is None else inner(marks, position)
 
 
 def _living_is_recovered() -> None:

@@ -1,32 +1,52 @@
-"""`python -m tests.chaos.program MUTANT CELERY-ARGUMENTS…`: a worker or the scheduler of a chaos run.
-`python -m tests.chaos.program MUTANT stop DELIVERY`: stops a delivery in the name of the operator.
-`python -m tests.chaos.program MUTANT check`: plants the bug and ends; exit status 0 if it could be planted.
+"""What a fork of the nursery becomes: a worker or the scheduler of a chaos run, or a helper that ends at once.
 
-Retries come after seconds instead of minutes; otherwise it is what production runs, with one seeded bug if MUTANT names
-one ("-" for none).
+Orders: Celery's arguments; "stop DELIVERY" stops a delivery in the name of the operator; "check" only plants the bug.
+
+Retries come after seconds instead of minutes, and the lease may be shortened (see Setup); otherwise it is what
+production runs, with one seeded bug or one failpoint if Setup names one.
 """
 
 import sys
+from pathlib import Path
 
-import django
+from celery.__main__ import main
+from django.conf import settings
 
-django.setup()
+from accounts.models import User
+from config.celery import app
+from delivery import drains, journal, lifecycle, recovery, retries, windows
+from tests.chaos import failpoints, mutants
+from tests.chaos.setup import Setup
 
-from celery.__main__ import main  # noqa: E402
+_LEASE_S = windows.LEASE_S
 
-from accounts.models import User  # noqa: E402
-from delivery import lifecycle, retries  # noqa: E402
-from tests.chaos import mutants  # noqa: E402
 
-if __name__ == "__main__":
-    retries._DELAYS, retries._ROUND_S = (0.05,), 1
-    # Whatever the server says.
-    retries._BY_REASON = retries._BY_KIND = {}
-    mutant, arguments = sys.argv[1], sys.argv[2:]
-    if mutant != "-":
-        mutants.apply(mutant)
+def run(setup: Setup, arguments: list[str]) -> None:
+    """Change this process as `setup` says and do what `arguments` say; may not return."""
+    _change(setup)
+    if setup.mutant != "-":
+        mutants.apply(setup.mutant)
+    if setup.failpoint:
+        failpoints.arm(setup.failpoint, once=Path(settings.CHAPPE_HOME) / "failpoint")
     if arguments[0] == "stop":
         lifecycle.stop(int(arguments[1]), by=User.objects.get(email="operator@example.test"))
     elif arguments[0] != "check":
         sys.argv = ["celery", *arguments]
         main()
+
+
+def _change(setup: Setup) -> None:
+    # Whatever the server says.
+    retries._DELAYS, retries._ROUND_S = (setup.retry_s / 60,), 1  # type: ignore[assignment]
+    retries._BY_REASON = retries._BY_KIND = {}  # type: ignore[assignment]
+    if setup.lease_s != _LEASE_S:
+        part = setup.lease_s / _LEASE_S
+        windows.LEASE_S = setup.lease_s  # type: ignore[assignment]
+        recovery._PATIENCE_S *= part  # type: ignore[assignment]
+        drains._HEARTBEAT_S *= part
+    if setup.tick_s != 2.0:
+        tick = {**app.conf.beat_schedule["delivery-tick"], "schedule": setup.tick_s}
+        app.conf.beat_schedule = {"delivery-tick": tick}
+    if setup.machine:
+        settings.CHAPPE_HOME = Path(settings.CHAPPE_HOME).parent / setup.machine
+        journal.boot_id = lambda: setup.machine  # type: ignore[assignment]

@@ -1,6 +1,6 @@
 """The mail server of a chaos run: writes a journal before every reply, and misbehaves towards some addresses.
 
-`python -m tests.chaos.sink PORT JOURNAL DELAY_MS` prints "ready" and ends with its standard input. One line a message
+`python -m tests.chaos.sink PORT JOURNAL DELAY_MS [EXTENSION…]` prints "ready" and ends with its standard input. One line a message
 in the journal: time of MAIL, time of acceptance (seconds since 1970), address. What an address begins with says what
 happens to its messages:
 
@@ -19,9 +19,11 @@ import uvloop
 
 
 class Sink:
-    def __init__(self, journal: str, delay_s: float) -> None:
+    def __init__(self, journal: str, delay_s: float, extensions: list[str]) -> None:
         self._journal = os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._delay_s = delay_s
+        lines = ["sink", *extensions, "8BITMIME"]
+        self._hello = "".join(f"250-{line}\r\n" for line in lines[:-1]).encode() + b"250 8BITMIME\r\n"
         self._seen: set[str] = set()
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -38,7 +40,7 @@ class Sink:
         while line := await reader.readline():
             verb = line[:4].upper()
             if verb == b"EHLO":
-                writer.write(b"250-sink\r\n250-PIPELINING\r\n250 8BITMIME\r\n")
+                writer.write(self._hello)
             elif verb == b"MAIL":
                 mail_at = time.time()
                 writer.write(b"250 ok\r\n")
@@ -76,12 +78,12 @@ class Sink:
         return True
 
 
-async def serve(port: int, journal: str, delay_s: float) -> None:
-    sink = Sink(journal, delay_s)
+async def serve(port: int, journal: str, delay_s: float, extensions: list[str]) -> None:
+    sink = Sink(journal, delay_s, extensions)
     await asyncio.start_server(sink.talk, "127.0.0.1", port, backlog=256, limit=2**22)
     print("ready", flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(int(sys.argv[1]), sys.argv[2], float(sys.argv[3]) / 1000))
+    uvloop.run(serve(int(sys.argv[1]), sys.argv[2], float(sys.argv[3]) / 1000, sys.argv[4:]))

@@ -1,7 +1,9 @@
 """The servers and programs of chaos runs, all of them ours to kill: PostgreSQL, Valkey, sink, workers, scheduler."""
 
 import contextlib
+import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -9,20 +11,46 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import redis
 
 from config.local import installation, ports, postgres, process, valkey
+from tests.chaos.setup import Setup
 
-# Pool processes of the sender, and connections of each.
+# Pool processes of a sender, and connections of each.
 N_PROCESSES, N_CONNECTIONS = 2, 8
+_QUIET = ("--loglevel", "WARNING")
+_ALONE = ("--without-gossip", "--without-mingle")
+
+
+class Program:
+    """A fork of the nursery, which is not our child: watched by a descriptor that no other process can come to have."""
+
+    def __init__(self, pid: int, setup: Setup) -> None:
+        self.pid, self.setup = pid, setup
+        self._descriptor = os.pidfd_open(pid)
+
+    def has_ended(self) -> bool:
+        return bool(select.select([self._descriptor], [], [], 0)[0])
+
+    def kill(self) -> None:
+        """End it at once and wait until it has."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
+        select.select([self._descriptor], [], [])
+
+    def pool(self) -> list[int]:
+        """Process ids of its pool; empty while it starts."""
+        with contextlib.suppress(OSError):
+            return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+        return []
 
 
 @dataclass
 class World:
-    """Everything that runs; `programs` only within `sending`."""
+    """Everything that runs. Programs stay from run to run when the next one wants them as they are."""
 
     folder: Path
     cluster: postgres.Cluster
@@ -30,65 +58,88 @@ class World:
     mail_port: int
     database: subprocess.Popen[bytes]
     broker: subprocess.Popen[bytes]
-    programs: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    mutant: str = "-"
+    nursery: subprocess.Popen[str] | None = None
+    programs: dict[str, Program] = field(default_factory=dict)
 
-    def pool(self) -> list[int]:
-        """Process ids of the sender's pool; empty while it starts."""
-        children = Path(f"/proc/{self.programs['sender'].pid}/task/{self.programs['sender'].pid}/children")
-        with contextlib.suppress(OSError):
-            return [int(pid) for pid in children.read_text().split()]
-        return []
+    @property
+    def log(self) -> Path:
+        """What all programs said."""
+        return self.folder / "programs.log"
 
-    def start_sender(self) -> None:
-        self.programs["sender"] = self._celery("worker", "-Q", "send", "-c", str(N_PROCESSES), "-n", "sender@%h")
+    # --- programs
+    def start_programs(self, setup: Setup, senders: dict[str, Setup]) -> None:
+        """A worker, a scheduler and `senders`, by name; who runs already as it must is left alone."""
+        wanted = {"worker": setup, "beat": setup, **senders}
+        for name in tuple(self.programs):
+            if self.programs[name].setup != wanted.get(name) or self.programs[name].has_ended():
+                self.stop(name)
+        for name, its_setup in wanted.items():
+            if name not in self.programs:
+                self.start(name, its_setup)
 
-    def start_worker(self) -> None:
-        self.programs["worker"] = self._celery("worker", "-Q", "default", "-c", "1", "-n", "worker@%h")
+    def start(self, name: str, setup: Setup) -> None:
+        if name == "beat":
+            file = self.folder / "beat"
+            file.unlink(missing_ok=True)
+            arguments = ["beat", "-s", str(file), "--pidfile", ""]
+        else:
+            queue, n = ("default", 1) if name == "worker" else ("send", setup.n_processes)
+            arguments = ["worker", "-Q", queue, "-c", str(n), "-n", f"{name}@%h", *_ALONE]
+        self.programs[name] = Program(self._order(setup, ["--quiet", "-A", "config", *arguments, *_QUIET]), setup)
 
-    def start_beat(self) -> None:
-        beat_file = self.folder / "beat"
-        beat_file.unlink(missing_ok=True)
-        self.programs["beat"] = self._celery("beat", "-s", str(beat_file), "--pidfile", "")
+    def restart(self, name: str) -> None:
+        """kill -9, and a start as every supervisor does it."""
+        setup = self.programs[name].setup
+        self.stop(name)
+        self.start(name, setup)
 
-    def start_programs(self) -> None:
-        self.start_sender()
-        self.start_worker()
-        self.start_beat()
+    def stop(self, name: str) -> None:
+        program = self.programs.pop(name)
+        pool = program.pool()
+        program.kill()
+        # Pool processes follow their worker.
+        _wait(lambda: not any(process.is_alive(pid) for pid in pool))
+
+    def stop_programs(self) -> None:
+        for name in tuple(self.programs):
+            self.stop(name)
 
     def revive(self) -> list[str]:
-        """What every supervisor does: start again what ended by itself, as a worker may that lost its broker; which."""
-        starts = {"sender": self.start_sender, "worker": self.start_worker, "beat": self.start_beat}
-        ended = [name for name, program in self.programs.items() if program.poll() is not None]
+        """What every supervisor does: start again what ended by itself; which."""
+        ended = [name for name, program in self.programs.items() if program.has_ended()]
         for name in ended:
-            starts[name]()
+            self.restart(name)
         return ended
 
-    def _celery(self, *arguments: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "tests.chaos.program", self.mutant, "--quiet", "-A", "config", *arguments]
-        quiet = ["--loglevel", "CRITICAL"]
-        if arguments[0] == "worker":
-            quiet += ["--without-gossip", "--without-mingle"]
-        with (self.folder / "programs.log").open("ab") as log:
-            return subprocess.Popen(
-                [*command, *quiet], stdout=log, stderr=log, cwd=installation.ROOT,
-                preexec_fn=process.with_parent(signal.SIGKILL),
-            )  # fmt: skip
+    def senders(self) -> list[str]:
+        return [name for name in self.programs if name not in {"worker", "beat"}]
+
+    def pool(self) -> list[int]:
+        """Process ids of all pools that send."""
+        return [pid for name in self.senders() for pid in self.programs[name].pool()]
+
+    def ask(self, setup: Setup, *arguments: str) -> bool:
+        """Let a program run to its end; whether it ended well."""
+        return self._order(setup, list(arguments), waits=True) == 0
 
     def can_plant(self, mutant: str) -> bool:
         """Whether a seeded bug still fits the code; a program that dies of it would look like one that is caught."""
-        command = [sys.executable, "-m", "tests.chaos.program", mutant, "check"]
-        return subprocess.run(command, cwd=installation.ROOT, check=False).returncode == 0
+        return self.ask(Setup(mutant=mutant), "check")
 
-    def stop_programs(self) -> None:
-        for program in self.programs.values():
-            program.send_signal(signal.SIGKILL)
-        for program in self.programs.values():
-            program.wait()
-        self.programs.clear()
-        # Pool processes follow their worker.
-        time.sleep(0.3)
+    def _order(self, setup: Setup, arguments: list[str], *, waits: bool = False) -> int:
+        if self.nursery is None:
+            command = [sys.executable, "-m", "tests.chaos.nursery"]
+            self.nursery = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=installation.ROOT, text=True,
+                preexec_fn=process.with_parent(signal.SIGKILL),
+            )  # fmt: skip
+            assert self.nursery.stdout is not None and self.nursery.stdout.readline() == "ready\n"
+        assert self.nursery.stdin is not None and self.nursery.stdout is not None
+        order = {"setup": asdict(setup), "arguments": arguments, "log": str(self.log), "waits": waits}
+        print(json.dumps(order), file=self.nursery.stdin, flush=True)
+        return int(self.nursery.stdout.readline())
 
+    # --- servers
     def restart_database(self) -> None:
         """An immediate shutdown, as if the power went, and a start that recovers."""
         self.database.send_signal(signal.SIGQUIT)
@@ -96,9 +147,11 @@ class World:
         self.database = postgres.start(self.cluster)
         _wait(lambda: postgres.is_ready(self.cluster))
 
-    def restart_broker(self) -> None:
+    def stop_broker(self) -> None:
         self.broker.kill()
         self.broker.wait()
+
+    def start_broker(self) -> None:
         self.broker = valkey.start(self.cache)
         _wait(lambda: valkey.is_ready(self.cache))
 
@@ -128,6 +181,9 @@ def servers() -> Iterator[World]:
         yield made
     finally:
         made.stop_programs()
+        if made.nursery is not None:
+            made.nursery.kill()
+            made.nursery.wait()
         for server in (made.broker, made.database):
             server.send_signal(signal.SIGINT)
             server.wait()
@@ -135,9 +191,10 @@ def servers() -> Iterator[World]:
 
 
 @contextlib.contextmanager
-def sink(world: World, journal: Path, *, delay_ms: float) -> Iterator[None]:
+def sink(world: World, journal: Path, *, delay_ms: float, pipelining: bool = True) -> Iterator[None]:
     """The mail server of one run."""
     command = [sys.executable, "-m", "tests.chaos.sink", str(world.mail_port), str(journal), str(delay_ms)]
+    command += ["PIPELINING"] if pipelining else []
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=installation.ROOT)
     assert server.stdout is not None and server.stdin is not None
     assert server.stdout.readline() == b"ready\n"
@@ -154,4 +211,4 @@ def _wait(is_ready: Callable[[], bool], *, seconds: float = 60) -> None:
     while not is_ready():
         if time.monotonic() > deadline:
             raise RuntimeError("a server of the chaos run did not start")
-        time.sleep(0.05)
+        time.sleep(0.02)

@@ -37,13 +37,15 @@ def listening(kind: Any, url: str, name: str) -> Any:
     connection = kombu.Connection(url)
     queue = connection.SimpleQueue(name, no_ack=False)
     queue.put({"one": 1})
-    assert queue.get(timeout=5).payload == {"one": 1}
+    taken = queue.get(timeout=5)
+    assert taken.payload == {"one": 1}
     # All that is left of it when the first look at a channel raises, as it does in a worker that waits for messages.
     connection.collect = lambda **_named: connection._do_close_transport()
     # Whatever comes of it is not for the end of the tests.
     queue.channel.qos._on_collect.cancel()
     made = kind.__new__(kind)
     made.app, made.connection, made.qos_global = celery.app, connection, True
+    made.taken = taken
     made.prefetch_multiplier, made.pool = 1, SimpleNamespace(num_processes=1)
     return made
 
@@ -55,9 +57,13 @@ def test_losing_the_broker_does_not_end_a_worker_with_a_task_at_hand(broker: tup
     server.kill()
     server.wait()
     lost = OSError("the broker went away")
+    # Once these no longer fail, config.consumer isn't needed.
     with pytest.raises(AttributeError, match="hostname"):
-        # Once this no longer fails, config.consumer isn't needed.
         theirs.on_connection_error_after_connected(lost)
+    with pytest.raises(AttributeError):
+        theirs.taken.requeue()
     ours.on_connection_error_after_connected(lost)
+    # The process that had it is killed now.
+    ours.taken.requeue()
     assert ours.connection is None
     assert f"{Consumer.__module__}:{Consumer.__qualname__}" == celery.app.conf.worker_consumer
