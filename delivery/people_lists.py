@@ -1,8 +1,8 @@
 """Segments out of what became of a send: a list of the people who got it, didn't, opened, clicked, or whom it failed.
 
 Counted by the rules of `rollups`, so the list has as many people as the panel says once both are of the same moment.
-Who is unknown is in no list of those who got it or didn't: nobody knows. They have a list of their own, for somebody who
-decides to send to them again: that is another send, and the log of this one stays as it is.
+Who is unknown is in no list of those who got it or didn't: nobody knows. They have a list of their own, for somebody
+who decides to send to them again: that is another send, and the log of this one stays as it is.
 """
 
 from django.utils import timezone

@@ -1,12 +1,13 @@
 """`python -m tests.chaos [--people N] [--kills N] [--seed N] [--scenario NAME…] [--no-controls] [--failpoints]`
 
-First what must hold: a run in which things are killed, stopped, shut down, flushed and dropped at random; then, smaller,
-a second machine that is lost, pauses, a stop, and people who unsubscribe. Then every seeded bug under its scenario, each
-of which must be caught, and on demand a kill at each step of a message. One JSON line a run, and at the end one that
-says whether all was as it must be; exit status 0 if so. The seed repeats what is struck and when, not what comes of it.
+First what must hold: a run in which things are killed, stopped, shut down, flushed and dropped at random; a second
+machine that is lost; and, smaller, the scenarios of the seeded bugs without any. Then every seeded bug under its
+scenario, each of which must be caught, and on demand a kill at each step of a message. One JSON line a run, and at the
+end one that says whether all was as it must be; exit status 0 if so. The seed repeats what is struck and when, not what
+comes of it.
 
 By default the lease is 8 s instead of 60, with its renewal and recovery's patience in proportion, so that a process can
-stand still past its lease without a minute's wait; `--lease-s 60` is production's.
+stand still past its lease without a minute's wait; `--lease-s 60` is production's. Small runs have shorter ones still.
 """
 
 import argparse
@@ -14,15 +15,16 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import django
 
 from tests.chaos import world as worlds
 from tests.chaos.setup import Setup
 
-_HOLD = ("kill", "machines", "pause", "stop", "unsubscribe")
-# Seeded bugs are looked for in a hurry.
-_QUICK = {"lease_s": 4.0, "tick_s": 0.5, "retry_s": 0.6}
+_SMALL = ("calm", "crash", "stand", "pause", "stop", "unsubscribe")
+_HOLD = ("kill", "machines", *_SMALL)
+_QUICK = {"lease_s": 5.0, "tick_s": 0.5, "retry_s": 0.6}
 
 
 def main() -> int:
@@ -47,7 +49,7 @@ def main() -> int:
                 continue
             if not world.can_plant(mutant):
                 bad.append(f"{mutant} can't be planted")
-            elif not _say(run.Run(world, _control(run.Plan, wanted.seed, mutant, mutants.SCENARIO[mutant])).go()).wrong:
+            elif not _say(run.Run(world, _small(run.Plan, wanted, mutants.SCENARIO[mutant], mutant)).go()).wrong:
                 bad.append(f"{mutant} was not caught")
         for name in failpoints.POINTS if wanted.failpoints else ():
             setup = Setup(failpoint=name, n_processes=1, **_QUICK)
@@ -63,27 +65,28 @@ def main() -> int:
 
 def _plans(plan, wanted) -> Iterator:  # type: ignore[no-untyped-def, type-arg]  # as below
     """What must hold; the big one first."""
-    setup = Setup(lease_s=wanted.lease_s)
-    patience_s = 30 + 1.5 * wanted.lease_s
-    common = {"setup": setup, "patience_s": patience_s}
-    if "kill" in wanted.scenario:
-        yield plan(wanted.people, wanted.kills, wanted.seed, "kill", down_s=wanted.down_s, **common)
-    if "machines" in wanted.scenario:
-        yield plan(900, 3, wanted.seed, "machines", **common)
-    if "pause" in wanted.scenario:
-        yield plan(max(600, 150 * wanted.stops), wanted.stops, wanted.seed, "pause", delay_ms=15, **common)
-    for number in range(max(1, wanted.stops // 10) if "stop" in wanted.scenario else 0):
-        yield plan(800, 0, wanted.seed + number, "stop", delay_ms=(15, 400)[number % 2], **common)
-    if "unsubscribe" in wanted.scenario:
-        yield plan(400, 0, wanted.seed, "unsubscribe", delay_ms=400, **common)
+    common = {"setup": Setup(lease_s=wanted.lease_s), "patience_s": 30 + 1.5 * wanted.lease_s}
+    for scenario in wanted.scenario:
+        if scenario == "kill":
+            yield plan(wanted.people, wanted.kills, wanted.seed, "kill", down_s=wanted.down_s, **common)
+        elif scenario == "machines":
+            yield plan(900, 3, wanted.seed, "machines", **common)
+        else:
+            yield _small(plan, wanted, scenario, "-")
+    for number in range(1, wanted.stops // 10):
+        yield replace(_small(plan, wanted, "stop", "-"), seed=wanted.seed + number, delay_ms=15)
 
 
-def _control(plan, seed, mutant, scenario):  # type: ignore[no-untyped-def]  # as below
-    """A small run. What must end is only seen to be late in a send that would go on for long."""
+def _small(plan, wanted, scenario, mutant):  # type: ignore[no-untyped-def]  # as below
+    """What must end is only seen to be late in a send that would go on for long."""
+    n_people, n_kills, delay_ms = {
+        "pause": (150 * wanted.stops, wanted.stops, 15),
+        "stop": (600, 0, 400),
+        "unsubscribe": (400, 0, 400),
+    }.get(scenario, (400, 3, 30))
     setup = Setup(mutant=mutant, **_QUICK)
-    if scenario in {"stop", "unsubscribe"}:
-        return plan(800, 0, seed, scenario, setup, delay_ms=400, patience_s=10)
-    return plan(400, 3, seed, scenario, setup, patience_s=8)
+    patience_s = 40 if mutant == "-" else 8
+    return plan(n_people, n_kills, wanted.seed, scenario, setup, delay_ms=delay_ms, patience_s=patience_s)
 
 
 def _say(report):  # type: ignore[no-untyped-def]  # its module can be imported only after the servers run
@@ -96,7 +99,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--people", type=int, default=2000)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--stops", type=int, default=6, help="how many pauses, and a tenth of it stops")
+    parser.add_argument("--stops", type=int, default=4, help="how many pauses, and a tenth as many stops")
     parser.add_argument("--lease-s", type=float, default=8.0)
     parser.add_argument("--down-s", type=float, default=3.0, help="how long the broker stays away")
     parser.add_argument("--scenario", nargs="*", choices=_HOLD, default=list(_HOLD), help="of those that must hold")

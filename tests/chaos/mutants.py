@@ -5,7 +5,6 @@ bug shows: see tests.chaos.run.
 """
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 from delivery import journal, outbox, recovery, windows
@@ -18,10 +17,10 @@ SCENARIO = {
     "refused_is_sent": "calm",
     "outcome_is_lost": "calm",
     "counter_drifts": "calm",
-    "unknown_is_retried": "kill",
-    "untried_is_sent": "kill",
-    "cursor_instead_of_rows": "kill",
-    "living_is_recovered": "kill",
+    "unknown_is_retried": "crash",
+    "untried_is_sent": "crash",
+    "cursor_instead_of_rows": "crash",
+    "living_is_recovered": "crash",
     "expired_window_is_sent_again": "stand",
     "untried_is_forgotten": "pause",
     "consent_is_not_asked_again": "unsubscribe",

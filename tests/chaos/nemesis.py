@@ -43,7 +43,7 @@ class Nemesis:
         self.strikes: dict[str, tuple[int, Callable[[], None]]] = {
             "pool process killed": (16, self._kill_process),
             "sender killed": (6, self._kill_sender),
-            "process stopped for 6 s": (2, lambda: self._freeze(_FREEZE_S)),
+            "process stopped for 6 s": (2, self._freeze),
             "process stopped past its lease": (2, self._freeze_past_lease),
             "PostgreSQL shut down": (4, self._restart_database),
             "connections ended": (3, self._end_connections),
@@ -77,11 +77,11 @@ class Nemesis:
     def _kill_sender(self) -> None:
         self._world.restart(self._chance.choice(self._world.senders()))
 
-    def _freeze(self, seconds: float) -> int:
-        """SIGSTOP now, SIGCONT after so many seconds; which process, 0 if none."""
+    def _freeze(self, seconds: float = _FREEZE_S) -> None:
+        """SIGSTOP now, SIGCONT after so many seconds."""
         pool = [pid for pid in self._pool() if pid not in self._frozen]
         if not pool or (seconds > _FREEZE_S and self._frozen):
-            return 0
+            return
         pid = self._chance.choice(pool)
         _signal(pid, signal.SIGSTOP)
         self._frozen.add(pid)
@@ -93,12 +93,12 @@ class Nemesis:
         timer = threading.Timer(seconds, go_on)
         timer.daemon = True
         timer.start()
-        return pid
+        if seconds > self._lease_s / 2:
+            self.n_in_windows += self._window([pid])
 
     def _freeze_past_lease(self) -> None:
         """So long that its shards are recovered by others, and then a moment more."""
-        if pid := self._freeze(1.25 * self._lease_s + 3):
-            self.n_in_windows += self._window([pid])
+        self._freeze(1.25 * self._lease_s + 3)
 
     def _restart_database(self) -> None:
         self._world.restart_database()

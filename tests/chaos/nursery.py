@@ -71,7 +71,7 @@ def _fork(order: dict[str, object]) -> int:
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
-    except BaseException:
+    except BaseException:  # noqa: BLE001  # nothing may come back into the nursery
         traceback.print_exc()
     finally:
         sys.stdout.flush()

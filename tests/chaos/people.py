@@ -46,7 +46,7 @@ def replace_all(n: int, *, has_faults: bool) -> int:
     domain = f"{uuid.uuid4().hex[:8]}.example.test"
     addresses = [f"{kinds[i % 100]}-{i}@{domain}" if i % 100 < len(kinds) else f"p{i}@{domain}" for i in range(n)]
     with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE audiences_profile CASCADE")
+        cursor.execute("TRUNCATE audiences_profile, delivery_delivery CASCADE")
         cursor.execute(_PEOPLE, [addresses])
     return sum(address.startswith(_UNCLEAR) for address in addresses)
 

@@ -3,6 +3,7 @@
 Scenarios, of which each but the last has some addresses that are refused, greylisted, or lose their connection:
 
 - "kill": processes are killed and stopped, PostgreSQL and the broker shut down, flushed and dropped, all at random;
+- "crash": processes are killed;
 - "machines": a second machine, which shares nothing but PostgreSQL and the broker, is lost and stopped;
 - "stand": one process stands still past its lease;
 - "pause", "stop", "unsubscribe": paused and resumed, stopped, people withdraw their consent, all while it is sent;
@@ -107,13 +108,12 @@ class Run:
         self.n_unclear = people.replace_all(plan.people, has_faults=point is None)
         delivery = people.prepared(self.operator)
         self.delivery_id = delivery.pk
-        quiet = replace(plan.setup, failpoint="")
         senders = {"sender": plan.setup}
         if plan.scenario == "machines":
             senders["other"] = replace(plan.setup, machine="machine-0")
         (self.world.folder / "home" / "failpoint").unlink(missing_ok=True)
         with sink(self.world, self.journal.path, delay_ms=plan.delay_ms, pipelining=point is None or point.pipelining):
-            self.world.start_programs(quiet, senders)
+            self.world.start_programs(plan.setup, senders)
             sampler = threading.Thread(target=self._sample)
             sampler.start()
             try:
@@ -126,7 +126,7 @@ class Run:
                 self._is_over.set()
                 sampler.join()
                 if plan.setup.mutant != "-" or self.report.wrong:
-                    self.world.stop_programs()
+                    self.world.stop_senders()
             if not self._is_caught.is_set():
                 self._judge()
                 if plan.scenario == "kill" and not self.report.wrong:
@@ -146,6 +146,12 @@ class Run:
             share = 0.95 * (number + self.chance.random()) / len(script)
             self._wait_until(lambda share=share: self._n_accepted() >= share * self.plan.people)
             self.nemesis.strike(name)
+
+    def _crash(self) -> None:
+        for number in range(1, self.plan.kills + 1):
+            share = number / (self.plan.kills + 2)
+            self._wait_until(lambda share=share: self._n_accepted() >= share * self.plan.people)
+            self.nemesis.strike("pool process killed")
 
     def _machines(self) -> None:
         for number in range(1, self.plan.kills + 1):
@@ -174,7 +180,7 @@ class Run:
             self._try(lambda: lifecycle.resume(self.delivery_id, by=self.operator))
 
     def _stop(self) -> None:
-        share = self.chance.uniform(0.2, 0.6)
+        share = self.chance.uniform(0.1, 0.3)
         self._wait_until(lambda: self._n_accepted() >= share * self.plan.people)
         # By a process of its own, because a seeded bug may be in how it stops.
         if not self.world.ask(self.plan.setup, "stop", str(self.delivery_id)):

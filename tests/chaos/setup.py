@@ -2,6 +2,19 @@
 
 from dataclasses import dataclass
 
+# Seeded bugs (tests.chaos.mutants) that only sending processes have; the worker, which ticks, may stay as it is.
+OF_SENDERS = frozenset(
+    (
+        "sent_before_the_dot",
+        "unknown_is_sent",
+        "refused_is_sent",
+        "outcome_is_lost",
+        "counter_drifts",
+        "untried_is_forgotten",
+        "consent_is_not_asked_again",
+    )
+)
+
 
 @dataclass(frozen=True)
 class Setup:

@@ -1,8 +1,8 @@
 """The mail server of a chaos run: writes a journal before every reply, and misbehaves towards some addresses.
 
-`python -m tests.chaos.sink PORT JOURNAL DELAY_MS [EXTENSION…]` prints "ready" and ends with its standard input. One line a message
-in the journal: time of MAIL, time of acceptance (seconds since 1970), address. What an address begins with says what
-happens to its messages:
+`python -m tests.chaos.sink PORT JOURNAL DELAY_MS [EXTENSION…]` prints "ready" and ends with its standard input. One
+line a message in the journal: time of MAIL, time of acceptance (seconds since 1970), address. What an address begins
+with says what happens to its messages:
 
 refuse-  550 5.1.1 at RCPT
 defer-   451 4.7.1 at the final dot, the first time; then accepted

@@ -11,13 +11,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import redis
 
 from config.local import installation, ports, postgres, process, valkey
-from tests.chaos.setup import Setup
+from tests.chaos.setup import OF_SENDERS, Setup
 
 # Pool processes of a sender, and connections of each.
 N_PROCESSES, N_CONNECTIONS = 2, 8
@@ -59,6 +59,7 @@ class World:
     database: subprocess.Popen[bytes]
     broker: subprocess.Popen[bytes]
     nursery: subprocess.Popen[str] | None = None
+    is_warm: bool = False
     programs: dict[str, Program] = field(default_factory=dict)
 
     @property
@@ -67,9 +68,23 @@ class World:
         return self.folder / "programs.log"
 
     # --- programs
+    def warm_up(self) -> None:
+        """Start the nursery, which takes some seconds, and wait for it only when it is needed."""
+        self.nursery = subprocess.Popen(
+            [sys.executable, "-m", "tests.chaos.nursery"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=installation.ROOT,
+            text=True,
+            preexec_fn=process.with_parent(signal.SIGKILL),
+        )
+
     def start_programs(self, setup: Setup, senders: dict[str, Setup]) -> None:
         """A worker, a scheduler and `senders`, by name; who runs already as it must is left alone."""
-        wanted = {"worker": setup, "beat": setup, **senders}
+        plain = replace(setup, failpoint="")
+        wanted = {"worker": plain, "beat": replace(plain, mutant="-"), **senders}
+        if setup.mutant in OF_SENDERS:
+            wanted["worker"] = wanted["beat"]
         for name in tuple(self.programs):
             if self.programs[name].setup != wanted.get(name) or self.programs[name].has_ended():
                 self.stop(name)
@@ -100,6 +115,10 @@ class World:
         # Pool processes follow their worker.
         _wait(lambda: not any(process.is_alive(pid) for pid in pool))
 
+    def stop_senders(self) -> None:
+        for name in self.senders():
+            self.stop(name)
+
     def stop_programs(self) -> None:
         for name in tuple(self.programs):
             self.stop(name)
@@ -127,14 +146,9 @@ class World:
         return self.ask(Setup(mutant=mutant), "check")
 
     def _order(self, setup: Setup, arguments: list[str], *, waits: bool = False) -> int:
-        if self.nursery is None:
-            command = [sys.executable, "-m", "tests.chaos.nursery"]
-            self.nursery = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=installation.ROOT, text=True,
-                preexec_fn=process.with_parent(signal.SIGKILL),
-            )  # fmt: skip
-            assert self.nursery.stdout is not None and self.nursery.stdout.readline() == "ready\n"
-        assert self.nursery.stdin is not None and self.nursery.stdout is not None
+        assert self.nursery is not None and self.nursery.stdin is not None and self.nursery.stdout is not None
+        if not self.is_warm:
+            self.is_warm = self.nursery.stdout.readline() == "ready\n"
         order = {"setup": asdict(setup), "arguments": arguments, "log": str(self.log), "waits": waits}
         print(json.dumps(order), file=self.nursery.stdin, flush=True)
         return int(self.nursery.stdout.readline())
@@ -178,6 +192,7 @@ def servers() -> Iterator[World]:
             "SMTP_URL": f"smtp://127.0.0.1:{made.mail_port}",
             "DJANGO_SETTINGS_MODULE": "config.settings",
         }
+        made.warm_up()
         yield made
     finally:
         made.stop_programs()
