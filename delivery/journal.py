@@ -9,12 +9,16 @@ import fcntl
 import functools
 import mmap
 import os
+import select
+import signal
 import uuid
 from pathlib import Path
 
 from django.conf import settings
 
 UNTRIED, ON_WIRE, ACCEPTED, REFUSED = 0, 1, 2, 3
+# Seconds in which the kernel ends a killed process; much longer than it takes.
+_DEATH_S = 2.0
 
 
 class Journal:
@@ -72,6 +76,41 @@ def adopt(name: str) -> Journal | None:
         os.close(descriptor)
         return None
     return Journal(folder() / Path(name).name, descriptor, os.fstat(descriptor).st_size)
+
+
+def end_owner(name: str) -> bool:
+    """Kill the process that holds this journal, if it is one of ours that can be seen from here; whether it is dead.
+
+    Only for an owner whose lease ran out: it stands still, and what it goes on with would be worth nothing. A process
+    id may have come again or mean another process in another container, so the open file itself must prove it.
+    """
+    pid = int(name.partition("-")[0])
+    if pid in (0, os.getpid()) or not hasattr(os, "pidfd_open"):
+        return False
+    try:
+        process = os.pidfd_open(pid)
+    except OSError:
+        return False
+    try:
+        if not _has_open(pid, folder() / Path(name).name):
+            return False
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+        return bool(select.select([process], [], [], _DEATH_S)[0])
+    except OSError:
+        return False
+    finally:
+        os.close(process)
+
+
+def _has_open(pid: int, path: Path) -> bool:
+    wanted = path.stat()
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            if os.path.samestat(entry.stat(), wanted):
+                return True
+        except FileNotFoundError:
+            continue
+    return False
 
 
 def folder() -> Path:

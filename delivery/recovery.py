@@ -3,8 +3,9 @@
 How the people of the window who have no row are classified:
 
 - Same boot, the journal is there and its lock is free, so the worker is dead: by their mark. Accepted → sent, refused →
-  failed, on the wire → unknown, untried → waiting again.
-- Another machine or boot, the journal gone, or its owner lives but stands still; only after the lease ran out:
+  failed, on the wire → unknown, untried → waiting again. An owner that lives and whose lease ran out stands still; it
+  is killed, and then the same holds.
+- Another machine or boot, the journal gone, or its owner can't be killed from here; only after the lease ran out:
   unknown, for they may have it.
 
 Unknown people are never sent to again by themselves. Runs in the tick of every machine; safe to repeat and to race.
@@ -80,6 +81,8 @@ def _recover(shard_id: int, fence: int, owner: str, is_over: bool) -> Recovered 
     if boot == journal.boot_id():
         try:
             notes = journal.adopt(name)
+            if notes is None and is_over and journal.end_owner(name):
+                notes = journal.adopt(name)
         except journal.Unknown:
             notes = None
     if notes is None and not is_over:

@@ -15,8 +15,8 @@ Which crash does what; nobody gets it twice in any of them:
 - The whole machine dies: its journal is not believed. The window (at most drains.MOST people a drain) becomes unknown
   once the lease ran out.
 - This process stands still for minutes (SIGSTOP, swap): the door of its window closed after windows.DOOR_S seconds, and
-  the fence keeps it from writing. Those of its window who had no row are unknown. PostgreSQL ends its session, and with
-  it the slot and the locks it held.
+  the fence keeps it from writing. On its own machine recovery kills it and reads the journal; elsewhere those of its
+  window who had no row are unknown. PostgreSQL ends its session, and with it the slot and the locks it held.
 - The broker is flushed or gone: Celery messages are hints, the tick sends new ones.
 - The mail server is down: untried people go back, the delivery pauses itself with the cause and resumes by itself.
 """

@@ -1,6 +1,9 @@
 """A worker that stands still (SIGSTOP, swap, a machine that lost its power) holds nothing that others need for longer
 than a lease; when it goes on, what it held is not classified behind its back."""
 
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -9,10 +12,18 @@ import psycopg
 import pytest
 from django.db import DatabaseError, connection
 
-from delivery import clock, recovery, sending, windows
+from delivery import clock, journal, recovery, sending, windows
 from delivery.models import Shard
-from tests import factories
-from tests.flows.test_pipeline_crashes import expire, leased, open_window
+from tests import factories, smtp_server
+from tests.flows.test_pipeline_crashes import (
+    N_CONNECTIONS,
+    assert_log_agrees,
+    expire,
+    finish,
+    leased,
+    open_window,
+    start_drain,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -33,6 +44,46 @@ def test_it_goes_on_just_before_its_lease_is_taken(monkeypatch: pytest.MonkeyPat
     shard = Shard.objects.get(pk=held.shard_id)
     assert (shard.state, shard.n_authorised, shard.n_unknown) == ("leased", 6, 0)
     open_window(database, delivery, held, 2)
+    database.close()
+    held.journal.remove()
+
+
+def test_it_is_killed_where_its_journal_is_so_that_only_the_wire_is_unknown(mail_server: smtp_server.Server) -> None:
+    mail_server.script.delay_s = 0.02
+    factories.people(*(f"p{i}" for i in range(400)))
+    delivery = factories.sending()
+    process = start_drain(delivery)
+    _wait_for(lambda: len(mail_server.recipients) >= 50)
+    process.send_signal(signal.SIGSTOP)
+    try:
+        # What was on the wire is answered meanwhile, and nobody hears it.
+        time.sleep(0.2)
+        assert recovery.recover_all() == []
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE delivery_shard SET lease_until = now() - interval '1 h' WHERE state = 'leased'")
+        (found,) = recovery.recover_all()
+        assert process.wait(timeout=5) == -signal.SIGKILL
+    finally:
+        process.kill()
+        process.wait()
+    assert found.n_unknown <= N_CONNECTIONS and found.n_returned > 0
+    mail_server.script.delay_s = 0
+    assert_log_agrees(finish(delivery), mail_server, most_unknown=N_CONNECTIONS)
+
+
+def test_whoever_does_not_hold_the_journal_is_left_alone() -> None:
+    """Process ids come again, and are others in another container."""
+    _delivery, database, held = leased()
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    name = f"{other.pid}-0"
+    (journal.folder() / name).touch()
+    assert not journal.end_owner(name)
+    assert not journal.end_owner("0-x") and not journal.end_owner("999999999-x")
+    # Nor does anybody end itself.
+    assert not journal.end_owner(held.journal.path.name)
+    assert other.poll() is None
+    other.communicate(b"\n")
+    (journal.folder() / name).unlink()
     database.close()
     held.journal.remove()
 
