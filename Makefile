@@ -18,7 +18,7 @@ help:
 	@echo "make manage ARGS=\"...\"   run manage.py with the servers of make run"
 	@echo "make smoke   send 2,000 messages through a running make run, over HTTP only"
 	@echo "make bench   send 100,000 messages into a local sink and measure"
-	@echo "make chaos   kill everything while 2,000 messages are sent; PEOPLE, KILLS and SEED change that"
+	@echo "make chaos   kill everything while 2,000 messages are sent; PEOPLE, KILLS, SEED, FAILPOINTS change that"
 	@echo "make bench-editor  time autosave, previews and the list with 10,000 campaigns"
 	@echo "make lock    pin the requirements anew (needs uv)"
 	@echo "make messages  bring new strings into the French catalogue and compile it (needs GNU gettext)"
@@ -46,7 +46,7 @@ lint: $(VENV)/.installed-dev
 	CHAPPE_ENV=test $(TOOL_ENV) $(BIN)/python -W "ignore:Got an error checking" manage.py makemigrations --check --dry-run
 
 chaos: $(VENV)/.installed-dev
-	@$(BIN)/python -m tests.chaos --people $(or $(PEOPLE),2000) --kills $(or $(KILLS),10) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m tests.chaos --people $(or $(PEOPLE),2000) --kills $(or $(KILLS),10) $(if $(SEED),--seed $(SEED)) $(if $(FAILPOINTS),--failpoints) $(CHAOS_ARGS)
 
 smoke: $(VENV)/.installed
 	@$(BIN)/python -m benchmarks.smoke

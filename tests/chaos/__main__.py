@@ -7,7 +7,7 @@ end one that says whether all was as it must be; exit status 0 if so. The seed r
 comes of it.
 
 By default the lease is 8 s instead of 60, with its renewal and recovery's patience in proportion, so that a process can
-stand still past its lease without a minute's wait; `--lease-s 60` is production's. Small runs have shorter ones still.
+stand still past its lease without a minute's wait; large runs have production's, small ones a shorter one still.
 """
 
 import argparse
@@ -100,13 +100,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--stops", type=int, default=4, help="how many pauses, and a tenth as many stops")
-    parser.add_argument("--lease-s", type=float, default=8.0)
+    parser.add_argument("--lease-s", type=float, help="8, and 60 from 20,000 people on")
     parser.add_argument("--down-s", type=float, default=3.0, help="how long the broker stays away")
     parser.add_argument("--scenario", nargs="*", choices=_HOLD, default=list(_HOLD), help="of those that must hold")
     parser.add_argument("--controls", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--failpoints", action=argparse.BooleanOptionalAction, default=False)
     parser.add_argument("--only", default="", help="one seeded bug, nothing else")
     found = parser.parse_args()
+    found.lease_s = found.lease_s or (60.0 if found.people >= 20_000 else 8.0)
     if found.only:
         found.scenario = []
     return found

@@ -61,12 +61,12 @@ def _after_lease(fire: Fire) -> None:
     windows.lease = lease
 
 
-def _advance(fire: Fire, wanted: Callable[[Any, Any], bool]) -> None:
+def _advance(fire: Fire, wanted: Callable[[Any, Any, Any], bool]) -> None:
     inner = windows.advance
 
     def advance(connection: Any, held: Any, settled: Any, **named: Any) -> Any:
         opened = inner(connection, held, settled, **named)
-        if wanted(opened, settled):
+        if wanted(opened, settled, held):
             fire()
         return opened
 
@@ -74,11 +74,12 @@ def _advance(fire: Fire, wanted: Callable[[Any, Any], bool]) -> None:
 
 
 def _after_door(fire: Fire) -> None:
-    _advance(fire, lambda opened, _settled: bool(opened.people))
+    _advance(fire, lambda opened, _settled, _held: bool(opened.people))
 
 
 def _after_record(fire: Fire) -> None:
-    _advance(fire, lambda _opened, settled: bool(settled))
+    """Of the last ones: nobody is on the wire then."""
+    _advance(fire, lambda _opened, settled, held: bool(settled) and held.n_settled >= held.n_ids)
 
 
 def _before(owner: Any, name: str, fire: Fire, wanted: Callable[..., bool] = lambda *_: True) -> None:
@@ -138,7 +139,7 @@ def _after_250(fire: Fire) -> None:
 DELAY_MS = 25.0
 POINTS = {
     "after the lease, before anybody is authorised": Point(_after_lease, nth=1),
-    "after a window opened, before anybody is written to": Point(_after_door, nth=2),
+    "after a window opened, before anybody is written to": Point(_after_door, nth=1),
     "after MAIL": Point(_after_mail, pipelining=False),
     "after RCPT": Point(_after_rcpt, pipelining=False),
     "after 354": Point(_after_354),
@@ -146,5 +147,5 @@ POINTS = {
     "after the mark, before the dot": Point(_after_mark, unknown=1),
     "after the dot, before the answer": Point(_after_dot, unknown=1, arrives=True),
     "after 250, before it is stored": Point(_after_250),
-    "after it is stored": Point(_after_record, nth=2),
+    "after it is stored": Point(_after_record, nth=1),
 }

@@ -1,5 +1,6 @@
 """Who kills, stops, cuts and empties; and keeps the books: how often, who may be unknown for it, when it was over."""
 
+import functools
 import os
 import random
 import signal
@@ -36,7 +37,7 @@ class Nemesis:
         self._frozen: set[int] = set()
         self._n_machines = 0
         self.struck: Counter[str] = Counter()
-        # People of windows whose owner's journal nobody can read, or who may still write there.
+        # People of windows whose owner's journal nobody can read.
         self.n_in_windows = 0
         # What was away, and when it came back.
         self.back: list[tuple[str, float]] = []
@@ -77,28 +78,43 @@ class Nemesis:
     def _kill_sender(self) -> None:
         self._world.restart(self._chance.choice(self._world.senders()))
 
-    def _freeze(self, seconds: float = _FREEZE_S) -> None:
-        """SIGSTOP now, SIGCONT after so many seconds."""
-        pool = [pid for pid in self._pool() if pid not in self._frozen]
-        if not pool or (seconds > _FREEZE_S and self._frozen):
+    def _freeze(self) -> None:
+        """SIGSTOP for a while."""
+        if pool := [pid for pid in self._pool() if pid not in self._frozen]:
+            self._stand_still(self._chance.choice(pool), lambda: time.sleep(_FREEZE_S))
+
+    def _freeze_past_lease(self) -> None:
+        """SIGSTOP until others recovered its shards, and a moment more. One at a time, or nobody would send."""
+        if self._frozen:
             return
-        pid = self._chance.choice(pool)
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            if found := [pid for pid, n in self._windows().items() if n and pid in self._world.pool()]:
+                pid = self._chance.choice(found)
+                self._stand_still(pid, functools.partial(self._wait_for_recovery, pid))
+                return
+            time.sleep(0.02)
+
+    def _stand_still(self, pid: int, wait: Callable[[], None]) -> None:
+        """SIGSTOP now and SIGCONT when `wait` is over."""
         _signal(pid, signal.SIGSTOP)
         self._frozen.add(pid)
+        # Where the tick runs it is killed, and its journal read; elsewhere nobody knows what it did.
+        if any(program.setup.machine and pid in program.pool() for program in self._world.programs.values()):
+            self.n_in_windows += self._window([pid])
 
         def go_on() -> None:
+            wait()
             _signal(pid, signal.SIGCONT)
             self._frozen.discard(pid)
 
-        timer = threading.Timer(seconds, go_on)
-        timer.daemon = True
-        timer.start()
-        if seconds > self._lease_s / 2:
-            self.n_in_windows += self._window([pid])
+        threading.Thread(target=go_on, daemon=True).start()
 
-    def _freeze_past_lease(self) -> None:
-        """So long that its shards are recovered by others, and then a moment more."""
-        self._freeze(1.25 * self._lease_s + 3)
+    def _wait_for_recovery(self, pid: int) -> None:
+        deadline = time.monotonic() + 2 * self._lease_s + 20
+        while pid in self._windows() and time.monotonic() < deadline:
+            time.sleep(0.3)
+        time.sleep(1)
 
     def _restart_database(self) -> None:
         self._world.restart_database()
@@ -137,9 +153,7 @@ class Nemesis:
     def freeze_machine(self, name: str) -> None:
         """All of it stands still past its leases, connections open, and goes on."""
         for pid in self._world.programs[name].pool():
-            _signal(pid, signal.SIGSTOP)
-            self.n_in_windows += self._window([pid])
-            threading.Timer(1.25 * self._lease_s + 3, _signal, (pid, signal.SIGCONT)).start()
+            self._stand_still(pid, functools.partial(self._wait_for_recovery, pid))
         self.struck["machine stopped past its leases"] += 1
 
     def _pool(self) -> list[int]:
@@ -150,13 +164,16 @@ class Nemesis:
         return pool
 
     def _window(self, pids: list[int]) -> int:
-        # What it last said to PostgreSQL is done by then.
+        # What they last said to PostgreSQL is done by then.
         time.sleep(0.2)
+        return sum(n for pid, n in self._windows().items() if pid in pids)
+
+    def _windows(self) -> dict[int, int]:
         try:
             with self._database() as database:
-                return oracle.window(database, pids)
+                return oracle.windows(database)
         except psycopg.Error:
-            return 0
+            return {}
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

@@ -139,13 +139,13 @@ def too_late(seen: Journal, limits: dict[str, float]) -> list[str]:
     return [f"{len(late)} were written to after they must not be, such as {late[0]}"] if late else []
 
 
-_WINDOW = """
-SELECT coalesce(sum(n_authorised - n_sent - n_failed - n_not_sent - n_unknown - n_cancelled - n_retried), 0)
-FROM delivery_shard WHERE state = 'leased' AND split_part(split_part(lease_owner, ':', 2), '-', 1) = ANY(%s)
+_WINDOWS = """
+SELECT split_part(split_part(lease_owner, ':', 2), '-', 1)::int,
+    sum(n_authorised - n_sent - n_failed - n_not_sent - n_unknown - n_cancelled - n_retried)::int
+FROM delivery_shard WHERE state = 'leased' GROUP BY 1
 """
 
 
-def window(connection: Database, pids: list[int]) -> int:
-    """How many people are authorised and have no outcome yet in the hands of these processes."""
-    row = connection.execute(_WINDOW, ([str(pid) for pid in pids],)).fetchone()
-    return int(str(row[0])) if row else 0
+def windows(connection: Database) -> dict[int, int]:
+    """Process id of each that has leases → how many people are authorised there and have no outcome yet."""
+    return {int(str(pid)): int(str(n)) for pid, n in connection.execute(_WINDOWS).fetchall()}
