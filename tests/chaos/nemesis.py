@@ -85,15 +85,23 @@ class Nemesis:
 
     def _freeze_past_lease(self) -> None:
         """SIGSTOP until others recovered its shards, and a moment more. One at a time, or nobody would send."""
-        if self._frozen:
-            return
+        if not self._frozen and (pid := self._at_work()):
+            self._stand_still(pid, functools.partial(self._wait_for_recovery, pid))
+
+    def _at_work(self) -> int:
+        """A process that has people in a window; 0 if none has soon."""
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             if found := [pid for pid, n in self._windows().items() if n and pid in self._world.pool()]:
-                pid = self._chance.choice(found)
-                self._stand_still(pid, functools.partial(self._wait_for_recovery, pid))
-                return
+                return self._chance.choice(found)
             time.sleep(0.02)
+        return 0
+
+    def kill_at_work(self) -> None:
+        """Kill a process in the middle of a window, and none that waits for work."""
+        if pid := self._at_work():
+            _signal(pid, signal.SIGKILL)
+            self.struck["process killed at work"] += 1
 
     def _stand_still(self, pid: int, wait: Callable[[], None]) -> None:
         """SIGSTOP now and SIGCONT when `wait` is over."""

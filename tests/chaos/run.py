@@ -153,7 +153,7 @@ class Run:
         for number in range(1, self.plan.kills + 1):
             share = number / (self.plan.kills + 2)
             self._wait_until(lambda share=share: self._n_accepted() >= share * self.plan.people)
-            self.nemesis.strike("pool process killed")
+            self.nemesis.kill_at_work()
 
     def _machines(self) -> None:
         for number in range(1, self.plan.kills + 1):
