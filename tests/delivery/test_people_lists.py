@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts import audit
 from audiences.models import Profile, Segment, SegmentMember
 from delivery import charts, kpi, people_lists, rollups
-from delivery.models import Delivery, ShardState
+from delivery.models import Delivery, DeliveryState, SendLog, Shard, ShardState
 from lib.errors import DomainError, NotAllowed
 from messaging.models import Feedback
 from tests import factories
@@ -51,6 +51,7 @@ GROUPS = [
     ("not_opened", [1, 3], [1]),
     ("clicked", [0], [0]),
     ("failed", [2, 4], [2, 3, 4]),
+    ("unknown", [7], [7]),
 ]
 
 
@@ -67,6 +68,18 @@ def test_a_list_has_exactly_the_people_of_the_log_and_the_panels_number(
         assert people_lists.groups(made, kpi.panel(made))[group] == len(expected)
         assert people_lists.n_people(made, group) == len(expected)
         assert audit.timeline("segment", str(segment.public_id))[0].detail == {"n_people": len(expected)}
+
+
+def test_whoever_is_unknown_gets_it_again_only_by_another_send_that_somebody_confirms() -> None:
+    made, people = ended()
+    operator = factories.user("Operator")
+    segment = people_lists.create(made.pk, group="unknown", name="Unknown", by=operator)
+    before = set(SendLog.objects.values_list("delivery_id", "profile_id", "outcome"))
+    again = factories.prepared(by=operator, audience={"segments": [str(segment.public_id)]})
+    assert (again.n_to_send, again.state) == (1, DeliveryState.PREPARED)
+    assert [list(shard.ids) for shard in Shard.objects.filter(delivery=again)] == [[people[7].pk]]
+    # What is known of the first send stays what it was.
+    assert set(SendLog.objects.values_list("delivery_id", "profile_id", "outcome")) == before
 
 
 def test_nobody_unknown_is_among_those_who_got_it_or_did_not() -> None:
