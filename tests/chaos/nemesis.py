@@ -90,18 +90,20 @@ class Nemesis:
 
     def _at_work(self) -> int:
         """A process that has people in a window; 0 if none has soon."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 5
         while time.monotonic() < deadline:
             if found := [pid for pid, n in self._windows().items() if n and pid in self._world.pool()]:
                 return self._chance.choice(found)
             time.sleep(0.02)
         return 0
 
-    def kill_at_work(self) -> None:
-        """Kill a process in the middle of a window, and none that waits for work."""
-        if pid := self._at_work():
+    def kill_at_work(self) -> bool:
+        """Kill a process in the middle of a window, and none that waits for work; whether there was one."""
+        pid = self._at_work()
+        if pid:
             _signal(pid, signal.SIGKILL)
             self.struck["process killed at work"] += 1
+        return bool(pid)
 
     def _stand_still(self, pid: int, wait: Callable[[], None]) -> None:
         """SIGSTOP now and SIGCONT when `wait` is over."""

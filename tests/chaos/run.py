@@ -153,7 +153,8 @@ class Run:
         for number in range(1, self.plan.kills + 1):
             share = number / (self.plan.kills + 2)
             self._wait_until(lambda share=share: self._n_accepted() >= share * self.plan.people)
-            self.nemesis.kill_at_work()
+            if not self.nemesis.kill_at_work():
+                return
 
     def _machines(self) -> None:
         for number in range(1, self.plan.kills + 1):
