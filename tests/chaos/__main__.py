@@ -98,7 +98,8 @@ def _small(plan, wanted, scenario, mutant):  # type: ignore[no-untyped-def]  # a
         "unsubscribe": (240 if mutant == "-" else 400, 0, 400),
     }.get(scenario, (400, 3, 30))
     setup = Setup(mutant=mutant, **_QUICK)
-    patience_s = 40 if mutant == "-" else 5
+    # Longer than a lease and recovery's patience where the bug shows only after them.
+    patience_s = 40 if mutant == "-" else 15 if scenario == "stand" else 5
     return plan(n_people, n_kills, wanted.seed, scenario, setup, delay_ms=delay_ms, patience_s=patience_s)
 
 
