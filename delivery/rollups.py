@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
+from delivery import retention
 from delivery.models import Delivery, DeliveryStat, DeliveryState
 from messaging.models import Feedback
 
@@ -97,8 +98,11 @@ ON CONFLICT (delivery_id) DO UPDATE SET
 
 
 def rebuild(delivery_id: int) -> DeliveryStat:
-    """Count everything of one delivery again and return it. Reads the whole log of the delivery; no locks on it."""
-    delivery = Delivery.objects.only("id", "opened_month", "feedback", "valid_until").get(pk=delivery_id)
+    """Count everything of one delivery again and return it. Reads the whole log of the delivery; no locks on it.
+
+    Raises retention.LogRemoved.
+    """
+    delivery = Delivery.objects.only("id", "opened_month", "feedback", "valid_until", "removed").get(pk=delivery_id)
     now = timezone.now()
     with reading() as cursor:
         cursor.execute(_REBUILD, verdict_values(delivery, now))
@@ -114,7 +118,8 @@ def reading() -> Iterator[CursorWrapper]:
 
 
 def verdict_values(delivery: Delivery, now: dt.datetime) -> dict[str, Any]:
-    """The parameters of VERDICTS, for a statement that goes on with it."""
+    """The parameters of VERDICTS, for a statement that goes on with it. Raises retention.LogRemoved."""
+    retention.check(delivery)
     return {
         "id": delivery.pk,
         "month": delivery.opened_month,
@@ -132,7 +137,7 @@ def is_final(delivery: Delivery, now: dt.datetime) -> bool:
 def freshen(delivery: Delivery) -> None:
     """Rebuild a small send whose figures are older than FRESH_S; larger ones wait for the hour or for Compute stats."""
     stat = DeliveryStat.objects.filter(pk=delivery.pk).first()
-    if delivery.started_at is None or (delivery.n_to_send or 0) >= SMALL:
+    if delivery.started_at is None or (delivery.n_to_send or 0) >= SMALL or delivery.is_frozen:
         return
     if stat and timezone.now() - stat.computed_at < dt.timedelta(seconds=FRESH_S):
         return
@@ -147,6 +152,7 @@ def due() -> list[int]:
     """Deliveries whose figures may have changed since their last rebuild, oldest first."""
     now = timezone.now()
     started = Delivery.objects.filter(started_at__isnull=False).exclude(state=DeliveryState.CANCELLED)
+    started = started.exclude(removed__has_any_keys=[retention.LOG, retention.EVENTS])
     recent = started.filter(valid_until__gte=now - _WATCH) | started.filter(stat__isnull=True)
     stale = now - dt.timedelta(seconds=HOURLY_S * 0.9)
     return list(

@@ -18,7 +18,8 @@ _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 _LABEL = """
 WITH near AS (
     SELECT opened_month, id, at, link_no, is_automatic FROM delivery_event
-    WHERE delivery_id = %(delivery_id)s AND kind = 'clicked' AND profile_id = %(profile_id)s
+    WHERE opened_month = (SELECT opened_month FROM delivery_delivery WHERE id = %(delivery_id)s)
+      AND delivery_id = %(delivery_id)s AND kind = 'clicked' AND profile_id = %(profile_id)s
       AND request_no = %(request_no)s AND link_no IS NOT NULL AND at BETWEEN %(low)s AND %(high)s
 ), bursts AS (
     SELECT first.at FROM near first

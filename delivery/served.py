@@ -154,6 +154,9 @@ _FILL_EARLIER = f"""
 INSERT INTO {EARLIER} SELECT id, CASE WHEN bool_or(at IS NULL) THEN NULL ELSE max(at) END FROM (
     SELECT l.profile_id, l.at FROM delivery_sendlog l WHERE {_LOGGED}
     UNION ALL
+    SELECT unnest(r.ids), r.at FROM delivery_pastrecipients r
+    WHERE r.delivery_id = ANY(%(deliveries)s::bigint[]) AND r.at > %(since)s
+    UNION ALL
     SELECT unnest(s.ids), NULL FROM delivery_shard s
     WHERE s.delivery_id = ANY(%(open)s::bigint[]) AND s.state IN {_OPEN}
     UNION ALL

@@ -115,6 +115,8 @@ class Delivery(models.Model):
     progressed_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     ended_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    # What retention removed of it: {"log" | "events" | "attempts" | "exclusions": {"at": ISO time, "months": kept}}.
+    removed = models.JSONField(default=dict, db_default={}, blank=True)
 
     class Meta:
         default_permissions = ("view",)
@@ -142,6 +144,11 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return self.label
+
+    @property
+    def is_frozen(self) -> bool:
+        """Its figures can't be counted again: what they were counted from was removed."""
+        return "log" in self.removed or "events" in self.removed
 
 
 class ShardState(models.TextChoices):
