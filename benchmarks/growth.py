@@ -112,15 +112,12 @@ def _fill(n: int) -> tuple[Any, Any, Any]:
     this = partitions.month_of(timezone.now())
     sizes = [large, large] + [(n - 2 * large) // (_N_SENDS - 2)] * (_N_SENDS - 2)
     campaigns = [factories.published(by, name=f"Sale {number}") for number in range(4)]
-    made = []
+    made, began = [], time.monotonic()
     for number, size in enumerate(sizes):
-        is_running = number == 1
         month = this if number < 2 else partitions.after(this, -(number % _N_MONTHS))
-        made.append(_send(campaigns[number % 4], size, month, is_running=is_running))
-        if number > 1:
-            rollups.rebuild(made[-1].pk)
-    for one in made[:2]:
-        rollups.rebuild(one.pk)
+        made.append(_send(campaigns[number % 4], size, month, is_running=number == 1))
+        rollups.rebuild(made[-1].pk)
+        print(f"send {number + 1} of {_N_SENDS}: {time.monotonic() - began:.0f} s", file=sys.stderr)
     return by, made[0], made[1]
 
 
