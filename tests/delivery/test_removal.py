@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.core.management import call_command
-from django.db import IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -93,6 +93,29 @@ def test_coming_months_are_there_before_anybody_needs_them() -> None:
     # No default partition: a row of a month that is not there is refused.
     with pytest.raises(IntegrityError, match="no partition"), transaction.atomic():
         records.log(Delivery(pk=1, opened_month=dt.date(2051, 1, 1)), 1)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("_clean_months")
+def test_two_who_need_a_new_month_at_once_both_get_it() -> None:
+    barrier, errors = threading.Barrier(2), list[DatabaseError]()
+
+    def make() -> None:
+        try:
+            barrier.wait(10)
+            with transaction.atomic():
+                partitions.ensure(_MONTH)
+        except DatabaseError as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=make) for _n in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors and len(months_left()) == 3
 
 
 def ended(at: dt.datetime = OLD, *, people: int = 3, **fields: Any) -> Delivery:
@@ -256,6 +279,10 @@ def test_sending_goes_on_while_a_month_goes_and_a_reader_delays_it() -> None:
             kept = removal.run(NOW)
             n = written[0]
         assert any("in use" in line.why_kept for line in kept)
+        # Detached by half: nobody may send into it, the next run ends it.
+        assert partitions.DETACHING in {one.state for one in partitions.found() if one.month == _MONTH}
+        with pytest.raises(partitions.LogBusy):
+            partitions.ensure(_MONTH)
         removal.run(NOW)
     finally:
         stop.set()
