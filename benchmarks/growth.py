@@ -7,6 +7,10 @@ the first time, the best, the median and p95 of BENCH_ROUNDS, and of the server 
 other things, CPU and the best time are what can be compared. Needs 6 GB of disk and some minutes.
 
 The last line is one JSON object.
+
+Figures of 25 November 2026 on 2 busy cores, PostgreSQL 18 with 128 MB of shared buffers, 10 million rows made in 285 s:
+the panel of a send to a million 2.8 ms (2.3 ms of CPU) when it has ended, 3.2 ms (2.5) while it is being sent; log
+pages 4.9 to 6.4 ms wherever they are; 226 bytes a row of the log, 290 an event, indexes among them.
 """
 # ruff: noqa: PLC0415
 
