@@ -115,29 +115,33 @@ def unlock() -> None:
         cursor.execute(f"SELECT pg_advisory_unlock({_LOCK})")
 
 
-def drop(old: Partition) -> bool:
-    """Remove one partition for good; False when somebody was in the way, then the next call goes on where this ended.
-
-    Outside of transactions. Writers of other months wait for nothing; whoever reads this month delays its removal.
+def detach(old: Partition) -> bool:
+    """Take one partition out of its table; False when somebody was in the way, then the next call goes on where this
+    ended. Outside of transactions. Writers of other months wait for nothing; whoever reads this month delays it.
     """
     assert not connection.in_atomic_block, "a partition is detached concurrently, in steps of its own"
+    # An earlier run may have ended in the middle.
+    how = {ATTACHED: "CONCURRENTLY", DETACHING: "FINALIZE"}.get(old.state)
+    if how is None:
+        return True
     child, parent = sql.Identifier(old.name), sql.Identifier(old.table)
-    detach = {
-        ATTACHED: [sql.SQL("ALTER TABLE {} DETACH PARTITION {} CONCURRENTLY").format(parent, child)],
-        # An earlier run ended in the middle.
-        DETACHING: [sql.SQL("ALTER TABLE {} DETACH PARTITION {} FINALIZE").format(parent, child)],
-        DETACHED: [],
-    }[old.state]
     with connection.cursor() as cursor:
         try:
             cursor.execute("SELECT set_config('lock_timeout', %s, false)", [_LOCK_TIMEOUT])
-            for statement in [*detach, sql.SQL("DROP TABLE {}").format(child)]:
-                cursor.execute(statement)
+            cursor.execute(sql.SQL("ALTER TABLE {} DETACH PARTITION {} {}").format(parent, child, sql.SQL(how)))
         except OperationalError:
             return False
         finally:
             cursor.execute("RESET lock_timeout")
     return True
+
+
+def drop(old: Partition) -> None:
+    """Remove a detached partition for good, in the transaction of the caller. Raises OperationalError after waiting for
+    somebody who still reads it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [_LOCK_TIMEOUT])
+        cursor.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(old.name)))
 
 
 def _missing(cursor: CursorWrapper, month: dt.date) -> list[str]:

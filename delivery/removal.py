@@ -2,7 +2,7 @@
 
 1. A month whose log or events are due is frozen, send by send: figures are counted a last time, people who had it are
    kept as ids (PastRecipients), and `Delivery.removed` says what goes, when and why.
-2. Its partition is dropped (`partitions.drop`), which gives way to everybody; what was in the way goes the next time.
+2. Its partition is detached and dropped, which gives way to everybody; what is in use goes the next time.
 3. Exclusions go in small batches: they lie by send, not by month.
 
 A month is kept whole while one of its sends runs, is confirmed, or ended too recently. May be killed at any line and
@@ -14,7 +14,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -85,6 +85,7 @@ def run(now: dt.datetime | None = None) -> list[Line]:
     lines = []
     for old, months in _due(now):
         if not partitions.lock():
+            lines.append(_busy(old, months))
             break
         try:
             lines.append(_remove(old, months, now))
@@ -134,12 +135,26 @@ def _remove(old: Partition, months: int, now: dt.datetime) -> Line:
         sent = Delivery.objects.filter(opened_month=old.month, started_at__isnull=False)
         for delivery_id in sent.exclude(removed__has_key=part).order_by("pk").values_list("pk", flat=True):
             _freeze(delivery_id, part, months, now)
-    if not partitions.drop(old):
-        return Line(old.name, old.month, old.n_rows, old.n_bytes, months, _("It is in use. The next run tries again."))
-    detail: dict[str, object] = {"partition": old.name, "rows": old.n_rows, "bytes": old.n_bytes, "months": months}
-    audit.record("log.removed", subject=("installation", "log"), label=_MACHINE, detail=detail)
+    if not partitions.detach(old) or not _drop(old, months):
+        return _busy(old, months)
     logger.info("%s was removed: about %s rows, %s bytes", old.name, old.n_rows, old.n_bytes)
     return line
+
+
+def _busy(old: Partition, months: int) -> Line:
+    return Line(old.name, old.month, old.n_rows, old.n_bytes, months, _("It is in use. The next run tries again."))
+
+
+def _drop(old: Partition, months: int) -> bool:
+    """The partition goes with its row in the audit trail; False while somebody reads it."""
+    detail: dict[str, object] = {"partition": old.name, "rows": old.n_rows, "bytes": old.n_bytes, "months": months}
+    try:
+        with transaction.atomic():
+            partitions.drop(old)
+            audit.record("log.removed", subject=("installation", "log"), label=_MACHINE, detail=detail)
+    except OperationalError:
+        return False
+    return True
 
 
 @transaction.atomic

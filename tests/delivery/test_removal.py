@@ -143,6 +143,7 @@ def _clean_months(transactional_db: None) -> Any:
     yield
     for one in partitions.found():
         if one.month == _MONTH:
+            assert partitions.detach(one)
             partitions.drop(one)
 
 
