@@ -30,9 +30,14 @@ _WATCH = dt.timedelta(days=7)
 
 # The rule of `status.is_soft` in SQL, over the columns of a bounce.
 IS_SOFT = "(verdict = 'soft' OR (verdict <> 'hard' AND code LIKE '4%%'))"
-# One row per message with what came back for it, for whoever counts or lists people by the same rules.
-# The delivery's month prunes partitions.
-VERDICTS = f"""
+
+
+def _verdicts(people: str, join: str) -> str:
+    """One row per message with what came back for it, for whoever counts or lists people by the same rules.
+
+    The delivery's month prunes partitions.
+    """
+    return f"""
 WITH answers AS (
     SELECT request_no, profile_id,
            bool_or(kind = 'delivered') AS is_delivered,
@@ -50,7 +55,7 @@ WITH answers AS (
                     min(at) FILTER (WHERE kind = 'deferred')) AS failed_at,
            min(at) FILTER (WHERE kind = 'opened' AND NOT is_automatic) AS first_opened_at,
            min(at) FILTER (WHERE kind = 'clicked' AND NOT is_automatic) AS first_clicked_at
-    FROM delivery_event WHERE opened_month = %(month)s AND delivery_id = %(id)s
+    FROM delivery_event WHERE opened_month = %(month)s AND delivery_id = %(id)s {people}
     GROUP BY request_no, profile_id
 ), rows AS (
     SELECT l.profile_id AS person_id, l.at AS handed_at, l.outcome, a.*,
@@ -61,10 +66,19 @@ WITH answers AS (
                 WHEN a.is_soft AND %(final)s THEN 'failed'
                 ELSE 'delivered' END AS verdict
     FROM delivery_sendlog l
-    LEFT JOIN answers a ON a.request_no = l.request_no AND a.profile_id = l.profile_id
+    {join} answers a ON a.request_no = l.request_no AND a.profile_id = l.profile_id
     WHERE l.opened_month = %(month)s AND l.delivery_id = %(id)s
 )
 """
+
+
+VERDICTS = _verdicts("", "LEFT JOIN")
+# The same of those only who can have failed after hand-over: for whom a bounce or a deferral came.
+FAILING = _verdicts(
+    """AND (request_no, profile_id) IN (SELECT request_no, profile_id FROM delivery_event
+        WHERE opened_month = %(month)s AND delivery_id = %(id)s AND kind IN ('bounced', 'deferred'))""",
+    "JOIN",
+)
 _REBUILD = f"""{VERDICTS}
 INSERT INTO delivery_deliverystat (delivery_id, computed_at, n_sent, n_failed_at_handover, n_not_sent, n_cancelled,
     n_unknown, n_delivered, n_pending, n_failed, n_opened, n_opened_automatic, n_not_opened, n_clicked,
