@@ -19,7 +19,6 @@ UNUSUAL_TIMES = "delivery.confirm_unusual_times"
 SECOND_PERSON = "delivery.second_person"
 CAP_MESSAGES = "delivery.cap_messages"
 CAP_HOURS = "delivery.cap_hours"
-SENDERS = "delivery.senders"
 FAILED_WARN = "delivery.failed_warn_percent"
 FAILED_ERR = "delivery.failed_err_percent"
 
@@ -36,11 +35,6 @@ _HALF_HOURS = tuple((text, text) for text in (f"{n // 2:02d}:{n % 2 * 30:02d}" f
 def most_lateness() -> dt.timedelta:
     """A start that is later than this needs a person: what was right then may be wrong now."""
     return dt.timedelta(minutes=installation.number(LATE_AFTER_MIN))
-
-
-def n_senders() -> int:
-    """Processes that may work on one send at a time, on all machines together."""
-    return installation.number(SENDERS)
 
 
 def register() -> None:
@@ -184,16 +178,6 @@ def _limits() -> list[installation.Setting]:
             is_optional=True,
             n_lines=4,
             check=domain_limits.problem,
-        ),
-        installation.Setting(
-            SENDERS,
-            "number",
-            _("Processes for one send, at most"),
-            2,
-            _("On all machines together. More help where as many sender processes run and the mail server keeps up."),
-            _("processes"),
-            least=1,
-            most=64,
         ),
         installation.Setting(
             LATE_AFTER_MIN,

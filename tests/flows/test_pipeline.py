@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from audiences import profiles, subscriptions
 from audiences.models import Consent, Profile
-from delivery import clock, endings, lifecycle, options, sending, windows
+from delivery import clock, endings, lifecycle, sending, windows
 from delivery.models import Attempt, Delivery, DeliveryState, SendLog, Shard
 from messaging import smtp
 from messaging.models import Transport
@@ -182,7 +182,7 @@ def test_a_server_that_is_down_pauses_and_the_tick_resumes(mail_server: smtp_ser
     again = smtp_server.Server(smtp_server.Script(), mail_server.port)
     age_trouble(delivery)
     hints = clock.tick()
-    assert hints.drain == [delivery.pk] * options.n_senders()
+    assert hints.drain == [delivery.pk] * sending.N_SLOTS
     delivery = drain(delivery)
     assert (delivery.state, delivery.trouble) == (DeliveryState.FINISHED, "")
     assert len(again.recipients) == len(set(again.recipients)) == 20
