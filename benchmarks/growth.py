@@ -30,7 +30,7 @@ ROUNDS = int(os.environ.get("BENCH_ROUNDS") or 40)
 _N_SENDS = 40
 _N_MONTHS = 12
 _BYTES_A_ROW = 400
-_PEOPLE = """
+PEOPLE = """
 INSERT INTO audiences_profile (public_id, email, email_key, first_name, last_name, phone, country, city, language,
     time_zone, attributes, email_consent, is_test, created_at, updated_at)
 SELECT gen_random_uuid(), 'person' || n || '@bench.example', 'person' || n || '@bench.example', 'First' || n % 977,
@@ -112,7 +112,7 @@ def _fill(n: int) -> tuple[Any, Any, Any]:
     by = factories.user("Admin")
     large = n // 10
     with connection.cursor() as cursor:
-        cursor.execute(_PEOPLE.replace("%", "%%").replace("%%s", "%s"), [large])
+        cursor.execute(PEOPLE.replace("%", "%%").replace("%%s", "%s"), [large])
     this = partitions.month_of(timezone.now())
     sizes = [large, large] + [(n - 2 * large) // (_N_SENDS - 2)] * (_N_SENDS - 2)
     campaigns = [factories.published(by, name=f"Sale {number}") for number in range(4)]

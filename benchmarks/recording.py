@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks import servers
+from benchmarks import growth, servers
 
 BATCHES = (500, 1000)
 
@@ -39,18 +39,24 @@ def main() -> None:
 
 
 def _run(n: int, postmaster: int) -> dict[str, dict[str, float]]:
-    # Sets Django up.
-    from benchmarks import send
+    import django
 
-    send.make(n)
-    from audiences.models import AttributeDefinition
+    django.setup()
+    from django.core.management import call_command
+    from django.db import connection as of_django
 
-    for name, kind in (("plan", "text"), ("points", "number"), ("renewal", "date")):
-        AttributeDefinition.objects.get_or_create(name=name, defaults={"type": kind})
+    from tests import factories
+
+    call_command("migrate", verbosity=0)
+    call_command("setup_roles", verbosity=0)
+    by = factories.user("Admin")
+    with of_django.cursor() as cursor:
+        cursor.execute(growth.PEOPLE.replace("%", "%%").replace("%%s", "%s"), [n])
+        cursor.execute("VACUUM ANALYZE audiences_profile")
     found: dict[str, dict[str, float]] = {}
     for batch in BATCHES:
         for name, measure in {"copy": _copy, "record": _parts, "whole": _whole}.items():
-            delivery_id = int(str(send.prepare(n)["delivery"]))
+            delivery_id = _started(by)
             with _connection() as connection:
                 before, wal = _others_us(postmaster, connection), _wal(connection)
                 measured = measure(connection, delivery_id, batch)
@@ -60,6 +66,23 @@ def _run(n: int, postmaster: int) -> dict[str, dict[str, float]]:
             found.setdefault(str(batch), {}).update(measured)
             print(batch, name, measured, file=sys.stderr)
     return found
+
+
+def _started(by: Any) -> int:
+    """A send to everybody that is being sent, with nobody at work on it."""
+    from delivery import lifecycle, preparation
+    from delivery.models import Delivery
+    from tests import factories
+
+    rules = [{"field": "profile.is_test", "op": "is", "value": False}]
+    audience = {"conditions": {"match": "all", "rules": rules}}
+    made = factories.delivery(by, audience=audience, re_eligible_after_s=0)
+    lifecycle.prepare(made.pk, by=by)
+    preparation.run(made.pk)
+    made = Delivery.objects.get(pk=made.pk)
+    lifecycle.confirm(made.pk, by=by, seal=made.seal, n_to_send=made.n_to_send or 0)
+    lifecycle.start_now(made.pk, by=by)
+    return made.pk
 
 
 @contextlib.contextmanager
