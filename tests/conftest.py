@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.test import TransactionTestCase
 from django.utils import timezone, translation
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from accounts import roles
-from tests import chromium
+from tests import chromium, flushing
 
 BROWSER_TESTS = Path(__file__).parent / "browser"
 _LOOPBACK = ("127.", "::1", "localhost")
@@ -42,10 +42,12 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """Roles and their permissions exist in every test, as they do in every installation."""
-    with django_db_blocker.unblock():
+    with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch:
         roles.sync()
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _case: flushing.flush())
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -55,16 +57,12 @@ def _static_files_on_demand() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _after_a_flush(request: pytest.FixtureRequest) -> None:
-    """Tests with real transactions flush what Django manages, after themselves: the roles come back, and the log
-    tables, which it does not manage, are emptied too."""
+def _own_roles(request: pytest.FixtureRequest) -> None:
+    """Tests with real transactions empty the tables after themselves, except those of roles, which one may change."""
     marker = request.node.get_closest_marker("django_db")
-    if marker is None or not marker.kwargs.get("transaction"):
-        return
-    request.getfixturevalue("transactional_db")
-    roles.sync()
-    with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE delivery_sendlog, delivery_attempt, delivery_event")
+    if marker is not None and marker.kwargs.get("transaction"):
+        request.getfixturevalue("transactional_db")
+        roles.sync()
 
 
 @pytest.fixture(autouse=True)
