@@ -143,13 +143,14 @@ def page(browser: Browser, live_server: Any) -> Iterator[Page]:
 
 @pytest.fixture
 def screenshot() -> Callable[[Page, str], Path]:
-    """Store a picture of the page under tests/browser/screenshots/ for people to look at."""
+    """With SCREENSHOTS=1, store a picture of the page under tests/browser/screenshots/ for people to look at."""
     folder = BROWSER_TESTS / "screenshots"
 
     def take(page: Page, name: str) -> Path:
-        folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{name}.png"
-        page.screenshot(path=str(path), full_page=True)
+        if os.environ.get("SCREENSHOTS") == "1":
+            folder.mkdir(parents=True, exist_ok=True)
+            page.screenshot(path=str(path), full_page=True)
         return path
 
     return take
