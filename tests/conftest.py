@@ -1,5 +1,6 @@
 """What every test gets: a database with roles, loopback-only sockets, and a browser on request."""
 
+import gc
 import os
 import socket
 import threading
@@ -23,15 +24,22 @@ _LOOPBACK = ("127.", "::1", "localhost")
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests are marked by their folder and stay in two processes, those of craft in one of their own.
+    """Browser tests are marked by their folder and come last, those of craft first of them, which take longest.
 
-    They come last: Playwright leaves its event loop running in this thread, and no other can be started beside it.
+    Playwright leaves its event loop running in this thread, and no other can be started beside it. The long ones are
+    not the very last, so that no process works alone at the end.
     """
     for item in items:
         if BROWSER_TESTS in item.path.parents:
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.xdist_group("craft" if item.path.stem == "test_craft" else "browser"))
-    items.sort(key=lambda item: BROWSER_TESTS in item.path.parents)
+    items.sort(key=lambda item: (BROWSER_TESTS in item.path.parents, item.path.stem != "test_craft"))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays; the collector needs not walk over it hundreds of times."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
