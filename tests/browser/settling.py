@@ -7,7 +7,7 @@ from playwright.sync_api import Page, Request
 
 # How long no request may run before a page counts as settled, and the longest wait for it.
 QUIET_S = 0.1
-MOST_S = 5.0
+MOST_S = 10.0
 # Fonts are there, what moves has arrived, and both were painted. What moves for ever is not waited for.
 _STILL = """async () => {
   await document.fonts.ready;

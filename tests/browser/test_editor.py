@@ -93,7 +93,7 @@ def test_saves_continue_while_typing_without_a_pause(desk: Page) -> None:
     saves = _count_saves(desk)
     desk.get_by_label("Subject", exact=True).focus()
     started = time.monotonic()
-    while time.monotonic() - started < 12:
+    while not saves.bodies and time.monotonic() - started < 12:
         desk.keyboard.type("x")
         desk.wait_for_timeout(300)
     assert saves.bodies, "no save before the last key"
