@@ -33,9 +33,10 @@ manage: $(VENV)/.installed
 
 install: $(VENV)/.installed
 
+# Three processes on two cores: tests in a browser wait half of their time.
 test: $(VENV)/.installed-dev
 	@$(BIN)/python -m tests.chromium
-	@$(BIN)/python -m pytest -n 2 --maxschedchunk 1 -q $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 3 --maxschedchunk 1 -q $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
