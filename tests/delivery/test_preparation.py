@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from audiences import profiles
 from audiences.models import Consent, Profile
-from delivery import clock, lifecycle, placing, preparation, reasons
+from delivery import clock, lifecycle, placing, preparation, reasons, samples
 from delivery.models import Delivery, DeliveryState, Exclusion, SendLog, Shard, ShardState
 from tests import factories
 
@@ -221,8 +221,8 @@ def test_samples_start_with_the_emptiest_profiles_and_name_problems() -> None:
     empty = factories.profile(first_name="")
     broken = "{% if profile.first_name == '' %}{% abort_message('no name') %}{% endif %}" + factories.HTML_BODY
     delivery = factories.prepared(message=factories.message(body=broken, subject="Hi {{ profile.first_name }}"))
-    assert len(delivery.samples) == preparation.N_SAMPLES
-    assert len({sample["profile_id"] for sample in delivery.samples}) == preparation.N_SAMPLES
+    assert len(delivery.samples) == samples.N_SAMPLES
+    assert len({sample["profile_id"] for sample in delivery.samples}) == samples.N_SAMPLES
     first, second = delivery.samples[:2]
     assert first["profile_id"] == empty.pk and "no name" in first["problem"]
     assert second["problem"] == "" and second["subject"].startswith("Hi Name") and second["n_bytes"] > 300
@@ -233,12 +233,12 @@ def test_an_aborted_preparation_leaves_the_delivery_alone(monkeypatch: pytest.Mo
     delivery = factories.delivery()
     lifecycle.prepare(delivery.pk, by=delivery.opened_by)
 
-    def aborting(*arguments: object) -> list[dict[str, object]]:
+    def aborting(*arguments: object, **named: object) -> list[dict[str, object]]:
         lifecycle.abort(delivery.pk, by=delivery.opened_by)
         return []
 
     with monkeypatch.context() as patch:
-        patch.setattr(preparation, "_samples", aborting)
+        patch.setattr(samples, "take", aborting)
         preparation.run(delivery.pk)
     found = Delivery.objects.get(pk=delivery.pk)
     assert (found.state, found.seal, found.n_to_send) == (DeliveryState.NEW, "", None)
