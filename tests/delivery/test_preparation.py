@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections import Counter
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -9,7 +10,7 @@ from django.utils import timezone
 
 from audiences import profiles
 from audiences.models import Consent, Profile
-from delivery import clock, lifecycle, placing, preparation, reasons, samples
+from delivery import choosing, clock, lifecycle, placing, preparation, reasons, samples
 from delivery.models import Delivery, DeliveryState, Exclusion, SendLog, Shard, ShardState
 from tests import factories
 
@@ -93,6 +94,25 @@ def test_an_address_that_had_it_does_not_get_it_again_by_another_profile(
     assert excluded(later)[second.pk] == reason
     assert later.n_to_send == (1 if re_eligible_after_s == 0 else 0)
     assert_adds_up(later)
+
+
+def test_who_comes_into_a_mailbox_while_people_are_chosen_is_not_written_to_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = factories.profile(email="same@example.test")
+    factories.sending()
+    factories.configure(delivery__cap_messages=5)
+    pick, came = choosing.pick, []
+
+    def while_picking(*arguments: Any) -> choosing.Pick:
+        made = pick(*arguments)
+        came.append(factories.profile(email="SAME@example.test"))
+        return made
+
+    monkeypatch.setattr(choosing, "pick", while_picking)
+    delivery = factories.prepared()
+    assert to_send(delivery) == {first.pk}
+    assert excluded(delivery) == {came[0].pk: "duplicate_address"}
 
 
 def test_limit_and_control_group_are_exact_and_repeatable() -> None:
