@@ -155,9 +155,11 @@ INSERT INTO {EARLIER} SELECT id, CASE WHEN bool_or(at IS NULL) THEN NULL ELSE ma
 ) had (id, at) GROUP BY id ORDER BY id
 """
 _SHARE_EARLIER = f"""
-INSERT INTO {EARLIER} SELECT o.id, CASE WHEN bool_or(e.at IS NULL) THEN NULL ELSE max(e.at) END
-FROM {mailboxes.SHARED} s JOIN {EARLIER} e ON e.id = s.id JOIN {mailboxes.SHARED} o ON o.email_key = s.email_key
-GROUP BY o.id ON CONFLICT (id) DO UPDATE SET at = excluded.at
+INSERT INTO {EARLIER} SELECT o.id, had.at FROM (
+    SELECT s.email_key, CASE WHEN bool_or(e.at IS NULL) THEN NULL ELSE max(e.at) END AS at
+    FROM {mailboxes.SHARED} s JOIN {EARLIER} e ON e.id = s.id GROUP BY s.email_key
+) had JOIN {mailboxes.SHARED} o ON o.email_key = had.email_key
+ON CONFLICT (id) DO UPDATE SET at = excluded.at
 """
 # A message in a window may be in a later attempt's shard too: it is counted once. The beginning of a waiting shard was
 # settled by an earlier lease.
@@ -181,7 +183,8 @@ INSERT INTO {CAPPED} SELECT id, count(*) FROM (
 ORDER BY id
 """
 _SHARE_CAPPED = f"""
-INSERT INTO {CAPPED} SELECT o.id, sum(f.n)
-FROM {mailboxes.SHARED} s JOIN {CAPPED} f ON f.id = s.id JOIN {mailboxes.SHARED} o ON o.email_key = s.email_key
-GROUP BY o.id ON CONFLICT (id) DO UPDATE SET n = excluded.n
+INSERT INTO {CAPPED} SELECT o.id, had.n FROM (
+    SELECT s.email_key, sum(f.n) AS n FROM {mailboxes.SHARED} s JOIN {CAPPED} f ON f.id = s.id GROUP BY s.email_key
+) had JOIN {mailboxes.SHARED} o ON o.email_key = had.email_key
+ON CONFLICT (id) DO UPDATE SET n = excluded.n
 """
