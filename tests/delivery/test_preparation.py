@@ -1,6 +1,7 @@
 """Targeted = excluded + to send, each excluded person with the first reason; and what disturbs a preparation."""
 
 import datetime as dt
+import threading
 from collections import Counter
 from typing import Any
 
@@ -296,3 +297,36 @@ def test_progress_is_seen_while_it_runs_and_a_dead_worker_is_replaced(monkeypatc
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass('pg_temp.chosen')")
         assert cursor.fetchone()[0] is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_preparations_at_the_same_time_do_not_mix(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = factories.people(*(f"p{i}" for i in range(30)))
+    factories.profile(email=made[0].email.upper())
+    monkeypatch.setattr(preparation, "_SLICE", 7)
+    segments = [factories.segment(members=made[start::3]) for start in range(3)]
+    deliveries = [
+        factories.delivery(audience={"conditions": EVERYBODY, "exclude": [str(segment.public_id)]})
+        for segment in segments
+    ]
+    for delivery in deliveries:
+        lifecycle.prepare(delivery.pk, by=delivery.opened_by)
+
+    def work(delivery: Delivery) -> None:
+        try:
+            preparation.run(delivery.pk)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work, args=[delivery]) for delivery in deliveries]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number, delivery in enumerate(deliveries):
+        found = Delivery.objects.get(pk=delivery.pk)
+        assert_adds_up(found)
+        left_out = {person.pk for person in made[number::3]}
+        assert {pk for pk, reason in excluded(found).items() if reason == "excluded_segment"} == left_out
+        # Whoever of the first mailbox is not left out gets it, once.
+        assert (found.n_targeted, found.n_to_send) == (31, 21 if number == 0 else 20)
