@@ -13,6 +13,11 @@ the first look at the delivery to the seal, samples rendered:
   third has reached, a control group: 78 % left out, a row each.
 
 `<name>_ratio` says how many times as long as `bare` it took, `<name>_keyed_ratio` as `keyed`.
+
+Figures of 25 November 2026, 1,000,000 people, 2 cores that were busy with other work, PostgreSQL 18 on the same
+machine. By the clock, at a load of 16: bare 3.7 s, keyed 7.0 s; plain 2.7, five 2.3, five_capped 3.8, all 6.8 times as
+long as bare. In processor time of PostgreSQL and Python, which waits for nobody: bare 0.51 s, keyed 1.24 s; plain 2.9,
+five 3.4, five_capped 5.1, all 10.2 times as much.
 """
 # ruff: noqa: PLC0415
 
