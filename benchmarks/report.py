@@ -1,0 +1,154 @@
+"""From the measurements of all rounds to medians, ratios and targets; the table and the JSON of `make bench`."""
+
+from dataclasses import dataclass
+from statistics import median
+
+from benchmarks import rows
+from benchmarks.rows import Figures, Row
+
+# Ratio or figure, its target and its stretch target; a figure is good below its target, a ratio above it.
+TARGETS = (
+    ("ratio_to_smtp_source", "b / a", 1.0, None, True),
+    ("e_to_a", "e / a", 1.6, 3.5, True),
+    ("e_to_c", "e / c", 35.0, 70.0, True),
+    ("cpu_us_postgres", "PostgreSQL CPU a message, µs", 8.0, None, False),
+    ("rss_mb_most", "Memory of a worker, MB", 120.0, None, False),
+    ("rss_growth", "Memory at the most people / at 10,000", 1.1, None, False),
+    ("cost_growth", "CPU a message at the most people / at 10,000", 1.15, None, False),
+)
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Sends of very different size, in processes of their own: CPU a message of sender and PostgreSQL, and memory."""
+
+    small: list[Figures]
+    large: Figures
+    rss_mb: dict[int, float]
+
+    @property
+    def cost(self) -> float:
+        """CPU a message of the large send as a multiple of the small ones' median."""
+        return _cost(self.large) / median(_cost(one) for one in self.small)
+
+    @property
+    def time(self) -> float:
+        """Seconds a message, likewise."""
+        return median(one.per_second for one in self.small) / self.large.per_second
+
+
+def _cost(figures: Figures) -> float:
+    return figures.cpu_us["sender"] + figures.cpu_us["postgres"]
+
+
+def result(measured: dict[str, list[Figures]], growth: Growth | None, rss_mb: dict[str, float]) -> dict[str, object]:
+    """Everything as JSON; what was not measured is None."""
+    rates = {name: median(one.per_second for one in figures) for name, figures in measured.items()}
+    split = cpu_split(measured)
+    every = [one for figures in measured.values() for one in figures]
+    every += [*growth.small, growth.large] if growth else []
+    sizes = growth.rss_mb if growth else {}
+    found: dict[str, object] = {
+        "ratio_to_smtp_source": _ratio(rates, "b", "a"),
+        "e_to_a": _ratio(rates, "e", "a"),
+        "e_to_c": _ratio(rates, "e", "c"),
+        "e_to_c_same_sink": _ratio(rates, "e", "c cheap"),
+        "tls_to_plain": _ratio(rates, "d TLS", "d plain"),
+        "cpu_us": split,
+        "cpu_us_postgres": split.get("postgres"),
+        "rss_mb": {**rss_mb, **{f"{n} people": mb for n, mb in sizes.items()}},
+        "rss_mb_most": max((*rss_mb.values(), *sizes.values()), default=None),
+        "rss_growth": round(sizes[max(sizes)] / sizes[min(sizes)], 2) if sizes else None,
+        "cost_growth": round(growth.cost, 2) if growth else None,
+        "time_growth": round(growth.time, 2) if growth else None,
+        "large": _summary([growth.large]) if growth else None,
+        "duplicates": sum(one.received.duplicates for one in every),
+        "counts_equal": all(one.is_whole for one in every),
+        "rows": {name: _summary(figures) for name, figures in measured.items()},
+    }
+    found["targets"] = {key: is_met(found[key], target, above) for key, _words, target, _stretch, above in TARGETS}
+    return found
+
+
+def cpu_split(measured: dict[str, list[Figures]]) -> dict[str, float]:
+    """Microseconds of CPU a message in row e, by what they go to; {} when its rows were not measured.
+
+    Rendering is what the sender saves when each message is a constant, the log what it saves, besides, when no row is
+    written; the rest is people, windows, journal, the loop and the sockets.
+    """
+    medians = {name: _cpu(figures) for name, figures in measured.items()}
+    if not {"e", "e constant", "e bare"} <= medians.keys():
+        return {}
+    sender, constant, bare = (medians[name]["sender"] for name in ("e", "e constant", "e bare"))
+    return {
+        "sender": sender,
+        "render": round(sender - constant, 1),
+        "log": round(constant - bare, 1),
+        "socket_and_rest": bare,
+        "postgres": medians["e"]["postgres"],
+        "sink": medians["e"]["sink"],
+    }
+
+
+def is_met(value: object, target: float, above: bool) -> bool | None:
+    if not isinstance(value, int | float):
+        return None
+    return value >= target if above else value <= target
+
+
+def table(found: dict[str, object], measured: dict[str, list[Figures]]) -> str:
+    """The rows, then the targets, for people."""
+    lines = [
+        f"{'row':<11} {'what':<38} {'sink':<17} {'messages':>8} {'a second':>9} {'least':>7} {'most':>7}"
+        f" {'sender':>7} {'PG':>6} {'sink':>6}  µs of CPU a message"
+    ]
+    for row in rows.ALL:
+        if row.name in measured:
+            lines.append(_line(row, measured[row.name]))
+    lines += ["", f"{'figure':<46} {'value':>8} {'target':>8} {'stretch':>8}"]
+    for key, words, target, stretch, above in TARGETS:
+        value = found[key]
+        sign = "≥" if above else "≤"
+        shown = "–" if value is None else f"{value}"
+        verdict = {None: "not measured", True: "met", False: "missed"}[is_met(value, target, above)]
+        lines.append(
+            f"{words:<46} {shown:>8} {f'{sign} {target:g}':>8} {f'{stretch:g}' if stretch else '':>8}  {verdict}"
+        )
+    return "\n".join(lines)
+
+
+def _line(row: Row, figures: list[Figures]) -> str:
+    summary, cpu = _summary(figures), _cpu(figures)
+    spent = " ".join(
+        f"{cpu[name]:>{width}}" if name in cpu else f"{'–':>{width}}"
+        for name, width in (("sender", 7), ("postgres", 6), ("sink", 6))
+    )
+    return (
+        f"{row.name:<11} {row.words:<38} {row.sink:<17} {summary['messages']:>8} {summary['per_second']:>9}"
+        f" {summary['least']:>7} {summary['most']:>7} {spent}"
+    )
+
+
+def _summary(figures: list[Figures]) -> dict[str, object]:
+    rates = [one.per_second for one in figures]
+    summary: dict[str, object] = {
+        "messages": figures[0].n,
+        "rounds": len(figures),
+        "per_second": round(median(rates)),
+        "least": round(min(rates)),
+        "most": round(max(rates)),
+        "cpu_us": _cpu(figures),
+    }
+    if figures[0].received.bytes:
+        summary["bytes_per_message"] = round(figures[0].received.bytes / max(1, figures[0].received.messages))
+    if queued := [one.queue_s for one in figures if one.queue_s is not None]:
+        summary["queue_seconds"] = round(median(queued), 2)
+    return summary
+
+
+def _cpu(figures: list[Figures]) -> dict[str, float]:
+    return {name: round(median(one.cpu_us[name] for one in figures), 1) for name in figures[0].cpu_us}
+
+
+def _ratio(rates: dict[str, float], above: str, below: str) -> float | None:
+    return round(rates[above] / rates[below], 2) if above in rates and below in rates else None
