@@ -59,7 +59,7 @@ def _run(
     memory = {row.name: round(hall.peak_mb(row)) for row in chosen if row.name in {"e", "e Celery"}}
     growth = _growth(hall, options, n_people) if options.large else None
     found = report.result(measured, growth, memory)
-    return {"people": options.people, "sessions": hall.n_sessions, **found}, measured
+    return {"people": options.people, "rounds": options.rounds, "sessions": hall.n_sessions, **found}, measured
 
 
 def _growth(hall: Hall, options: argparse.Namespace, n_people: int) -> report.Growth:

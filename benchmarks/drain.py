@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import django
 
@@ -61,14 +62,13 @@ def _cpu_s() -> float:
 def _render_once() -> None:
     """Render the first message of each program; then only the recipient changes."""
     render = email.Program.render
-    first: dict[int, email.Payload] = {}
+    first: WeakKeyDictionary[email.Program, email.Payload] = WeakKeyDictionary()
 
     def constant(self: email.Program, person: Person, **context: Any) -> email.Payload:
         _avoided["constant"] += 1
-        payload = first.get(id(self))
+        payload = first.get(self)
         if payload is None:
-            first.clear()
-            payload = first[id(self)] = render(self, person, **context)
+            payload = first[self] = render(self, person, **context)
         return email.Payload(payload.mail_from, person.email.encode(), payload.data)
 
     email.Program.render = constant  # type: ignore[method-assign]

@@ -74,10 +74,10 @@ def text(language: str) -> str:
 
 def html(language: str) -> str:
     """The real HTML with our part before the end of its body."""
-    source = _source()
-    n_missing = max(0, N_LINKS - len(links(source)))
+    real = source()
+    n_missing = max(0, N_LINKS - len(links(real)))
     ours = _in(language, _HTML).replace("[links]", "".join(_LINK.format(n=n + 1) for n in range(n_missing)))
-    head, end, rest = source.rpartition("</body>")
+    head, end, rest = real.rpartition("</body>")
     return f"{head}{ours}{end}{rest}"
 
 
@@ -87,7 +87,8 @@ def links(source: str) -> list[str]:
 
 
 @cache
-def _source() -> str:
+def source() -> str:
+    """The HTML it is made from."""
     sizes = {path: path.stat().st_size for path in EMAILS.glob("*.html")} if EMAILS.is_dir() else {}
     fitting = [path for path, size in sizes.items() if LEAST <= size <= MOST]
     if not fitting:

@@ -91,7 +91,8 @@ class Hall:
 
     def __init__(self, postgres_pid: int, made: sinks.Sinks, *, post_office_python: str) -> None:
         self.sinks = made
-        self.n_sessions = 10
+        # Connections of smtp-source.
+        self.n_sessions: int | None = None
         self.office = lines.Child("benchmarks.send")
         self._postgres_pid = postgres_pid
         self._post_office_python = post_office_python

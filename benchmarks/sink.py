@@ -33,6 +33,7 @@ class Session(asyncio.Protocol):
         self._counts = counts
         self._buffer = b""
         self._is_data = False
+        self._leaves = False
         self._recipient = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -60,6 +61,8 @@ class Session(asyncio.Protocol):
         self._buffer = buffer[position:]
         if answers:
             self._transport.write(b"".join(answers))
+        if self._leaves:
+            self._transport.close()
 
     def _command(self, line: bytes) -> bytes:
         verb = line[:4].upper()
@@ -71,6 +74,7 @@ class Session(asyncio.Protocol):
         elif verb == b"EHLO":
             return b"250-sink\r\n250-PIPELINING\r\n250 8BITMIME\r\n"
         elif verb == b"QUIT":
+            self._leaves = True
             return b"221 bye\r\n"
         return b"250 ok\r\n"
 

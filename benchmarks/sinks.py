@@ -4,6 +4,7 @@ without TLS. Each is started for one send and says afterwards what it got.
 
 import contextlib
 import datetime as dt
+import functools
 import ipaddress
 import json
 import os
@@ -114,7 +115,7 @@ def _postfix(port: int, received: Received, expected: int) -> Iterator[None]:
         with contextlib.suppress(smtplib.SMTPException, OSError), smtplib.SMTP("127.0.0.1", port, timeout=10) as one:
             one.sendmail("last@example.test", ["last@example.test"], "Subject: one more\n\n")
         with contextlib.suppress(subprocess.TimeoutExpired):
-            received.messages = expected if sink.wait(timeout=2) == 0 else 0
+            received.messages = expected if sink.wait(timeout=1) == 0 else 0
     finally:
         sink.kill()
         sink.wait()
@@ -130,11 +131,10 @@ def _wait_for(port: int) -> None:
     raise RuntimeError("smtp-sink did not start")
 
 
+@functools.cache
 def _compiled(folder: Path) -> str:
-    """The sink in C, compiled once for the run; "" where there is no compiler."""
+    """The path of the sink in C, compiled; "" where there is no compiler."""
     made = folder / "csink"
-    if made.exists():
-        return str(made)
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         print("No C compiler is installed; the cheap sink is the one in Python.", file=sys.stderr)
