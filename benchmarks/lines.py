@@ -1,5 +1,6 @@
 """Processes of a benchmark that answer questions: one JSON object a line each way, until their standard input ends."""
 
+import contextlib
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ class Child:
     """A Python module in a process of its own that called `serve`; it ends with this process."""
 
     def __init__(self, *module: str, environment: Mapping[str, str] | None = None, python: str = "") -> None:
+        self._name = " ".join(module)
         self._process = subprocess.Popen(
             [python or sys.executable, "-m", *module],
             stdin=subprocess.PIPE,
@@ -39,13 +41,19 @@ class Child:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self._process.args} ended with {self._process.wait()}")
+            raise RuntimeError(f"{self._name} ended with {self._process.wait()}")
         return json.loads(line)
 
     def close(self) -> None:
+        """Let it end; one that is still at work after some seconds is killed."""
         assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
 
 def serve(answers: Mapping[str, Callable[..., object]]) -> None:

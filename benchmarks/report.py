@@ -2,19 +2,36 @@
 
 from dataclasses import dataclass
 from statistics import median
+from typing import Any, NamedTuple
 
 from benchmarks import rows
 from benchmarks.rows import Figures, Row
 
-# Ratio or figure, its target and its stretch target; a figure is good below its target, a ratio above it.
+
+class Target(NamedTuple):
+    """What a figure of the result should be: at least `target` where more is better, at most otherwise."""
+
+    key: str
+    words: str
+    target: float
+    stretch: float | None = None
+    more_is_better: bool = False
+
+    def verdict(self, value: float | None) -> bool | None:
+        """Whether it is met; None when it was not measured."""
+        if value is None:
+            return None
+        return value >= self.target if self.more_is_better else value <= self.target
+
+
 TARGETS = (
-    ("ratio_to_smtp_source", "b / a", 1.0, None, True),
-    ("e_to_a", "e / a", 1.6, 3.5, True),
-    ("e_to_c", "e / c", 35.0, 70.0, True),
-    ("cpu_us_postgres", "PostgreSQL CPU a message, µs", 8.0, None, False),
-    ("rss_mb_most", "Memory of a worker, MB", 120.0, None, False),
-    ("rss_growth", "Memory at the most people / at 10,000", 1.1, None, False),
-    ("cost_growth", "CPU a message at the most people / at 10,000", 1.15, None, False),
+    Target("ratio_to_smtp_source", "b / a", 1.0, more_is_better=True),
+    Target("e_to_a", "e / a", 1.6, 3.5, more_is_better=True),
+    Target("e_to_c", "e / c", 35.0, 70.0, more_is_better=True),
+    Target("cpu_us_postgres", "PostgreSQL CPU a message, µs", 8.0),
+    Target("rss_mb_most", "Memory of a worker, MB", 120.0),
+    Target("rss_growth", "Memory at the most people / at 10,000", 1.1),
+    Target("cost_growth", "CPU a message at the most people / at 10,000", 1.15),
 )
 
 
@@ -24,7 +41,7 @@ class Growth:
 
     small: list[Figures]
     large: Figures
-    rss_mb: dict[int, float]
+    rss_mb: dict[int, int]
 
     @property
     def cost(self) -> float:
@@ -41,19 +58,18 @@ def _cost(figures: Figures) -> float:
     return figures.cpu_us["sender"] + figures.cpu_us["postgres"]
 
 
-def result(measured: dict[str, list[Figures]], growth: Growth | None, rss_mb: dict[str, float]) -> dict[str, object]:
+def result(measured: dict[str, list[Figures]], growth: Growth | None, rss_mb: dict[str, int]) -> dict[str, Any]:
     """Everything as JSON; what was not measured is None."""
     rates = {name: median(one.per_second for one in figures) for name, figures in measured.items()}
     split = cpu_split(measured)
     every = [one for figures in measured.values() for one in figures]
     every += [*growth.small, growth.large] if growth else []
     sizes = growth.rss_mb if growth else {}
-    found: dict[str, object] = {
+    found: dict[str, Any] = {
         "ratio_to_smtp_source": _ratio(rates, "b", "a"),
         "e_to_a": _ratio(rates, "e", "a"),
         "e_to_c": _ratio(rates, "e", "c"),
         "e_to_c_same_sink": _ratio(rates, "e", "c cheap"),
-        "tls_to_plain": _ratio(rates, "d TLS", "d plain"),
         "cpu_us": split,
         "cpu_us_postgres": split.get("postgres"),
         "rss_mb": {**rss_mb, **{f"{n} people": mb for n, mb in sizes.items()}},
@@ -65,8 +81,9 @@ def result(measured: dict[str, list[Figures]], growth: Growth | None, rss_mb: di
         "duplicates": sum(one.received.duplicates for one in every),
         "counts_equal": all(one.is_whole for one in every),
         "rows": {name: _summary(figures) for name, figures in measured.items()},
+        "ratios": {f"{row.name} / {row.beside}": _ratio(rates, row.name, row.beside) for row in rows.ALL if row.beside},
     }
-    found["targets"] = {key: is_met(found[key], target, above) for key, _words, target, _stretch, above in TARGETS}
+    found["targets"] = {one.key: one.verdict(found[one.key]) for one in TARGETS}
     return found
 
 
@@ -90,34 +107,29 @@ def cpu_split(measured: dict[str, list[Figures]]) -> dict[str, float]:
     }
 
 
-def is_met(value: object, target: float, above: bool) -> bool | None:
-    if not isinstance(value, int | float):
-        return None
-    return value >= target if above else value <= target
-
-
-def table(found: dict[str, object], measured: dict[str, list[Figures]]) -> str:
+def table(found: dict[str, Any], measured: dict[str, list[Figures]]) -> str:
     """The rows, then the targets, for people."""
     lines = [
         f"{'row':<11} {'what':<38} {'sink':<17} {'messages':>8} {'a second':>9} {'least':>7} {'most':>7}"
-        f" {'sender':>7} {'PG':>6} {'sink':>6}  µs of CPU a message"
+        f" {'ratio':<16} {'sender':>7} {'PG':>6} {'sink':>6}  µs of CPU a message"
     ]
     for row in rows.ALL:
         if row.name in measured:
-            lines.append(_line(row, measured[row.name]))
+            lines.append(_line(row, measured[row.name], found["ratios"].get(f"{row.name} / {row.beside}")))
     lines += ["", f"{'figure':<46} {'value':>8} {'target':>8} {'stretch':>8}"]
-    for key, words, target, stretch, above in TARGETS:
-        value = found[key]
-        sign = "≥" if above else "≤"
-        shown = "–" if value is None else f"{value}"
-        verdict = {None: "not measured", True: "met", False: "missed"}[is_met(value, target, above)]
-        lines.append(
-            f"{words:<46} {shown:>8} {f'{sign} {target:g}':>8} {f'{stretch:g}' if stretch else '':>8}  {verdict}"
-        )
+    lines += [_target_line(one, found[one.key]) for one in TARGETS]
     return "\n".join(lines)
 
 
-def _line(row: Row, figures: list[Figures]) -> str:
+def _target_line(one: Target, value: float | None) -> str:
+    shown = "–" if value is None else f"{value:g}"
+    wanted = f"{'≥' if one.more_is_better else '≤'} {one.target:g}"
+    stretch = f"{one.stretch:g}" if one.stretch else ""
+    verdict = {None: "not measured", True: "met", False: "missed"}[one.verdict(value)]
+    return f"{one.words:<46} {shown:>8} {wanted:>8} {stretch:>8}  {verdict}"
+
+
+def _line(row: Row, figures: list[Figures], ratio: float | None) -> str:
     summary, cpu = _summary(figures), _cpu(figures)
     spent = " ".join(
         f"{cpu[name]:>{width}}" if name in cpu else f"{'–':>{width}}"
@@ -125,7 +137,8 @@ def _line(row: Row, figures: list[Figures]) -> str:
     )
     return (
         f"{row.name:<11} {row.words:<38} {row.sink:<17} {summary['messages']:>8} {summary['per_second']:>9}"
-        f" {summary['least']:>7} {summary['most']:>7} {spent}"
+        f" {summary['least']:>7} {summary['most']:>7}"
+        f" {'' if ratio is None else f'{ratio:g} of {row.beside}':<16} {spent}"
     )
 
 
@@ -151,4 +164,4 @@ def _cpu(figures: list[Figures]) -> dict[str, float]:
 
 
 def _ratio(rates: dict[str, float], above: str, below: str) -> float | None:
-    return round(rates[above] / rates[below], 2) if above in rates and below in rates else None
+    return float(f"{rates[above] / rates[below]:.3g}") if above in rates and below in rates else None

@@ -27,12 +27,14 @@ SOURCE, DRAINS, CELERY, POST_OFFICE = "smtp-source", "drains", "Celery", "django
 
 @dataclass(frozen=True)
 class Row:
-    """`share`: of --people, how many messages. `without`: what drain.py takes away."""
+    """`share`: of --people, how many messages. `beside`: the row it is compared with. `without`: what drain.py takes
+    away."""
 
     name: str
     words: str
     sender: str
     sink: str
+    beside: str = ""
     share: float = 1.0
     without: tuple[str, ...] = ()
     is_signed: bool = False
@@ -48,18 +50,18 @@ class Row:
 
 ALL = (
     Row("a", "smtp-source, one constant message", SOURCE, sinks.POSTFIX, share=2),
-    Row("b", "Chappe", DRAINS, sinks.POSTFIX),
-    Row("c", "django-post_office", POST_OFFICE, sinks.POSTFIX),
-    Row("c cheap", "django-post_office", POST_OFFICE, sinks.CHEAP),
-    Row("d constant", "Chappe without rendering", DRAINS, sinks.POSTFIX, without=("constant",)),
-    Row("d unlogged", "Chappe without log rows", DRAINS, sinks.POSTFIX, without=("unlogged",)),
-    Row("d DKIM", "Chappe with DKIM, RSA-2048", DRAINS, sinks.POSTFIX, share=0.25, is_signed=True),
-    Row("d plain", "Chappe, for comparison with TLS", DRAINS, sinks.PYTHON, share=0.5),
-    Row("d TLS", "Chappe over TLS", DRAINS, sinks.TLS, share=0.5),
-    Row("e", "Chappe", DRAINS, sinks.CHEAP, share=2),
-    Row("e constant", "Chappe without rendering", DRAINS, sinks.CHEAP, without=("constant",)),
-    Row("e bare", "Chappe without rendering and log rows", DRAINS, sinks.CHEAP, without=("constant", "unlogged")),
-    Row("e Celery", "Chappe in Celery's workers", CELERY, sinks.CHEAP),
+    Row("b", "Chappe", DRAINS, sinks.POSTFIX, "a"),
+    Row("c", "django-post_office", POST_OFFICE, sinks.POSTFIX, "b"),
+    Row("c cheap", "django-post_office", POST_OFFICE, sinks.CHEAP, "e"),
+    Row("d constant", "Chappe without rendering", DRAINS, sinks.POSTFIX, "b", without=("constant",)),
+    Row("d unlogged", "Chappe without log rows", DRAINS, sinks.POSTFIX, "b", without=("unlogged",)),
+    Row("d DKIM", "Chappe with DKIM, RSA-2048", DRAINS, sinks.POSTFIX, "b", share=0.25, is_signed=True),
+    Row("d plain", "Chappe, for comparison with TLS", DRAINS, sinks.PYTHON, "b", share=0.5),
+    Row("d TLS", "Chappe over TLS", DRAINS, sinks.TLS, "d plain", share=0.5),
+    Row("e", "Chappe", DRAINS, sinks.CHEAP, "a", share=2),
+    Row("e constant", "Chappe without rendering", DRAINS, sinks.CHEAP, "e", without=("constant",)),
+    Row("e bare", "Chappe without rendering and log rows", DRAINS, sinks.CHEAP, "e", without=("constant", "unlogged")),
+    Row("e Celery", "Chappe in Celery's workers", CELERY, sinks.CHEAP, "e"),
 )
 
 

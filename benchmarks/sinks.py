@@ -9,6 +9,7 @@ import ipaddress
 import json
 import os
 import shutil
+import signal
 import smtplib
 import socket
 import subprocess
@@ -24,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from benchmarks import processes
-from config.local import ports
+from config.local import ports, process
 
 POSTFIX, CHEAP, PYTHON, TLS = "smtp-sink", "cheap sink", "Python sink", "Python sink, TLS"
 # Programs of Postfix are often not on a user's path.
@@ -79,7 +80,13 @@ class Sinks:
             with _postfix(self.ports[kind], received, expected):
                 yield received
             return
-        sink = subprocess.Popen(self._command(kind), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        sink = subprocess.Popen(
+            self._command(kind),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=process.with_parent(signal.SIGTERM),
+        )
         assert sink.stdout is not None and sink.stdout.readline() == "ready\n"
         try:
             yield received
@@ -103,7 +110,7 @@ def _postfix(port: int, received: Received, expected: int) -> Iterator[None]:
     """
     unprivileged = ["-u", "nobody"] if os.geteuid() == 0 else []
     command = [program("smtp-sink"), *unprivileged, "-M", str(expected + 1), f"127.0.0.1:{port}", "256"]
-    sink = subprocess.Popen(command)
+    sink = subprocess.Popen(command, preexec_fn=process.with_parent(signal.SIGTERM))
     try:
         _wait_for(port)
         before = processes.cpu_s(sink.pid)
