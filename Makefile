@@ -52,8 +52,8 @@ smoke: $(VENV)/.installed
 	@$(BIN)/python -m benchmarks.smoke
 
 bench: $(VENV)/.installed $(VENV)-bench/.installed
-	@$(BIN)/python -m benchmarks.bench --rounds $(or $(ROUNDS),5) --people $(or $(PEOPLE),100000) \
-		--rows $(or $(ROWS),a,b,c,d,e) --large $(or $(LARGE),1000000)
+	@$(BIN)/python -m benchmarks.bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(PEOPLE),--people $(PEOPLE)) \
+		$(if $(ROWS),--rows $(ROWS)) $(if $(LARGE),--large $(LARGE))
 
 bench-editor: $(VENV)/.installed-dev
 	@$(BIN)/python -m benchmarks.autosave
