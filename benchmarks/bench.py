@@ -9,6 +9,8 @@ one JSON object go to standard output. Ends with 1 when anybody got a message tw
 import argparse
 import importlib.util
 import json
+import os
+import platform
 import sys
 import tempfile
 import time
@@ -21,7 +23,8 @@ from benchmarks.rows import Figures, Hall, Row
 _WARM_UP = 2_000
 _SMALL, _LARGE = 10_000, 1_000_000
 _N_SMALL = 5
-_BENCH_PYTHON = Path(".venv-bench/bin/python")
+# Where the Makefile installs what is compared with.
+_BENCH_PYTHONS = (Path(f"{sys.prefix}-bench/bin/python"), Path(".venv-bench/bin/python"))
 
 
 def main() -> None:
@@ -40,6 +43,7 @@ def main() -> None:
 def _run(
     hall: Hall, chosen: list[Row], options: argparse.Namespace
 ) -> tuple[dict[str, object], dict[str, list[Figures]]]:
+    machine = {"cores": os.cpu_count(), "load": round(os.getloadavg()[0], 1), "python": platform.python_version()}
     _say("making people")
     hall.office.ask(do="make")
     n_people = max([row.n_messages(options.people) for row in chosen if row.sender != rows.POST_OFFICE], default=1)
@@ -47,6 +51,16 @@ def _run(
     if any(row.sender == rows.SOURCE for row in chosen):
         hall.n_sessions = rows.best_sessions(hall, min(20_000, options.people))
         _say(f"smtp-source is fastest with {hall.n_sessions} connections")
+    measured = _rounds(hall, chosen, options)
+    memory = {row.name: round(hall.peak_mb(row)) for row in chosen if row.name in {"e", "e Celery"}}
+    growth = _growth(hall, options, n_people) if options.large else None
+    found = report.result(measured, growth, memory)
+    settings = {"people": options.people, "rounds": options.rounds, "sessions": hall.n_sessions}
+    return {**found, **settings, "machine": machine}, measured
+
+
+def _rounds(hall: Hall, chosen: list[Row], options: argparse.Namespace) -> dict[str, list[Figures]]:
+    """Every row once a round, after a first send of each that isn't counted."""
     for row in chosen:
         hall.measure(row, min(_WARM_UP, row.n_messages(options.people)))
     measured: dict[str, list[Figures]] = {row.name: [] for row in chosen}
@@ -56,10 +70,7 @@ def _run(
             figures = hall.measure(row, row.n_messages(options.people))
             measured[row.name].append(figures)
             _say(f"round {number + 1}: {row.name:<11} {figures.per_second:>8.0f} a second{_doubts(figures)}")
-    memory = {row.name: round(hall.peak_mb(row)) for row in chosen if row.name in {"e", "e Celery"}}
-    growth = _growth(hall, options, n_people) if options.large else None
-    found = report.result(measured, growth, memory)
-    return {"people": options.people, "rounds": options.rounds, "sessions": hall.n_sessions, **found}, measured
+    return measured
 
 
 def _growth(hall: Hall, options: argparse.Namespace, n_people: int) -> report.Growth:
@@ -99,9 +110,9 @@ def _possible(chosen: list[Row]) -> list[Row]:
 
 def _post_office_python() -> str:
     """The Python that has django-post_office; "" when none has."""
-    if _BENCH_PYTHON.exists():
-        return str(_BENCH_PYTHON)
-    return sys.executable if importlib.util.find_spec("post_office") else ""
+    found = [str(python) for python in _BENCH_PYTHONS if python.exists()]
+    found += [sys.executable] if importlib.util.find_spec("post_office") else []
+    return found[0] if found else ""
 
 
 def _options() -> argparse.Namespace:

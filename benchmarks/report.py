@@ -150,6 +150,7 @@ def _summary(figures: list[Figures]) -> dict[str, object]:
         "per_second": round(median(rates)),
         "least": round(min(rates)),
         "most": round(max(rates)),
+        "each": [round(rate) for rate in rates],
         "cpu_us": _cpu(figures),
     }
     if figures[0].received.bytes:
