@@ -209,7 +209,7 @@ def advance(
         if row[3] is None:
             continue
         if row[4] is None:
-            people.append((row[3], profiles.Person(*row[5:])))  # type: ignore[arg-type]
+            people.append((row[3], profiles.Person._make(row[5:])))
         else:
             refused.append((row[3], row[7] or "", row[4]))
     return Opened(bool(is_open), opened_at, people, refused)  # type: ignore[arg-type]
