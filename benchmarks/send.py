@@ -15,6 +15,7 @@ from django.db import connection  # noqa: E402
 
 from accounts import roles  # noqa: E402
 from accounts.models import User  # noqa: E402
+from audiences.models import AttributeDefinition, AttributeType  # noqa: E402
 from delivery import lifecycle, opening, preparation, sending  # noqa: E402
 from delivery.models import Delivery, DeliveryState, SendLog  # noqa: E402
 from messaging import content  # noqa: E402
@@ -30,6 +31,7 @@ SELECT gen_random_uuid(), 'person' || n || '@example.test', 'person' || n || '@e
     'subscribed', false, now(), now()
 FROM generate_series(1, %s) AS n
 """
+_ATTRIBUTES = {"plan": AttributeType.TEXT, "points": AttributeType.NUMBER, "renewal": AttributeType.DATE}
 _PARAGRAPH = (
     '<p style="margin:0 0 16px;font-family:Helvetica,Arial,sans-serif;font-size:16px;line-height:24px;color:#223344">'
     "Autumn is here, and with it the coats, boots and lamps that make the darker evenings pleasant. We have chosen a "
@@ -60,6 +62,9 @@ def make(n: int) -> None:
     call_command("setup_roles", verbosity=0)
     operator = User.objects.create_user("operator@example.test", name="Operator")
     roles.give(operator, "Operator")
+    AttributeDefinition.objects.bulk_create(
+        AttributeDefinition(name=name, type=kind) for name, kind in _ATTRIBUTES.items()
+    )
     with connection.cursor() as cursor:
         cursor.execute(_PEOPLE, [n])
         cursor.execute("VACUUM ANALYZE audiences_profile")
