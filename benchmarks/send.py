@@ -115,8 +115,9 @@ def drain(delivery_id: int) -> dict[str, float]:
     while Delivery.objects.get(pk=delivery_id).state == DeliveryState.SENDING:
         sending.drain(delivery_id)
     after = resource.getrusage(resource.RUSAGE_SELF)
-    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"cpu_s": cpu_s, "rss_mb": after.ru_maxrss / 1024}
+    sys_s = after.ru_stime - before.ru_stime
+    cpu_s = after.ru_utime - before.ru_utime + sys_s
+    return {"cpu_s": cpu_s, "sys_s": sys_s, "rss_mb": after.ru_maxrss / 1024}
 
 
 def count(delivery_id: int) -> dict[str, int]:

@@ -45,10 +45,11 @@ def page_token(delivery_id: int, profile_id: int, request_no: int = 0) -> str:
 
 
 class Names(NamedTuple):
-    """What names one recipient of one send: `token`, `page_token`, and the local parts that mail comes back to."""
+    """What names one recipient of one send: `token`, its two pages, and the local parts that mail comes back to."""
 
     token: str
-    page_token: str
+    unsubscribe_url: str
+    mirror_url: str
     return_path: str
     unsubscribe: str
 
@@ -58,15 +59,17 @@ class Namer:
 
     def __init__(self, delivery_id: int) -> None:
         self._signer = tokens.Signer((delivery_id,), key=_key(settings.SECRET_KEY), purposes=(_MESSAGE, _PAGE))
+        self._unsubscribe_url = unsubscribe_url("{}").format
+        self._mirror_url = mirror_url("{}").format
 
     def names(self, profile_id: int, request_no: int = 0) -> Names:
-        """`return_path` and `unsubscribe` are local parts."""
+        """Those of one person."""
         message, page = self._signer.raw((profile_id, request_no))
         token, page_token = tokens.as_text(message).decode(), tokens.as_text(page).decode()
-        short = 2 * len(message) <= _LOCAL_MOST - len(_UNSUBSCRIBE)
-        if not short:
-            return Names(token, page_token, _local(_BOUNCE, token), _local(_UNSUBSCRIBE, page_token))
-        return Names(token, page_token, _BOUNCE + message.hex(), _UNSUBSCRIBE + page.hex())
+        pages = self._unsubscribe_url(page_token), self._mirror_url(page_token)
+        if 2 * len(message) > _LOCAL_MOST - len(_UNSUBSCRIBE):
+            return Names(token, *pages, _local(_BOUNCE, token), _local(_UNSUBSCRIBE, page_token))
+        return Names(token, *pages, _BOUNCE + message.hex(), _UNSUBSCRIBE + page.hex())
 
 
 def read(text: str) -> tuple[int, int, int]:

@@ -75,8 +75,8 @@ class Program:
         recipient = headers.ascii_address(person.email)
         names = self._names.names(person.id, request_no)
         urls = {
-            "unsubscribe_url": links.unsubscribe_url(names.page_token),
-            "mirror_url": links.mirror_url(names.page_token),
+            "unsubscribe_url": names.unsubscribe_url,
+            "mirror_url": names.mirror_url,
             reading.TOKEN: names.token,
         }
         values = reading.Values(person, campaign=self._campaign, trigger=trigger, urls=urls)
@@ -88,7 +88,7 @@ class Program:
                 b"\r\n",
                 _subject_line(self.subject_prefix + pieces.render(self._subject, values)),
                 _date(int(time.time())),
-                self._own_lines(names, urls["unsubscribe_url"]),
+                self._own_lines(names),
                 self._start,
                 pieces.render(self._text, values),
                 self._middle,
@@ -102,8 +102,9 @@ class Program:
             data = self.signer.sign(data)
         return Payload(f"{names.return_path}@{self._bounce_domain}".encode(), recipient.encode(), data)
 
-    def _own_lines(self, names: links.Names, unsubscribe: str) -> bytes:
+    def _own_lines(self, names: links.Names) -> bytes:
         """The headers that name this recipient: Message-ID (the same in every attempt), List-Unsubscribe (RFC 8058)."""
+        unsubscribe = names.unsubscribe_url
         if self._takes_mail:
             address = f"{names.unsubscribe}@{self._bounce_domain}"
             unsubscribe = f"{unsubscribe}>,\r\n <mailto:{address}?subject=unsubscribe"
