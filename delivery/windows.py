@@ -273,6 +273,10 @@ def _sort(held: Lease, settled: list[Settled], valid_until: dt.datetime) -> _Bat
     due_by_verdict: dict[Verdict | None, dt.datetime | None] = {}
     for one in settled:
         profile_id, outcome = held.ids[one.position], one.outcome
+        if outcome is Outcome.SENT and not one.code:
+            counts["sent"] += 1
+            batch.rows.append(held.rows.sent(profile_id, one.at, one.address, held.attempt, one.detail))
+            continue
         if one.is_attempt and outcome in (None, Outcome.FAILED):
             batch.attempts.append(one)
         if outcome is None:
