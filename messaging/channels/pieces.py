@@ -7,7 +7,6 @@ and what only depends on some fields is worked out by it once for each combinati
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from operator import itemgetter
 from typing import Generic, TypeVar
 
@@ -24,48 +23,28 @@ from liquid.stringify import to_liquid_string
 
 from messaging import dialect, personalization, quoted
 from messaging.channels import reading
-from messaging.channels.reading import MISSING, MOST_TEXT, Values
+from messaging.channels.reading import MISSING, Values
 
 T = TypeVar("T")
 Slot = Callable[[Values], T]
 
 
-@lru_cache(maxsize=8192)
-def _encoded_once(text: str) -> bytes:
-    return quoted.piece(text)
-
-
-@lru_cache(maxsize=8192)
-def _escaped_once(text: str) -> bytes:
-    return quoted.piece(str(escape(text)))
-
-
-def _encoded(text: str) -> bytes:
-    return _encoded_once(text) if len(text) <= MOST_TEXT else quoted.piece(text)
-
-
 def _escaped(text: str) -> bytes:
-    return _escaped_once(text) if len(text) <= MOST_TEXT else quoted.piece(str(escape(text)))
-
-
-def _fresh_escaped(text: str) -> bytes:
     return quoted.plain_in_html(text) or quoted.piece(str(escape(text)))
 
 
 @dataclass(frozen=True)
 class _Form(Generic[T]):
-    """What pieces are made of. `finished`: static text and what the library gives; `again`, `fresh`: fields of people,
-    whose values come again or don't."""
+    """What pieces are made of. `finished`: static text and what the library gives; `field`: a text of a person."""
 
     finished: Callable[[str], T]
-    again: Callable[[str], T]
-    fresh: Callable[[str], T]
+    field: Callable[[str], T]
     join: Callable[[Iterable[T]], T]
 
 
-_HTML = _Form(quoted.piece, _escaped, _fresh_escaped, b"".join)
-_PLAIN = _Form(quoted.piece, _encoded, quoted.piece, b"".join)
-_TEXT: _Form[str] = _Form(str, str, str, "".join)
+_HTML = _Form(quoted.piece, _escaped, b"".join)
+_PLAIN = _Form(quoted.piece, quoted.piece, b"".join)
+_TEXT: _Form[str] = _Form(str, str, "".join)
 
 
 class Block(Generic[T]):
@@ -190,8 +169,10 @@ class _Compiler(Generic[T]):
             return evaluate
         key = str(expression)
         if key not in self._known:
-            slot = reading.kept(evaluate, reads) if reads else evaluate
-            self._known[key] = self._short_cut(expression, slot) or slot
+            slot = self._short_cut(expression, evaluate)
+            if slot is None:
+                slot = reading.kept(evaluate, reads) if reads else evaluate
+            self._known[key] = slot
         return self._known[key]
 
     def _short_cut(self, expression: Expression, evaluate: Slot[T]) -> Slot[T] | None:
@@ -203,8 +184,7 @@ class _Compiler(Generic[T]):
             return None
         read = reading.reader(expression.left, self._local)
         assert read is not None, "it is among the readers"
-        encode = self._form.fresh if reading.is_unique(expression.left) else self._form.again
-        otherwise = fallback or ""
+        encode, otherwise = self._form.field, fallback or ""
 
         def look_up(values: Values) -> T:
             value = read(values)
@@ -212,7 +192,7 @@ class _Compiler(Generic[T]):
                 return encode(value or otherwise)
             return evaluate(values)
 
-        return look_up
+        return look_up if reading.is_unique(expression.left) else reading.kept(look_up, [read])
 
     def _conditional(self, node: IfNode | UnlessNode) -> Slot[T]:
         template, is_negated = self._template, isinstance(node, UnlessNode)

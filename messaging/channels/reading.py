@@ -188,13 +188,13 @@ def _kept_by_one(evaluate: Callable[[Values], T], read: Read) -> Callable[[Value
 
     def look_up(values: Values) -> T:
         value = read(values)
-        key = value if value.__class__ is str and len(value) <= MOST_TEXT else _key(value)
-        if key is None:
-            return evaluate(values)
+        # The short way for nearly all values; a long text is never among the results.
+        key = value if value.__class__ is str else _key(value)
         found = results.get(key, MISSING)
         if found is MISSING:
             found = evaluate(values)
-            _keep(results, key, found)
+            if _key(value) is not None:
+                _keep(results, key, found)
         return found  # type: ignore[return-value]
 
     return look_up
