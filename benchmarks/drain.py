@@ -88,7 +88,7 @@ def _log_nothing() -> None:
         yield SimpleNamespace(write=len)
 
     psycopg.Cursor.copy = to_nowhere  # type: ignore[method-assign]
-    logrows.Writer.row = lambda *_row: b""  # type: ignore[method-assign]
+    logrows.Writer.sent = logrows.Writer.row = lambda *_row: b""  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

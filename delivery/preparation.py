@@ -201,13 +201,13 @@ def _samples(delivery: Delivery, cursor: CursorWrapper) -> list[dict[str, object
         f" ORDER BY {filled} + (SELECT count(*) FROM jsonb_object_keys(p.attributes)), p.id LIMIT %s",
         [N_SAMPLES // 2],
     )
-    people = [profiles.Person(*row) for row in cursor.fetchall()]
+    people = [profiles.of_row(row) for row in cursor.fetchall()]
     cursor.execute(
         f"SELECT {profiles.PERSON_COLUMNS} FROM (SELECT id FROM chosen WHERE reason IS NULL AND NOT id = ANY(%s)"
         f" ORDER BY hashint8extended(id, %s) LIMIT %s) c JOIN audiences_profile p ON p.id = c.id",
         [[person.id for person in people], delivery.pk, N_SAMPLES - len(people)],
     )
-    people += [profiles.Person(*row) for row in cursor.fetchall()]
+    people += [profiles.of_row(row) for row in cursor.fetchall()]
     campaign = origins.campaign(delivery)
     program = channels.REGISTRY[delivery.message.channel].compile(
         delivery.message, delivery_id=delivery.pk, delivery_ref=str(delivery.public_id), campaign=campaign
