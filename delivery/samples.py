@@ -69,9 +69,9 @@ def take(delivery: Delivery, cursor: CursorWrapper, *, n: int) -> list[dict[str,
 
 def _people(delivery: Delivery, cursor: CursorWrapper, n: int) -> list[profiles.Person]:
     cursor.execute(_EMPTIEST, [delivery.pk, _LOOKED_AT, N_SAMPLES // 2])
-    people = [profiles.Person(*row) for row in cursor.fetchall()]
+    people = [profiles.of_row(row) for row in cursor.fetchall()]
     # As many as would be enough if everybody found above were among them.
     places = random.Random(delivery.pk).sample(range(n), min(n, N_SAMPLES))
     found = [person.id for person in people]
     cursor.execute(_SPREAD, [delivery.pk, places, found, N_SAMPLES - len(people)])
-    return people + [profiles.Person(*row) for row in cursor.fetchall()]
+    return people + [profiles.of_row(row) for row in cursor.fetchall()]
