@@ -207,8 +207,11 @@ class Exclusion(models.Model):
     """One person targeted and not sent to, with the first reason that applied. Only preparation writes it."""
 
     pk = models.CompositePrimaryKey("delivery", "profile_id")
-    # Without a constraint: looking the delivery up for each of a million rows takes longer than writing them.
-    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="exclusions", db_constraint=False)
+    # Without a constraint: looking the delivery up for each of a million rows takes longer than writing them. Without
+    # an index of its own: the key begins with it.
+    delivery = models.ForeignKey(
+        Delivery, on_delete=models.CASCADE, related_name="exclusions", db_constraint=False, db_index=False
+    )
     profile_id = models.BigIntegerField()
     reason = models.CharField(max_length=30)
     detail = models.CharField(max_length=200, blank=True)

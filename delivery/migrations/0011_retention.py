@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("delivery", "0009_figures_and_exclusions"),
+        ("delivery", "0010_exclusions_without_second_index"),
     ]
 
     operations = [
