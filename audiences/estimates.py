@@ -98,7 +98,7 @@ def sample(doc: dict[str, object], limit: int = 10) -> list[profiles.Person]:
     wanted = [audience.targeted] + ([fragments.negate(audience.left_out)] if audience.left_out else [])
     where = fragments.all_of(wanted)
     sql = f"SELECT {profiles.PERSON_COLUMNS} FROM audiences_profile p WHERE {where.sql} ORDER BY random() LIMIT %s"
-    return [profiles.Person(*row) for row in _read(sql, (*where.params, limit))]
+    return [profiles.of_row(row) for row in _read(sql, (*where.params, limit))]
 
 
 def membership(doc: dict[str, object], email: str) -> list[tuple[str, bool]]:

@@ -5,9 +5,9 @@ of that mailbox said so. Each change leaves a ConsentChange row in the same tran
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import Q
@@ -22,8 +22,7 @@ from audiences.models import AttributeDefinition, Consent, ConsentChange, Profil
 from lib.errors import DomainError
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(NamedTuple):
     """What a message can say about its reader; the order of PERSON_COLUMNS."""
 
     id: int
@@ -40,16 +39,17 @@ class Person:
     time_zone: str
     attributes: dict[str, Any]
 
-    def __post_init__(self) -> None:
-        raw: Any = self.attributes  # Django leaves jsonb as text in plain cursors.
-        if isinstance(raw, str):
-            object.__setattr__(self, "attributes", json.loads(raw))
-
 
 PERSON_COLUMNS = (
     "p.id, p.public_id::text, p.email, p.email_key, COALESCE(p.external_id, ''), p.first_name, p.last_name, p.phone,"
     " p.country, p.city, p.language, p.time_zone, p.attributes"
 )
+
+
+def of_row(row: Sequence[Any]) -> Person:
+    """The person of a row of PERSON_COLUMNS. Django leaves jsonb as text in plain cursors."""
+    *columns, attributes = row
+    return Person._make((*columns, json.loads(attributes) if isinstance(attributes, str) else attributes))
 
 
 def person(profile_id: int) -> Person:
@@ -59,7 +59,7 @@ def person(profile_id: int) -> Person:
         row = cursor.fetchone()
     if row is None:
         raise Profile.DoesNotExist(profile_id)
-    return Person(*row)
+    return of_row(row)
 
 
 def find(query: str, limit: int = 20) -> list[Profile]:

@@ -1,21 +1,20 @@
 """A cheap SMTP sink with PIPELINING: takes everything, counts messages, bytes and recipients seen twice.
 
-`python -m benchmarks.sink PORT [JOURNAL]` prints "ready", and one JSON line when its standard input ends. With JOURNAL,
-each recipient's address is on disk there before its message is acknowledged.
+`python -m benchmarks.sink PORT [CERTIFICATE]` prints "ready", and one JSON line when its standard input ends. With
+CERTIFICATE, a PEM file with its key, it speaks TLS from the first byte.
 """
 
 import asyncio
 import json
 import resource
+import ssl
 import sys
-from typing import BinaryIO
 
 import uvloop
 
 
 class Counts:
-    def __init__(self, journal: BinaryIO | None) -> None:
-        self.journal = journal
+    def __init__(self) -> None:
         self.n_messages = 0
         self.n_bytes = 0
         self.seen: set[bytes] = set()
@@ -27,9 +26,6 @@ class Counts:
         if recipient in self.seen:
             self.twice.append(recipient)
         self.seen.add(recipient)
-        if self.journal is not None:
-            self.journal.write(recipient + b"\n")
-            self.journal.flush()
 
 
 class Session(asyncio.Protocol):
@@ -37,6 +33,7 @@ class Session(asyncio.Protocol):
         self._counts = counts
         self._buffer = b""
         self._is_data = False
+        self._leaves = False
         self._recipient = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -64,6 +61,8 @@ class Session(asyncio.Protocol):
         self._buffer = buffer[position:]
         if answers:
             self._transport.write(b"".join(answers))
+        if self._leaves:
+            self._transport.close()
 
     def _command(self, line: bytes) -> bytes:
         verb = line[:4].upper()
@@ -75,14 +74,19 @@ class Session(asyncio.Protocol):
         elif verb == b"EHLO":
             return b"250-sink\r\n250-PIPELINING\r\n250 8BITMIME\r\n"
         elif verb == b"QUIT":
+            self._leaves = True
             return b"221 bye\r\n"
         return b"250 ok\r\n"
 
 
-async def serve(port: int, journal: str) -> None:
+async def serve(port: int, certificate: str) -> None:
     loop = asyncio.get_running_loop()
-    counts = Counts(open(journal, "ab") if journal else None)  # noqa: SIM115  # open as long as the process
-    await loop.create_server(lambda: Session(counts), "127.0.0.1", port, backlog=256)
+    counts = Counts()
+    context = None
+    if certificate:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
+    await loop.create_server(lambda: Session(counts), "127.0.0.1", port, backlog=256, ssl=context)
     print("ready", flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
     used = resource.getrusage(resource.RUSAGE_SELF)

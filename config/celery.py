@@ -14,6 +14,14 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 
+@signals.worker_init.connect
+def _look_at_database(**_: object) -> None:
+    # Reads the settings of Django, which this module is imported by.
+    from config import durability  # noqa: PLC0415
+
+    durability.warn()
+
+
 @signals.worker_process_init.connect
 def _end_with_worker(**_: object) -> None:
     """A pool process whose worker was killed would finish its task beside the one that gets the task again."""

@@ -15,7 +15,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from kombu.exceptions import OperationalError
 
-from config import celery
+from config import celery, durability
 
 logger = logging.getLogger(__name__)
 # Seconds the broker gets to answer.
@@ -39,10 +39,14 @@ def livez(_request: HttpRequest) -> JsonResponse:
 
 
 def readyz(_request: HttpRequest) -> JsonResponse:
-    """200 when PostgreSQL and the broker answer and every migration is applied, else 503; JSON names each part."""
+    """200 when PostgreSQL and the broker answer and every migration is applied, else 503; JSON names each part.
+
+    A "weak" durability (see config.durability) keeps nothing from running.
+    """
     checks = {"database": _database(), "migrations": "unknown", "broker": _broker()}
     if checks["database"] == "ok":
         checks["migrations"] = "ok" if _is_migrated() else "missing"
+        checks["durability"] = _durability()
     return _answer(checks)
 
 
@@ -50,7 +54,7 @@ PROBES = {"/livez": livez, "/readyz": readyz}
 
 
 def _answer(checks: dict[str, str]) -> JsonResponse:
-    is_good = all(state == "ok" for state in checks.values())
+    is_good = all(state in ("ok", "weak") for state in checks.values())
     answer = JsonResponse({"status": "ok" if is_good else "failed", "checks": checks}, status=200 if is_good else 503)
     answer["Cache-Control"] = "no-store"
     return answer
@@ -64,6 +68,13 @@ def _database() -> str:
         logger.warning("readyz: PostgreSQL does not answer: %s", error)
         return "failed"
     return "ok"
+
+
+def _durability() -> str:
+    try:
+        return "weak" if durability.weak() else "ok"
+    except Error:
+        return "unknown"
 
 
 def _is_migrated() -> bool:

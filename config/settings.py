@@ -271,6 +271,12 @@ CELERY_BEAT_SCHEDULE = {
     "delivery-bounces": {"task": "delivery.tasks.fetch_bounces", "schedule": 60.0, "options": {"expires": 60}},
     "delivery-reports": {"task": "delivery.tasks.handle_reports", "schedule": 2.0, "options": {"expires": 10}},
     "delivery-purge-reports": {"task": "delivery.tasks.purge_reports", "schedule": crontab(hour=3, minute=35)},
+    # Makes the coming months of the log; removes what Settings, Data, says is old enough.
+    "delivery-months": {
+        "task": "delivery.tasks.keep_months",
+        "schedule": crontab(minute=10),
+        "options": {"expires": 3000},
+    },
     "audiences-forget-errors": {"task": "audiences.tasks.forget_errors", "schedule": crontab(hour=3, minute=50)},
     "audiences-sweep": {"task": "audiences.tasks.sweep_imports", "schedule": 15.0, "options": {"expires": 30}},
 }

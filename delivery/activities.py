@@ -30,6 +30,7 @@ _ACTIONS: dict[str, str | Promise] = {
     "delivery.stopped": gettext_lazy("Stopped"),
     "delivery.finished": gettext_lazy("Finished"),
     "delivery.discarded": gettext_lazy("Discarded"),
+    "delivery.log_removed": gettext_lazy("Removed old rows"),
 }
 SEVERITIES: dict[str, str | Promise] = {
     "info": gettext_lazy("Information"),

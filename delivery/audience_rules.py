@@ -25,9 +25,12 @@ _LABELS: dict[str, Words] = {
 # The newest campaigns are offered; older ones stay valid only through segments of their own.
 _MOST_CHOICES = 200
 _EXISTS = {
+    # Of sends whose log was removed the people are still known. One subquery, so that it can be joined as one.
     "delivery.got": (
-        "EXISTS (SELECT 1 FROM delivery_sendlog l {join} WHERE l.profile_id = p.id"
-        f" AND l.outcome IN ('{Outcome.SENT}', '{Outcome.UNKNOWN}') AND {{condition}})"
+        "EXISTS (SELECT 1 FROM (SELECT l.profile_id FROM delivery_sendlog l {join}"
+        f" WHERE l.outcome IN ('{Outcome.SENT}', '{Outcome.UNKNOWN}') AND {{condition}}"
+        " UNION ALL SELECT unnest(l.ids) FROM delivery_pastrecipients l {join} WHERE {condition}) had"
+        " WHERE had.profile_id = p.id)"
     ),
     "delivery.opened": (
         "EXISTS (SELECT 1 FROM delivery_event l {join} WHERE l.profile_id = p.id"
@@ -61,6 +64,7 @@ def compile_rule(rule: Rule) -> Fragment:
     else:
         sql = _EXISTS[name].format(join="", condition="l.at >= now() - make_interval(days => %s::int)")
         params = (int(str(rule["value"])),)
+    params *= _EXISTS[name].count("{condition}")
     if op in {_NONE_OF.name, _NOT_LAST.name}:
         sql = f"NOT {sql}"
     return Fragment(sql, params)

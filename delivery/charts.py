@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
 
-from delivery import rollups, status
+from delivery import retention, rollups, status
 from delivery.models import ENDED, RUNNING, Delivery, Event, EventKind
 
 # Milliseconds between two looks at the chart of a running delivery.
@@ -83,7 +83,7 @@ def points(of: Delivery, *, until: dt.datetime, span: dt.timedelta | None = None
 
     People are counted once, at their first open or click. Cached for some seconds, because it reads the whole log.
     """
-    if of.started_at is None:
+    if of.started_at is None or of.is_frozen:
         return []
     end = min(until, of.started_at + span) if span else until
     seconds = max(1.0, (end - of.started_at).total_seconds())
@@ -146,6 +146,7 @@ def fragment(delivery: Delivery, points: Sequence[Point], span: str) -> dict[str
     has_any = bool(points and points[-1].sent)
     return {
         "delivery": delivery,
+        "removed": retention.sentence(delivery, "figures"),
         "rows": [(point.at, [getattr(point, name) for name in names]) for point in points] if has_any else [],
         "here": f"{here}?span={span}",
         "csv_url": f"{reverse('delivery:chart-csv', args=[delivery.public_id])}?span={span}",

@@ -20,7 +20,7 @@ _MOMENT = """to_char({at} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')"""
 
 @dataclass(frozen=True)
 class Pick:
-    """A SELECT of (id, email_key, reason, detail): `reason` NULL for people to send to. Made for one preparation."""
+    """A SELECT of (id, reason, detail): `reason` NULL for people to send to. Made for one preparation."""
 
     sql: str
     _before: tuple[object, ...]
@@ -51,8 +51,8 @@ def pick(delivery: Delivery, audience: rules.CompiledAudience, cursor: CursorWra
             joins += f" LEFT JOIN {table} {alias} ON {alias}.id = p.id AND {alias}.id > %s AND {alias}.id <= %s"
     detail = _detail(delivery, audience, limit, has_earlier=has_earlier)
     sql = (
-        f"SELECT t.id, t.email_key, t.reason, {detail.sql}"
-        f" FROM (SELECT p.id, p.email_key, {reason.sql} AS reason{columns} FROM audiences_profile p{joins}"
+        f"SELECT t.id, t.reason, {detail.sql}"
+        f" FROM (SELECT p.id, {reason.sql} AS reason{columns} FROM audiences_profile p{joins}"
         # OFFSET 0: else every rule would be asked twice of everybody, for the reason and inside the detail.
         f" WHERE p.id > %s AND p.id <= %s AND {audience.targeted.sql} OFFSET 0) t"
     )

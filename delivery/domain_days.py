@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.db.models import Max, Q
 from django.utils import timezone
 
-from delivery import failures, rollups
+from delivery import failures, retention, rollups
 from delivery.models import RUNNING, Delivery, DeliveryState
 from messaging.models import Feedback
 
@@ -65,8 +65,12 @@ GROUP BY h.day, COALESCE(largest.domain, '')
 
 @transaction.atomic
 def rebuild(delivery_id: int) -> None:
-    """Count one delivery again. Reads its whole log without locking it; two at once wait for each other."""
-    delivery = Delivery.objects.only("id", "opened_month", "feedback", "valid_until").get(pk=delivery_id)
+    """Count one delivery again. Reads its whole log without locking it; two at once wait for each other.
+
+    Raises retention.LogRemoved.
+    """
+    delivery = Delivery.objects.only("id", "opened_month", "feedback", "valid_until", "removed").get(pk=delivery_id)
+    retention.check(delivery)
     with rollups.reading() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCKS, delivery.pk % 2**31])
         now = timezone.now()
@@ -92,6 +96,8 @@ def refresh() -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT s.delivery_id FROM delivery_deliverystat s WHERE s.n_sent + s.n_failed_at_handover > 0"
+            " AND NOT EXISTS (SELECT 1 FROM delivery_delivery f WHERE f.id = s.delivery_id"
+            " AND jsonb_exists_any(f.removed, ARRAY['log', 'events']))"
             " AND NOT EXISTS (SELECT 1 FROM delivery_domainday d"
             " WHERE d.delivery_id = s.delivery_id AND d.computed_at >= s.computed_at) ORDER BY s.delivery_id"
         )

@@ -38,7 +38,7 @@ WHERE opened_month = %(month)s AND delivery_id = %(id)s AND outcome = 'failed' G
 """
 # A person who was retried until the end failed for what the server last answered.
 _GROUPS = f"""
-{rollups.VERDICTS}, failing AS (
+{rollups.FAILING}, failing AS (
     SELECT l.code, '' AS verdict, '' AS reason, l.detail,
            CASE WHEN l.code = %(expired)s THEN l.profile_id END AS tried_id, l.request_no
     FROM delivery_sendlog l

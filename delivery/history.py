@@ -40,6 +40,7 @@ def _logged(profile_id: int, limit: int) -> list[Entry]:
     )
     events: dict[tuple[int, int], list[Event]] = {}
     of_person = Event.objects.filter(
+        opened_month__in={row.opened_month for row in rows},
         profile_id=profile_id,
         delivery__in=[row.delivery_id for row in rows],
         kind__in=[*status.KINDS, EventKind.OPENED, EventKind.CLICKED],

@@ -61,7 +61,7 @@ class Recorded(NamedTuple):
 
 # `has_log` is false for a delivery that is not there or whose month was removed by retention; asked by name because
 # an insert without a partition would fail for all of them. The address is the one that was written to; a report may be
-# faster than the row of the send log, then it is the person's address now.
+# faster than the row of the send log, then it is the person's address now. LIMIT keeps each look-up in its own month.
 _FIND = """
 SELECT i.ordinality, d.opened_month,
        d.id IS NOT NULL AND to_regclass('delivery_event_' || to_char(d.opened_month, 'YYYYMM')) IS NOT NULL AS has_log,
@@ -69,8 +69,10 @@ SELECT i.ordinality, d.opened_month,
 FROM ROWS FROM (jsonb_to_recordset(%s::jsonb) AS (delivery_id bigint, profile_id bigint, request_no bigint))
      WITH ORDINALITY AS i(delivery_id, profile_id, request_no, ordinality)
 LEFT JOIN delivery_delivery d ON d.id = i.delivery_id
-LEFT JOIN delivery_sendlog l ON l.opened_month = d.opened_month AND l.delivery_id = d.id
-      AND l.request_no = i.request_no AND l.profile_id = i.profile_id
+LEFT JOIN LATERAL (
+    SELECT address FROM delivery_sendlog WHERE opened_month = d.opened_month AND delivery_id = d.id
+      AND request_no = i.request_no AND profile_id = i.profile_id LIMIT 1
+) l ON true
 LEFT JOIN audiences_profile p ON p.id = i.profile_id
 ORDER BY i.ordinality
 """

@@ -124,7 +124,9 @@ def panel(delivery: Delivery) -> Panel:
         is_final=rollups.is_final(delivery, timezone.now()),
         is_small=is_small,
         computed_at=stat.computed_at if stat else None,
-        next_at=stat.computed_at + dt.timedelta(seconds=rollups.HOURLY_S) if stat and not is_small else None,
+        next_at=stat.computed_at + dt.timedelta(seconds=rollups.HOURLY_S)
+        if stat and not is_small and not delivery.is_frozen
+        else None,
     )
 
 

@@ -32,7 +32,7 @@ from django_fsm import TransitionNotAllowed, transition
 
 from accounts import access, audit, installation, roles
 from accounts.models import User
-from delivery import endings, gate, options, origins, refusals, results, timetables
+from delivery import endings, gate, options, origins, partitions, refusals, results, timetables
 from delivery.models import Delivery, DeliveryState, Shard, ShardState
 from messaging import transports
 
@@ -190,6 +190,8 @@ def confirm_for(delivery_id: int, *, on_behalf_of: User) -> Delivery:
 
 def _confirm(delivery: Delivery, by: User | None, person: User, *, key: str = "") -> Delivery:
     _move(_to_confirmed, delivery)
+    # It may have waited for months, until retention removed the month it was opened in.
+    partitions.ensure(delivery.opened_month)
     now = timezone.now()
     delivery.confirmed_at = now
     delivery.confirmed_by = person

@@ -19,6 +19,7 @@ UNUSUAL_TIMES = "delivery.confirm_unusual_times"
 SECOND_PERSON = "delivery.second_person"
 CAP_MESSAGES = "delivery.cap_messages"
 CAP_HOURS = "delivery.cap_hours"
+PROCESSES = "delivery.send_processes"
 FAILED_WARN = "delivery.failed_warn_percent"
 FAILED_ERR = "delivery.failed_err_percent"
 
@@ -165,6 +166,15 @@ def _quiet() -> list[installation.Setting]:
 
 def _limits() -> list[installation.Setting]:
     return [
+        installation.Setting(
+            PROCESSES,
+            "number",
+            _("Processes that work on one send"),
+            2,
+            _("At the same time, on all machines together. Each opens the connections of its transport."),
+            least=1,
+            most=64,
+        ),
         installation.Setting(
             domain_limits.SETTING,
             "text",

@@ -5,12 +5,23 @@ from typing import Any
 
 from django.urls import reverse
 
-from delivery import bars, computing, headlines, kpi, people_lists, slowdowns, thresholds, tiles, timetables
+from delivery import (
+    bars,
+    computing,
+    headlines,
+    kpi,
+    people_lists,
+    retention,
+    slowdowns,
+    thresholds,
+    tiles,
+    timetables,
+)
 from delivery.models import Delivery, DeliveryState
 from messaging.models import Feedback
 
 # What the templates find before the start.
-NONE: dict[str, Any] = {"panel": None, "rest": 0, "lists": [], "computing": None}
+NONE: dict[str, Any] = {"panel": None, "rest": 0, "lists": [], "computing": None, "removed": ""}
 
 
 def of(delivery: Delivery, now: dt.datetime) -> dict[str, Any]:
@@ -25,6 +36,7 @@ def of(delivery: Delivery, now: dt.datetime) -> dict[str, Any]:
         "tiles": tiles.of_panel(delivery, panel, thresholds.failed()),
         "computing": computing.status(delivery),
         "is_real_time": delivery.feedback == Feedback.REAL_TIME,
+        "removed": retention.sentence(delivery, "figures"),
         "rest": panel.waiting + panel.retrying,
         "lists": _lists(delivery, panel),
     }

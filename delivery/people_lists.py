@@ -60,8 +60,9 @@ SELECT DISTINCT person_id FROM rows JOIN audiences_profile p ON p.id = person_id
 
 
 def groups(delivery: Delivery, panel: kpi.Panel) -> dict[str, int]:
-    """The groups a list can be made of, with the panel's number of people; empty before the end, and without nobody."""
-    if delivery.state not in {DeliveryState.FINISHED, DeliveryState.STOPPED}:
+    """The groups a list can be made of, with the panel's number of people; empty before the end, without nobody, and
+    when the log was removed."""
+    if delivery.state not in {DeliveryState.FINISHED, DeliveryState.STOPPED} or delivery.is_frozen:
         return {}
     got = panel.delivered + panel.pending
     found = {"got": got, "not_got": panel.not_sent + panel.cancelled}

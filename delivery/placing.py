@@ -16,22 +16,30 @@ from lib import walltimes
 
 SHARD_SIZE = 4000
 
+# People of one place are cut out of one array of them all. In a list of more people than this it is one array for each
+# range of as many ids, so that the memory it takes is bounded: about 100 MB.
+_PART = 1 << 22
 # Limited domains come first: they take longest. A shard's hash covers its place and each of its people.
 _INSERT = """
 INSERT INTO delivery_shard (delivery_id, number, attempt, request_no, wave, zone, domain, ids, n_ids, state, due_at,
     fence, n_authorised, n_sent, n_failed, n_not_sent, n_unknown, n_cancelled, n_retried, lease_owner)
-SELECT %(delivery)s, row_number() OVER (ORDER BY wave, zone, domain = '', domain, chunk), 1, 0, wave, zone, domain,
-    array_agg(id ORDER BY id), count(*), 'waiting', now(), 0, 0, 0, 0, 0, 0, 0, 0, ''
+SELECT %(delivery)s, row_number() OVER (ORDER BY wave, zone, domain = '', domain, part, start), 1, 0, wave, zone,
+    domain, ids, cardinality(ids), 'waiting', now(), 0, 0, 0, 0, 0, 0, 0, 0, ''
 FROM (
-    SELECT id, wave, zone, domain,
-        (row_number() OVER (PARTITION BY wave, zone, domain ORDER BY id) - 1) / %(size)s AS chunk
+    SELECT wave, zone, domain, part, start, everybody[start:start + %(size)s - 1] AS ids
     FROM (
-        SELECT c.id, {wave} AS wave, {zone} AS zone, {domain} AS domain FROM chosen c {joins} WHERE c.reason IS NULL
-    ) AS kept
-) AS placed
-GROUP BY wave, zone, domain, chunk ORDER BY 2
+        SELECT wave, zone, domain, {part} AS part, array_agg(id ORDER BY id) AS everybody
+        FROM (
+            SELECT c.id, {wave} AS wave, {zone} AS zone, {domain} AS domain FROM chosen c {joins} WHERE c.reason IS NULL
+        ) AS kept
+        GROUP BY wave, zone, domain, part
+    ) AS placed, generate_series(1, cardinality(everybody), %(size)s) AS start
+    -- Cut before they are put in order: else everybody would be carried through it with each shard.
+    OFFSET 0
+) AS cut
+ORDER BY 2
 RETURNING n_ids, encode(
-    sha256(convert_to(concat_ws('|', wave, zone, domain, array_to_string(ids, ',')), 'UTF8')), 'hex')
+    sha256(convert_to(concat_ws('|', wave, zone, domain, ''), 'UTF8') || array_send(ids)), 'hex')
 """
 # Random, and the same each time this delivery is prepared.
 _WAVE = "width_bucket(row_number() OVER (ORDER BY hashint8extended(c.id, -%(delivery)s), c.id) - 1, %(ends)s::bigint[])"
@@ -40,7 +48,7 @@ _ZONE = "CASE WHEN p.time_zone = ANY(%(zones)s::text[]) THEN p.time_zone ELSE %(
 _PROFILES = "LEFT JOIN audiences_profile p ON p.id = c.id"
 _DOMAINS = (
     "LEFT JOIN unnest(%(names)s::text[], %(labels)s::text[]) AS g(name, label)"
-    " ON g.name = split_part(c.email_key, '@', 2)"
+    " ON g.name = split_part(p.email_key, '@', 2)"
 )
 
 
@@ -55,16 +63,14 @@ class Placed:
     timetable: list[dict[str, Any]]
 
 
-def place(delivery: Delivery, cursor: CursorWrapper) -> Placed:
-    """Store everybody of the temporary table `chosen` who has no reason to be left out.
+def place(delivery: Delivery, cursor: CursorWrapper, *, n: int) -> Placed:
+    """Store the `n` people of the temporary table `chosen` who have no reason to be left out.
 
     Raises DomainError when the last wave would come too late.
     """
-    cursor.execute("SELECT count(*) FROM chosen WHERE reason IS NULL")
-    n = int(cursor.fetchone()[0])
     timetables.check_waves(delivery, n)
     quiet_hours = quiet.pin(delivery)
-    parts = {"wave": "0", "zone": "''", "domain": "''", "joins": ""}
+    parts = {"wave": "0", "zone": "''", "domain": "''", "joins": "", "part": "0" if n <= _PART else f"id / {_PART}"}
     values: dict[str, Any] = {"delivery": delivery.pk, "size": SHARD_SIZE}
     waves = timetables.waves(delivery)
     if waves is not None and len(ends := waves.ends(n)) > 1:
@@ -76,7 +82,7 @@ def place(delivery: Delivery, cursor: CursorWrapper) -> Placed:
     limits = domain_limits.current()
     if limits:
         labels = {domain: limit.label for domain, limit in domain_limits.by_domain(limits).items()}
-        parts |= {"domain": "COALESCE(g.label, '')", "joins": f"{parts['joins']} {_DOMAINS}"}
+        parts |= {"domain": "COALESCE(g.label, '')", "joins": f"{_PROFILES} {_DOMAINS}"}
         values |= {"names": list(labels), "labels": list(labels.values())}
     cursor.execute(_INSERT.format(**parts), values)
     shards = cursor.fetchall()

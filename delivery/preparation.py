@@ -19,18 +19,17 @@ from django.db.backends.utils import CursorWrapper
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from audiences import profiles, rules
-from delivery import choosing, controls, lifecycle, origins, placing, reasons, served, staleness
+from audiences import rules
+from delivery import choosing, controls, lifecycle, mailboxes, placing, reasons, samples, served, staleness
 from delivery.models import Delivery, DeliveryState
 from lib.errors import DomainError
-from messaging import channels, preview
 
 logger = logging.getLogger(__name__)
-N_SAMPLES = 20
 # Profile ids looked at between two looks at the state.
 _SLICE = 250_000
-# For the one connection that prepares: hashes and sorts of a million people stay in memory.
-_WORK_MEM = "64MB"
+# For the one connection that prepares: hashes and sorts of a million people stay in memory, and looking at a temporary
+# table for the planner takes some hundred rows of it.
+_SETTINGS = {"work_mem": "64MB", "default_statistics_target": "2"}
 _LOCKS = 0x43680100
 
 
@@ -45,14 +44,16 @@ def run(delivery_id: int) -> None:
         if not cursor.fetchone()[0]:
             return
         try:
-            cursor.execute("SELECT set_config('work_mem', %s, false)", [_WORK_MEM])
+            for name, value in _SETTINGS.items():
+                cursor.execute("SELECT set_config(%s, %s, false)", [name, value])
             _run(delivery_id, cursor)
         except (_Ended, lifecycle.WrongState):
             logger.info("preparation of delivery %s was ended from outside", delivery_id)
         finally:
             cursor.execute("DROP TABLE IF EXISTS chosen")
             served.forget(cursor)
-            cursor.execute("RESET work_mem")
+            for name in _SETTINGS:
+                cursor.execute(f"RESET {name}")
             cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [_LOCKS, delivery_id])
 
 
@@ -97,24 +98,24 @@ def _prepare(delivery: Delivery, cursor: CursorWrapper) -> lifecycle.Prepared:
     with translation.override(_language(delivery)):
         checked = controls.before(delivery)
         audience = rules.compile_audience(delivery.audience)
-    _choose(delivery, audience, cursor)
+    n_chosen = _choose(delivery, audience, cursor)
     _apply_limit(delivery, cursor)
     _drop_duplicates(cursor)
-    counts, placed = _store(delivery, cursor)
-    samples = _samples(delivery, cursor)
+    counts, placed = _store(delivery, cursor, n_chosen)
+    taken = samples.take(delivery, cursor, n=placed.n)
     by_reason = {reason: counts[reason] for reason in reasons.EXCLUSIONS if counts.get(reason)}
     n_to_send = placed.n
     n_targeted = n_to_send + sum(by_reason.values())
     assert sum(by_reason.values()) == sum(counts.values()), f"unknown exclusion reasons: {counts}"
     seal = _seal(delivery, by_reason, n_to_send, placed, basis=basis)
     with translation.override(_language(delivery)):
-        checked += controls.after(delivery, samples, n_to_send)
+        checked += controls.after(delivery, taken, n_to_send)
     _look(delivery)
     return lifecycle.Prepared(
         n_targeted,
         n_to_send,
         by_reason,
-        samples,
+        taken,
         seal,
         controls=controls.stored(checked),
         basis=basis,
@@ -128,12 +129,10 @@ def _language(delivery: Delivery) -> str:
     return (delivery.prepared_by.language if delivery.prepared_by else "") or settings.LANGUAGE_CODE
 
 
-def _choose(delivery: Delivery, audience: rules.CompiledAudience, cursor: CursorWrapper) -> None:
-    """Fill `chosen` with everybody targeted and the first reason that one person's own facts give."""
+def _choose(delivery: Delivery, audience: rules.CompiledAudience, cursor: CursorWrapper) -> int:
+    """Fill `chosen` with everybody targeted and the first reason that one person's own facts give; how many."""
     cursor.execute("DROP TABLE IF EXISTS chosen")
-    cursor.execute(
-        "CREATE TEMPORARY TABLE chosen (id bigint NOT NULL, email_key text NOT NULL, reason text, detail text)"
-    )
+    cursor.execute("CREATE TEMPORARY TABLE chosen (id bigint NOT NULL, reason text, detail text)")
     pick = choosing.pick(delivery, audience, cursor)
     _look(delivery)
     cursor.execute("SELECT COALESCE(min(id), 0) - 1, COALESCE(max(id), 0) FROM audiences_profile")
@@ -145,6 +144,7 @@ def _choose(delivery: Delivery, audience: rules.CompiledAudience, cursor: Cursor
         low += _SLICE
         _look(delivery, n_prepared=n_chosen)
     cursor.execute("ANALYZE chosen")
+    return n_chosen
 
 
 def _apply_limit(delivery: Delivery, cursor: CursorWrapper) -> None:
@@ -161,16 +161,18 @@ def _apply_limit(delivery: Delivery, cursor: CursorWrapper) -> None:
 
 
 def _drop_duplicates(cursor: CursorWrapper) -> None:
-    # Grouping a million addresses is much cheaper than sorting them, and few are there twice.
+    """Of those who have one address, keep the one with the lowest id."""
+    # Anew, also when it was noted for the rules: who came into a mailbox since, and was chosen, must be found.
+    mailboxes.note(cursor)
     cursor.execute(
-        "UPDATE chosen SET reason = %s FROM (SELECT email_key, min(id) AS kept FROM chosen WHERE reason IS NULL"
-        " GROUP BY email_key HAVING count(*) > 1) same"
-        " WHERE chosen.email_key = same.email_key AND chosen.reason IS NULL AND chosen.id <> same.kept",
+        "UPDATE chosen SET reason = %s WHERE ctid = ANY (ARRAY(SELECT place FROM ("
+        "SELECT c.ctid AS place, c.id, min(c.id) OVER (PARTITION BY s.email_key) AS kept"
+        f" FROM {mailboxes.SHARED} s JOIN chosen c ON c.id = s.id AND c.reason IS NULL) same WHERE id <> kept))",
         [reasons.DUPLICATE_ADDRESS],
     )
 
 
-def _store(delivery: Delivery, cursor: CursorWrapper) -> tuple[dict[str, int], placing.Placed]:
+def _store(delivery: Delivery, cursor: CursorWrapper, n_chosen: int) -> tuple[dict[str, int], placing.Placed]:
     """Replace shards and exclusions; counts by reason and how the shards were made."""
     with transaction.atomic():
         locked = Delivery.objects.select_for_update(no_key=True).get(pk=delivery.pk)
@@ -178,58 +180,15 @@ def _store(delivery: Delivery, cursor: CursorWrapper) -> tuple[dict[str, int], p
         cursor.execute("DELETE FROM delivery_exclusion WHERE delivery_id = %s", [delivery.pk])
         cursor.execute("DELETE FROM delivery_shard WHERE delivery_id = %s", [delivery.pk])
         cursor.execute(
-            "INSERT INTO delivery_exclusion (delivery_id, profile_id, reason, detail)"
+            "WITH stored AS (INSERT INTO delivery_exclusion (delivery_id, profile_id, reason, detail)"
             # They were chosen by id: near enough to the order of the key to do without sorting.
-            " SELECT %s, id, reason, COALESCE(detail, '') FROM chosen WHERE reason IS NOT NULL",
+            " SELECT %s, id, reason, COALESCE(detail, '') FROM chosen WHERE reason IS NOT NULL RETURNING reason)"
+            " SELECT reason, count(*) FROM stored GROUP BY reason",
             [delivery.pk],
         )
-        cursor.execute("SELECT reason, count(*) FROM chosen WHERE reason IS NOT NULL GROUP BY 1")
         counts = {str(reason): int(n) for reason, n in cursor.fetchall()}
-        placed = placing.place(delivery, cursor)
+        placed = placing.place(delivery, cursor, n=n_chosen - sum(counts.values()))
     return counts, placed
-
-
-def _samples(delivery: Delivery, cursor: CursorWrapper) -> list[dict[str, object]]:
-    """What N_SAMPLES messages look like, those of the emptiest profiles first; no transaction is open.
-
-    Each: profile_id, public_id, name, email, subject, n_bytes, problem ("" or a sentence for people).
-    """
-    filled = "+".join(f"(p.{name} <> '')::int" for name in ("first_name", "last_name", "country", "city", "language"))
-    cursor.execute(
-        f"SELECT {profiles.PERSON_COLUMNS} FROM (SELECT id FROM chosen WHERE reason IS NULL LIMIT 20000) c"
-        f" JOIN audiences_profile p ON p.id = c.id"
-        f" ORDER BY {filled} + (SELECT count(*) FROM jsonb_object_keys(p.attributes)), p.id LIMIT %s",
-        [N_SAMPLES // 2],
-    )
-    people = [profiles.Person(*row) for row in cursor.fetchall()]
-    cursor.execute(
-        f"SELECT {profiles.PERSON_COLUMNS} FROM (SELECT id FROM chosen WHERE reason IS NULL AND NOT id = ANY(%s)"
-        f" ORDER BY hashint8extended(id, %s) LIMIT %s) c JOIN audiences_profile p ON p.id = c.id",
-        [[person.id for person in people], delivery.pk, N_SAMPLES - len(people)],
-    )
-    people += [profiles.Person(*row) for row in cursor.fetchall()]
-    campaign = origins.campaign(delivery)
-    program = channels.REGISTRY[delivery.message.channel].compile(
-        delivery.message, delivery_id=delivery.pk, delivery_ref=str(delivery.public_id), campaign=campaign
-    )
-    samples = []
-    for person in people:
-        sample: dict[str, object] = {
-            "profile_id": person.id,
-            "public_id": str(person.public_id),
-            "name": f"{person.first_name} {person.last_name}".strip(),
-            "email": person.email,
-            "subject": "",
-            "n_bytes": 0,
-            "problem": "",
-        }
-        try:
-            sample["n_bytes"] = len(program.render(person).data)
-            sample["subject"] = preview.render(delivery.message, person, campaign=campaign).subject
-        except DomainError as problem:
-            sample["problem"] = problem.message
-        samples.append(sample)
-    return samples
 
 
 def _seal(

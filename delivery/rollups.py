@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
+from delivery import retention
 from delivery.models import Delivery, DeliveryStat, DeliveryState
 from messaging.models import Feedback
 
@@ -29,9 +30,14 @@ _WATCH = dt.timedelta(days=7)
 
 # The rule of `status.is_soft` in SQL, over the columns of a bounce.
 IS_SOFT = "(verdict = 'soft' OR (verdict <> 'hard' AND code LIKE '4%%'))"
-# One row per message with what came back for it, for whoever counts or lists people by the same rules.
-# The delivery's month prunes partitions.
-VERDICTS = f"""
+
+
+def _verdicts(people: str, join: str) -> str:
+    """One row per message with what came back for it, for whoever counts or lists people by the same rules.
+
+    The delivery's month prunes partitions.
+    """
+    return f"""
 WITH answers AS (
     SELECT request_no, profile_id,
            bool_or(kind = 'delivered') AS is_delivered,
@@ -49,7 +55,7 @@ WITH answers AS (
                     min(at) FILTER (WHERE kind = 'deferred')) AS failed_at,
            min(at) FILTER (WHERE kind = 'opened' AND NOT is_automatic) AS first_opened_at,
            min(at) FILTER (WHERE kind = 'clicked' AND NOT is_automatic) AS first_clicked_at
-    FROM delivery_event WHERE opened_month = %(month)s AND delivery_id = %(id)s
+    FROM delivery_event WHERE opened_month = %(month)s AND delivery_id = %(id)s {people}
     GROUP BY request_no, profile_id
 ), rows AS (
     SELECT l.profile_id AS person_id, l.at AS handed_at, l.outcome, a.*,
@@ -60,10 +66,19 @@ WITH answers AS (
                 WHEN a.is_soft AND %(final)s THEN 'failed'
                 ELSE 'delivered' END AS verdict
     FROM delivery_sendlog l
-    LEFT JOIN answers a ON a.request_no = l.request_no AND a.profile_id = l.profile_id
+    {join} answers a ON a.request_no = l.request_no AND a.profile_id = l.profile_id
     WHERE l.opened_month = %(month)s AND l.delivery_id = %(id)s
 )
 """
+
+
+VERDICTS = _verdicts("", "LEFT JOIN")
+# The same of those only who can have failed after hand-over: for whom a bounce or a deferral came.
+FAILING = _verdicts(
+    """AND (request_no, profile_id) IN (SELECT request_no, profile_id FROM delivery_event
+        WHERE opened_month = %(month)s AND delivery_id = %(id)s AND kind IN ('bounced', 'deferred'))""",
+    "JOIN",
+)
 _REBUILD = f"""{VERDICTS}
 INSERT INTO delivery_deliverystat (delivery_id, computed_at, n_sent, n_failed_at_handover, n_not_sent, n_cancelled,
     n_unknown, n_delivered, n_pending, n_failed, n_opened, n_opened_automatic, n_not_opened, n_clicked,
@@ -97,8 +112,11 @@ ON CONFLICT (delivery_id) DO UPDATE SET
 
 
 def rebuild(delivery_id: int) -> DeliveryStat:
-    """Count everything of one delivery again and return it. Reads the whole log of the delivery; no locks on it."""
-    delivery = Delivery.objects.only("id", "opened_month", "feedback", "valid_until").get(pk=delivery_id)
+    """Count everything of one delivery again and return it. Reads the whole log of the delivery; no locks on it.
+
+    Raises retention.LogRemoved.
+    """
+    delivery = Delivery.objects.only("id", "opened_month", "feedback", "valid_until", "removed").get(pk=delivery_id)
     now = timezone.now()
     with reading() as cursor:
         cursor.execute(_REBUILD, verdict_values(delivery, now))
@@ -109,12 +127,16 @@ def rebuild(delivery_id: int) -> DeliveryStat:
 def reading() -> Iterator[CursorWrapper]:
     """A cursor for a statement that goes on with VERDICTS, with memory to do it without files on disk."""
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('work_mem', %s, true)", [_WORK_MEM])
+        # A month that was not analysed yet looks empty to the planner: a nested loop over it would take hours.
+        cursor.execute(
+            "SELECT set_config('work_mem', %s, true), set_config('enable_nestloop', 'off', true)", [_WORK_MEM]
+        )
         yield cursor
 
 
 def verdict_values(delivery: Delivery, now: dt.datetime) -> dict[str, Any]:
-    """The parameters of VERDICTS, for a statement that goes on with it."""
+    """The parameters of VERDICTS, for a statement that goes on with it. Raises retention.LogRemoved."""
+    retention.check(delivery)
     return {
         "id": delivery.pk,
         "month": delivery.opened_month,
@@ -132,7 +154,7 @@ def is_final(delivery: Delivery, now: dt.datetime) -> bool:
 def freshen(delivery: Delivery) -> None:
     """Rebuild a small send whose figures are older than FRESH_S; larger ones wait for the hour or for Compute stats."""
     stat = DeliveryStat.objects.filter(pk=delivery.pk).first()
-    if delivery.started_at is None or (delivery.n_to_send or 0) >= SMALL:
+    if delivery.started_at is None or (delivery.n_to_send or 0) >= SMALL or delivery.is_frozen:
         return
     if stat and timezone.now() - stat.computed_at < dt.timedelta(seconds=FRESH_S):
         return
@@ -147,6 +169,7 @@ def due() -> list[int]:
     """Deliveries whose figures may have changed since their last rebuild, oldest first."""
     now = timezone.now()
     started = Delivery.objects.filter(started_at__isnull=False).exclude(state=DeliveryState.CANCELLED)
+    started = started.exclude(removed__has_any_keys=[retention.LOG, retention.EVENTS])
     recent = started.filter(valid_until__gte=now - _WATCH) | started.filter(stat__isnull=True)
     stale = now - dt.timedelta(seconds=HOURLY_S * 0.9)
     return list(

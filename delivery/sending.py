@@ -30,14 +30,14 @@ import uvloop
 from django.db import connection as django_connection
 from psycopg.types import json as psycopg_json
 
-from delivery import drains, fuses, lifecycle, recovery, windows
+from accounts import installation
+from delivery import drains, fuses, lifecycle, options, recovery, windows
 from delivery.models import Delivery, DeliveryState
 from lib.errors import DomainError
 from messaging import smtp, transports
 
 logger = logging.getLogger(__name__)
-# Drains of one delivery at a time, over all machines.
-N_SLOTS = 2
+# Drains of one delivery at a time, over all machines, as many as options.PROCESSES says: each holds one of these locks.
 _SLOT_LOCKS = 0x43680000
 # Seconds after which PostgreSQL takes back the locks of a drain that stands still within a transaction: stops and
 # recovery wait for them.
@@ -100,23 +100,29 @@ def connect() -> windows.Connection:
 
 def _take_slot(database: windows.Connection, delivery_id: int) -> bool:
     """One of the delivery's slots, held until the connection closes."""
-    for slot in range(N_SLOTS):
+    for slot in range(n_slots()):
         row = database.execute("SELECT pg_try_advisory_lock(%s, %s)", (_SLOT_LOCKS + slot, delivery_id)).fetchone()
         if row and row[0]:
             return True
     return False
 
 
+def n_slots() -> int:
+    """How many drains may work on one delivery at a time."""
+    return installation.number(options.PROCESSES)
+
+
 def n_free_slots(delivery_id: int) -> int:
     """How many more drains could work on a delivery now; a hint, by the time it is read it may have changed."""
+    most = n_slots()
     with django_connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND classid = ANY(%s)"
             " AND objsubid = 2 AND granted"
             " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
-            [delivery_id, [_SLOT_LOCKS + slot for slot in range(N_SLOTS)]],
+            [delivery_id, [_SLOT_LOCKS + slot for slot in range(most)]],
         )
-        return max(0, N_SLOTS - int(cursor.fetchone()[0]))
+        return max(0, most - int(cursor.fetchone()[0]))
 
 
 def _after(delivery_id: int, run: drains.Drain) -> None:

@@ -15,10 +15,10 @@ from django.utils import timezone
 from django.utils.translation import ngettext
 
 from accounts import installation
-from delivery import options
+from delivery import mailboxes, options
 from delivery.models import RUNNING, Delivery, DeliveryState, ShardState
 
-EARLIER, CAPPED, _SHARED = "earlier", "capped", "shared_mailboxes"
+EARLIER, CAPPED = "earlier", "capped"
 # Outcomes of windows that were open when a send ended come within this time.
 _LATE = dt.timedelta(hours=1)
 # Confirmed sends, also while they are prepared again at their start.
@@ -118,7 +118,8 @@ def note_capped(delivery: Delivery, limit: Cap, cursor: CursorWrapper) -> bool:
 
 def forget(cursor: CursorWrapper) -> None:
     """Drop what was noted, before a preparation and after it; safe without any."""
-    cursor.execute(f"DROP TABLE IF EXISTS {EARLIER}, {CAPPED}, {_SHARED}")
+    cursor.execute(f"DROP TABLE IF EXISTS {EARLIER}, {CAPPED}")
+    mailboxes.forget(cursor)
 
 
 def _fill(cursor: CursorWrapper, table: str, columns: str, values: dict[str, Any], statements: tuple[str, str]) -> None:
@@ -128,11 +129,8 @@ def _fill(cursor: CursorWrapper, table: str, columns: str, values: dict[str, Any
     written by id, so that preparation, which asks for one range of ids after the other, reads each page once.
     """
     fill, share = statements
-    cursor.execute("SELECT to_regclass(%s)", [f"pg_temp.{_SHARED}"])
-    if cursor.fetchone()[0] is None:
-        cursor.execute(f"CREATE TEMPORARY TABLE {_SHARED} (id bigint NOT NULL, email_key text NOT NULL)")
-        cursor.execute(_FILL_SHARED)
-        cursor.execute(f"ANALYZE {_SHARED}")
+    if not mailboxes.is_noted(cursor):
+        mailboxes.note(cursor)
     cursor.execute(f"DROP TABLE IF EXISTS {table}")
     cursor.execute(f"CREATE TEMPORARY TABLE {table} ({columns})")
     cursor.execute(fill, values)
@@ -141,11 +139,6 @@ def _fill(cursor: CursorWrapper, table: str, columns: str, values: dict[str, Any
     cursor.execute(share)
 
 
-_FILL_SHARED = f"""
-INSERT INTO {_SHARED} SELECT p.id, p.email_key FROM audiences_profile p JOIN (
-    SELECT email_key FROM audiences_profile WHERE email_key <> '' GROUP BY email_key HAVING count(*) > 1
-) same ON same.email_key = p.email_key
-"""
 _LOGGED = """
     l.opened_month = ANY(%(months)s::date[]) AND l.delivery_id = ANY(%(deliveries)s::bigint[])
     AND l.outcome IN ('sent', 'unknown') AND l.at > %(since)s
@@ -153,6 +146,9 @@ _LOGGED = """
 _FILL_EARLIER = f"""
 INSERT INTO {EARLIER} SELECT id, CASE WHEN bool_or(at IS NULL) THEN NULL ELSE max(at) END FROM (
     SELECT l.profile_id, l.at FROM delivery_sendlog l WHERE {_LOGGED}
+    UNION ALL
+    SELECT unnest(r.ids), r.at FROM delivery_pastrecipients r
+    WHERE r.delivery_id = ANY(%(deliveries)s::bigint[]) AND r.at > %(since)s
     UNION ALL
     SELECT unnest(s.ids), NULL FROM delivery_shard s
     WHERE s.delivery_id = ANY(%(open)s::bigint[]) AND s.state IN {_OPEN}
@@ -162,9 +158,11 @@ INSERT INTO {EARLIER} SELECT id, CASE WHEN bool_or(at IS NULL) THEN NULL ELSE ma
 ) had (id, at) GROUP BY id ORDER BY id
 """
 _SHARE_EARLIER = f"""
-INSERT INTO {EARLIER} SELECT o.id, CASE WHEN bool_or(e.at IS NULL) THEN NULL ELSE max(e.at) END
-FROM {_SHARED} s JOIN {EARLIER} e ON e.id = s.id JOIN {_SHARED} o ON o.email_key = s.email_key
-GROUP BY o.id ON CONFLICT (id) DO UPDATE SET at = excluded.at
+INSERT INTO {EARLIER} SELECT o.id, had.at FROM (
+    SELECT s.email_key, CASE WHEN bool_or(e.at IS NULL) THEN NULL ELSE max(e.at) END AS at
+    FROM {mailboxes.SHARED} s JOIN {EARLIER} e ON e.id = s.id GROUP BY s.email_key
+) had JOIN {mailboxes.SHARED} o ON o.email_key = had.email_key
+ON CONFLICT (id) DO UPDATE SET at = excluded.at
 """
 # A message in a window may be in a later attempt's shard too: it is counted once. The beginning of a waiting shard was
 # settled by an earlier lease.
@@ -184,11 +182,12 @@ INSERT INTO {CAPPED} SELECT id, count(*) FROM (
         AND NOT EXISTS (SELECT 1 FROM delivery_sendlog l WHERE l.opened_month = d.opened_month
             AND l.delivery_id = s.delivery_id AND l.request_no = s.request_no AND l.profile_id = u.id)
     ) waiting
-) had (id) GROUP BY id HAVING count(*) >= %(most)s OR id IN (SELECT id FROM {_SHARED})
+) had (id) GROUP BY id HAVING count(*) >= %(most)s OR id IN (SELECT id FROM {mailboxes.SHARED})
 ORDER BY id
 """
 _SHARE_CAPPED = f"""
-INSERT INTO {CAPPED} SELECT o.id, sum(f.n)
-FROM {_SHARED} s JOIN {CAPPED} f ON f.id = s.id JOIN {_SHARED} o ON o.email_key = s.email_key
-GROUP BY o.id ON CONFLICT (id) DO UPDATE SET n = excluded.n
+INSERT INTO {CAPPED} SELECT o.id, had.n FROM (
+    SELECT s.email_key, sum(f.n) AS n FROM {mailboxes.SHARED} s JOIN {CAPPED} f ON f.id = s.id GROUP BY s.email_key
+) had JOIN {mailboxes.SHARED} o ON o.email_key = had.email_key
+ON CONFLICT (id) DO UPDATE SET n = excluded.n
 """

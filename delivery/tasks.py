@@ -7,8 +7,10 @@ from delivery import (
     clock,
     computing,
     domain_days,
+    partitions,
     preparation,
     recovery,
+    removal,
     reports,
     return_mail,
     rollups,
@@ -63,6 +65,12 @@ def handle_reports() -> None:
 @shared_task
 def purge_reports() -> None:
     reports.purge()
+
+
+@shared_task
+def keep_months() -> None:
+    partitions.make_ahead()
+    removal.run()
 
 
 def watch() -> int:

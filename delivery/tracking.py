@@ -56,7 +56,7 @@ SELECT d.opened_month, d.id, %(request_no)s, %(profile_id)s, %(kind)s, %(at)s, %
              AND l.profile_id = %(profile_id)s AND l.outcome = 'sent'
              AND l.at > %(at)s::timestamptz - make_interval(secs => %(too_fast)s))),
        %(detail)s
-FROM delivery_delivery d WHERE d.id = %(delivery_id)s
+FROM delivery_delivery d WHERE d.id = %(delivery_id)s RETURNING opened_month
 """
 
 
@@ -209,8 +209,12 @@ def _store(seen: Hit) -> None:
                 return
             scanners.take_turn(cursor, delivery_id=seen.delivery_id, profile_id=seen.profile_id)
             cursor.execute(_INSERT, values)
+            stored = cursor.fetchone()
+            if stored is None:
+                return
             scanners.label(
                 cursor,
+                month=stored[0],
                 delivery_id=seen.delivery_id,
                 profile_id=seen.profile_id,
                 request_no=seen.request_no,

@@ -209,7 +209,7 @@ def advance(
         if row[3] is None:
             continue
         if row[4] is None:
-            people.append((row[3], profiles.Person(*row[5:])))  # type: ignore[arg-type]
+            people.append((row[3], profiles.Person._make(row[5:])))
         else:
             refused.append((row[3], row[7] or "", row[4]))
     return Opened(bool(is_open), opened_at, people, refused)  # type: ignore[arg-type]
@@ -273,6 +273,10 @@ def _sort(held: Lease, settled: list[Settled], valid_until: dt.datetime) -> _Bat
     due_by_verdict: dict[Verdict | None, dt.datetime | None] = {}
     for one in settled:
         profile_id, outcome = held.ids[one.position], one.outcome
+        if outcome is Outcome.SENT and not one.code:
+            counts["sent"] += 1
+            batch.rows.append(held.rows.sent(profile_id, one.at, one.address, held.attempt, one.detail))
+            continue
         if one.is_attempt and outcome in (None, Outcome.FAILED):
             batch.attempts.append(one)
         if outcome is None:

@@ -5,10 +5,13 @@ are enough against guessing over HTTP. Signing costs about 1 µs, so each recipi
 """
 
 import base64
+import binascii
 import hashlib
 import hmac
 
 _TAG_BYTES = 8
+_ALPHABET = bytes.maketrans(b"+/", b"-_")
+_ONE_BYTE = [bytes([n]) for n in range(128)]
 
 
 class BadToken(ValueError):
@@ -24,10 +27,33 @@ def derive_key(secret: str) -> bytes:
     return hashlib.blake2s(secret.encode(), person=b"tokens").digest()
 
 
+class Signer:
+    """Makes tokens that begin with the same numbers, at a third of the price of `sign`."""
+
+    def __init__(self, first: tuple[int, ...], *, key: bytes, purposes: tuple[bytes, ...]) -> None:
+        self._prefix = b"".join(_varint(n) for n in first)
+        self._hashes = [hashlib.blake2s(digest_size=_TAG_BYTES, key=key, person=purpose) for purpose in purposes]
+
+    def raw(self, numbers: tuple[int, ...]) -> list[bytes]:
+        """The bytes of a token for all numbers, once for each purpose; `as_text` of it is what `sign` gives."""
+        payload = self._prefix + b"".join([_ONE_BYTE[n] if n < 128 else _varint(n) for n in numbers])
+        tokens = []
+        for begun in self._hashes:
+            tag = begun.copy()
+            tag.update(payload)
+            tokens.append(payload + tag.digest())
+        return tokens
+
+
+def as_text(raw: bytes) -> bytes:
+    """The bytes of a token in the alphabet of addresses."""
+    return binascii.b2a_base64(raw, newline=False).translate(_ALPHABET, b"=")
+
+
 def sign(numbers: tuple[int, ...], *, key: bytes, purpose: bytes) -> str:
     """The token for non-negative `numbers`, each below 2**63; `purpose` has at most 8 bytes."""
     payload = b"".join(_varint(n) for n in numbers)
-    return base64.urlsafe_b64encode(payload + _tag(payload, key, purpose)).rstrip(b"=").decode()
+    return as_text(payload + _tag(payload, key, purpose)).decode()
 
 
 def read(token: str, *, key: bytes, purpose: bytes) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ can make a bounce or an unsubscription up: whoever reads one asks `of_return_pat
 import base64
 import binascii
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -43,6 +44,34 @@ def page_token(delivery_id: int, profile_id: int, request_no: int = 0) -> str:
     return tokens.sign((delivery_id, profile_id, request_no), key=_key(settings.SECRET_KEY), purpose=_PAGE)
 
 
+class Names(NamedTuple):
+    """What names one recipient of one send: `token`, its two pages, and the local parts that mail comes back to."""
+
+    token: str
+    unsubscribe_url: str
+    mirror_url: str
+    return_path: str
+    unsubscribe: str
+
+
+class Namer:
+    """Names the recipients of one send: what `token` and its neighbours give, for a fraction of their price."""
+
+    def __init__(self, delivery_id: int) -> None:
+        self._signer = tokens.Signer((delivery_id,), key=_key(settings.SECRET_KEY), purposes=(_MESSAGE, _PAGE))
+        self._unsubscribe_url = unsubscribe_url("{}").format
+        self._mirror_url = mirror_url("{}").format
+
+    def names(self, profile_id: int, request_no: int = 0) -> Names:
+        """Those of one person."""
+        message, page = self._signer.raw((profile_id, request_no))
+        token, page_token = tokens.as_text(message).decode(), tokens.as_text(page).decode()
+        pages = self._unsubscribe_url(page_token), self._mirror_url(page_token)
+        if 2 * len(message) > _LOCAL_MOST - len(_UNSUBSCRIBE):
+            return Names(token, *pages, _local(_BOUNCE, token), _local(_UNSUBSCRIBE, page_token))
+        return Names(token, *pages, _BOUNCE + message.hex(), _UNSUBSCRIBE + page.hex())
+
+
 def read(text: str) -> tuple[int, int, int]:
     """(delivery_id, profile_id, request_no) of a token. Raises lib.tokens.BadToken."""
     return _read(text, _MESSAGE)
@@ -62,12 +91,12 @@ def _read(text: str, purpose: bytes) -> tuple[int, int, int]:
 
 def return_path(text: str, domain: str) -> str:
     """Where bounces of the message with this token go (VERP)."""
-    return f"{_BOUNCE}{_caseless(text, _LOCAL_MOST - len(_BOUNCE))}@{domain}"
+    return f"{_local(_BOUNCE, text)}@{domain}"
 
 
 def unsubscribe_address(text: str, domain: str) -> str:
     """Where a mail unsubscribes the reader of this page token (RFC 2369)."""
-    return f"{_UNSUBSCRIBE}{_caseless(text, _LOCAL_MOST - len(_UNSUBSCRIBE))}@{domain}"
+    return f"{_local(_UNSUBSCRIBE, text)}@{domain}"
 
 
 def of_return_path(address: str) -> tuple[int, int, int]:
@@ -83,11 +112,10 @@ def of_unsubscribe_address(address: str) -> tuple[int, int, int]:
     return _of_address(address, _UNSUBSCRIBE, _PAGE)
 
 
-def _caseless(text: str, most: int) -> str:
-    """A token in hexadecimal; as it is where that would be too long, which takes numbers above 2**42."""
-    # A third of what the library's function for this alphabet costs; each message pays it.
+def _local(prefix: str, text: str) -> str:
+    """`prefix` and a token in hexadecimal; as it is where that would be too long, which takes numbers above 2**42."""
     shown = binascii.a2b_base64(text.replace("-", "+").replace("_", "/") + "==").hex()
-    return shown if len(shown) <= most else text
+    return prefix + (shown if len(prefix) + len(shown) <= _LOCAL_MOST else text)
 
 
 def _of_address(address: str, prefix: str, purpose: bytes) -> tuple[int, int, int]:

@@ -9,6 +9,7 @@ import re
 
 # Values that need no encoding: printable ASCII without "=", short enough for one line, no dot first, no space last.
 _PLAIN = re.compile(r"(?![.])[ -<>-~]{0,74}[!-<>-~]")
+_PLAIN_IN_HTML = re.compile(r"(?![.])[ !#-%(-;?-~]{0,74}[!#-%(-;?-~]")
 _SOFT_BREAK = b"=\r\n"
 
 
@@ -27,6 +28,11 @@ def piece(text: str) -> bytes:
         encoded = _with_room(encoded) + _SOFT_BREAK
     encoded = encoded.replace(b"\r\n.", b"\r\n..")
     return b"." + encoded if encoded[:1] == b"." else encoded
+
+
+def plain_in_html(text: str) -> bytes:
+    """The piece of a text that is the same in HTML and needs no encoding; b"" for any other."""
+    return text.encode() + _SOFT_BREAK if _PLAIN_IN_HTML.fullmatch(text) else b""
 
 
 def _with_room(encoded: bytes) -> bytes:

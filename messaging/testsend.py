@@ -63,7 +63,7 @@ def send(
         if not addresses.is_valid(address):
             results[address] = TestResult(address, False, _("This is not a valid address."))
             continue
-        reader = dataclasses.replace(person or preview.NOBODY, email=address)
+        reader = (person or preview.NOBODY)._replace(email=address)
         try:
             payloads[address] = program.render(reader, trigger=trigger)
         except (personalization.RenderProblem, personalization.Aborted, content.TooLarge) as problem:

@@ -1,5 +1,6 @@
 """What every test gets: a database with roles, loopback-only sockets, and a browser on request."""
 
+import gc
 import os
 import socket
 import threading
@@ -10,12 +11,12 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.test import TransactionTestCase
 from django.utils import timezone, translation
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from accounts import roles
-from tests import chromium
+from tests import chromium, flushing
 
 BROWSER_TESTS = Path(__file__).parent / "browser"
 _LOOPBACK = ("127.", "::1", "localhost")
@@ -23,15 +24,22 @@ _LOOPBACK = ("127.", "::1", "localhost")
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests are marked by their folder and stay in two processes, those of craft in one of their own.
+    """Browser tests are marked by their folder and come last, those of craft first of them, which take longest.
 
-    They come last: Playwright leaves its event loop running in this thread, and no other can be started beside it.
+    Playwright leaves its event loop running in this thread, and no other can be started beside it. The long ones are
+    not the very last, so that no process works alone at the end.
     """
     for item in items:
         if BROWSER_TESTS in item.path.parents:
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.xdist_group("craft" if item.path.stem == "test_craft" else "browser"))
-    items.sort(key=lambda item: BROWSER_TESTS in item.path.parents)
+    items.sort(key=lambda item: (BROWSER_TESTS in item.path.parents, item.path.stem != "test_craft"))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays; the collector needs not walk over it hundreds of times."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -42,10 +50,12 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """Roles and their permissions exist in every test, as they do in every installation."""
-    with django_db_blocker.unblock():
+    with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch:
         roles.sync()
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _case: flushing.flush())
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -55,16 +65,12 @@ def _static_files_on_demand() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _after_a_flush(request: pytest.FixtureRequest) -> None:
-    """Tests with real transactions flush what Django manages, after themselves: the roles come back, and the log
-    tables, which it does not manage, are emptied too."""
+def _own_roles(request: pytest.FixtureRequest) -> None:
+    """Tests with real transactions empty the tables after themselves, except those of roles, which one may change."""
     marker = request.node.get_closest_marker("django_db")
-    if marker is None or not marker.kwargs.get("transaction"):
-        return
-    request.getfixturevalue("transactional_db")
-    roles.sync()
-    with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE delivery_sendlog, delivery_attempt, delivery_event")
+    if marker is not None and marker.kwargs.get("transaction"):
+        request.getfixturevalue("transactional_db")
+        roles.sync()
 
 
 @pytest.fixture(autouse=True)
@@ -145,13 +151,14 @@ def page(browser: Browser, live_server: Any) -> Iterator[Page]:
 
 @pytest.fixture
 def screenshot() -> Callable[[Page, str], Path]:
-    """Store a picture of the page under tests/browser/screenshots/ for people to look at."""
+    """With SCREENSHOTS=1, store a picture of the page under tests/browser/screenshots/ for people to look at."""
     folder = BROWSER_TESTS / "screenshots"
 
     def take(page: Page, name: str) -> Path:
-        folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{name}.png"
-        page.screenshot(path=str(path), full_page=True)
+        if os.environ.get("SCREENSHOTS") == "1":
+            folder.mkdir(parents=True, exist_ok=True)
+            page.screenshot(path=str(path), full_page=True)
         return path
 
     return take

@@ -2,7 +2,17 @@
 
 from delivery.models.deliveries import ENDED, RUNNING, Delivery, DeliveryState, Exclusion, Shard, ShardState
 from delivery.models.figures import Criterion, DeliveryStat, DomainDay, SentAlert
-from delivery.models.log import Attempt, Event, EventKind, InboundEvent, NotedRefusal, Outcome, RefusalLook, SendLog
+from delivery.models.log import (
+    Attempt,
+    Event,
+    EventKind,
+    InboundEvent,
+    NotedRefusal,
+    Outcome,
+    PastRecipients,
+    RefusalLook,
+    SendLog,
+)
 
 __all__ = [
     "ENDED",
@@ -19,6 +29,7 @@ __all__ = [
     "InboundEvent",
     "NotedRefusal",
     "Outcome",
+    "PastRecipients",
     "RefusalLook",
     "SendLog",
     "SentAlert",

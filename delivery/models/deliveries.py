@@ -115,6 +115,8 @@ class Delivery(models.Model):
     progressed_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     ended_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    # What retention removed of it: {"log" | "events" | "attempts" | "exclusions": {"at": ISO time, "months": kept}}.
+    removed = models.JSONField(default=dict, db_default={}, blank=True)
 
     class Meta:
         default_permissions = ("view",)
@@ -142,6 +144,11 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return self.label
+
+    @property
+    def is_frozen(self) -> bool:
+        """Its figures can't be counted again: what they were counted from was removed."""
+        return "log" in self.removed or "events" in self.removed
 
 
 class ShardState(models.TextChoices):
@@ -200,8 +207,11 @@ class Exclusion(models.Model):
     """One person targeted and not sent to, with the first reason that applied. Only preparation writes it."""
 
     pk = models.CompositePrimaryKey("delivery", "profile_id")
-    # Without a constraint: looking the delivery up for each of a million rows takes longer than writing them.
-    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="exclusions", db_constraint=False)
+    # Without a constraint: looking the delivery up for each of a million rows takes longer than writing them. Without
+    # an index of its own: the key begins with it.
+    delivery = models.ForeignKey(
+        Delivery, on_delete=models.CASCADE, related_name="exclusions", db_constraint=False, db_index=False
+    )
     profile_id = models.BigIntegerField()
     reason = models.CharField(max_length=30)
     detail = models.CharField(max_length=200, blank=True)

@@ -3,6 +3,7 @@
 SendLog, Attempt and Event are append-only and partitioned by the delivery's opening month (see migration 0002).
 """
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
@@ -105,6 +106,22 @@ class Event(models.Model):
         managed = False
         db_table = "delivery_event"
         default_permissions = ("view",)
+
+
+class PastRecipients(models.Model):
+    """Some thousand people of one delivery who had it, or may have, after its log was removed by `removal`.
+
+    All that is kept of them: re-eligibility and conditions on earlier sends stay right. Goes with the delivery.
+    """
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="+")
+    # When the last of them had it.
+    at = models.DateTimeField()
+    # Sorted.
+    ids = ArrayField(models.BigIntegerField())
+
+    class Meta:
+        default_permissions = ()
 
 
 class InboundEvent(models.Model):

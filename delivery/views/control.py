@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from accounts import access, roles
-from delivery import computing, lifecycle, nudges, origins, refreshing, rollups, sending, tasks
+from delivery import computing, lifecycle, nudges, origins, refreshing, retention, rollups, sending, tasks
 from delivery.models import Delivery
 from delivery.views.panel import get, user_of
 from lib.errors import DomainError
@@ -88,6 +88,7 @@ def retry(request: HttpRequest, public_id: UUID) -> HttpResponse:
 def compute(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Count everything again from the log; says what changed. A large log is counted by a worker."""
     delivery = get(public_id)
+    retention.check(delivery)
     known = computing.status(delivery)
     if known.wait_s:
         raise DomainError(_("The figures were computed less than 30 s ago."), code="just_computed", status=429)

@@ -25,6 +25,7 @@ from delivery import (
     prepared,
     reasons,
     recipients,
+    retention,
     rollups,
     status,
 )
@@ -45,6 +46,7 @@ def log(request: HttpRequest, public_id: UUID, tab: str) -> HttpResponse:
     rollups.freshen(delivery)
     panel = kpi.panel(delivery)
     wanted = _wanted(request)
+    gone = retention.sentence(delivery, tab)
     context = {
         "delivery": delivery,
         "badge": pages.badge(delivery),
@@ -55,9 +57,10 @@ def log(request: HttpRequest, public_id: UUID, tab: str) -> HttpResponse:
         "wanted": wanted,
         "back_url": origins.url(delivery),
         "may_export": request.user.has_perm(roles.EXPORT),
-        "export_url": f"{reverse('delivery:log-export', args=[public_id, tab])}?{_query(request)}",
+        "gone": gone,
+        "export_url": "" if gone else f"{reverse('delivery:log-export', args=[public_id, tab])}?{_query(request)}",
         "filters": _filters(tab),
-        **_rows(delivery, tab, wanted),
+        **({} if gone else _rows(delivery, tab, wanted)),
     }
     _link(request, context)
     return render(request, f"delivery/log_{tab}.html", context)
@@ -70,6 +73,8 @@ def export(request: HttpRequest, public_id: UUID, tab: str) -> StreamingHttpResp
     delivery = get(public_id)
     if tab not in pages.TABS:
         raise Http404
+    if gone := retention.sentence(delivery, tab):
+        raise retention.LogRemoved(gone)
     answer = StreamingHttpResponse(
         sheets.csv_lines(exports.rows(delivery, tab, _wanted(request))), content_type="text/csv; charset=utf-8"
     )

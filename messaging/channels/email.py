@@ -19,12 +19,11 @@ from django.utils.translation import gettext as _
 
 from audiences.profiles import Person
 from messaging import compilation, content, dkim, headers, links, markup, personalization
-from messaging.channels import pieces
+from messaging.channels import pieces, reading
 from messaging.models import Message
 
 # Largest message handed over, bytes; common servers take 10 to 25 MB, readers far less.
 MAX_BYTES = 5 * 1024 * 1024
-_TOKEN = "chappe_token"
 _PART_HEAD = b'Content-Type: text/%s; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
 
 
@@ -50,12 +49,11 @@ class Program:
         # Who writes there is only unsubscribed where somebody reads it.
         self._takes_mail = bool(settings.BOUNCE_MAILBOX)
         self._has_hooks = bool(settings.HOOKS_SECRET)
-        self._html = personalization.parse(tracked_html(message), html=True)
-        self._text = personalization.parse(message.text, html=False)
-        self._subject = personalization.parse(message.subject, html=False)
-        self._html_pieces = pieces.compile_template(self._html)
-        self._text_pieces = pieces.compile_template(self._text)
-        self._static_subject = b"" if "{" in message.subject else headers.line("Subject", message.subject)
+        self._names = links.Namer(delivery_id)
+        constants = {"campaign": self._campaign, "postal_address": settings.POSTAL_ADDRESS}
+        self._html = pieces.compile_bytes(personalization.parse(tracked_html(message), html=True), constants)
+        self._text = pieces.compile_bytes(personalization.parse(message.text, html=False), constants)
+        self._subject = pieces.compile_text(personalization.parse(message.subject, html=False), constants)
         self._head = _static_head(message, delivery_ref) + _list_id(message, campaign, delivery_ref, self._domain)
         boundary = f"=_{hashlib.blake2s((message.sha256 + delivery_ref).encode(), digest_size=12).hexdigest()}".encode()
         # "=_" can't occur in quoted-printable text, so the boundary never needs to be searched for in the parts.
@@ -75,24 +73,26 @@ class Program:
         Raises RenderProblem, Aborted and TooLarge, each with `.code` and `.message`.
         """
         recipient = headers.ascii_address(person.email)
-        token = links.token(self._delivery_id, person.id, request_no)
-        page_token = links.page_token(self._delivery_id, person.id, request_no)
-        unsubscribe = links.unsubscribe_url(page_token)
-        values = personalization.context(person, campaign=self._campaign, trigger=trigger)
-        values["unsubscribe_url"] = unsubscribe
-        values["mirror_url"] = links.mirror_url(page_token)
-        values[_TOKEN] = token
+        names = self._names.names(person.id, request_no)
+        urls = {
+            "unsubscribe_url": names.unsubscribe_url,
+            "mirror_url": names.mirror_url,
+            reading.TOKEN: names.token,
+        }
+        values = reading.Values(person, campaign=self._campaign, trigger=trigger, urls=urls)
         data = b"".join(
             (
                 self._head,
-                f"To: {recipient}\r\n".encode(),
-                self._subject_line(values),
+                b"To: ",
+                recipient.encode(),
+                b"\r\n",
+                _subject_line(self.subject_prefix + pieces.render(self._subject, values)),
                 _date(int(time.time())),
-                self._own_lines(token, page_token, unsubscribe),
+                self._own_lines(names),
                 self._start,
-                pieces.join(self._text_pieces, pieces.Values(self._text, values)),
+                pieces.render(self._text, values),
                 self._middle,
-                pieces.join(self._html_pieces, pieces.Values(self._html, values)),
+                pieces.render(self._html, values),
                 self._end,
             )
         )
@@ -100,24 +100,21 @@ class Program:
             raise content.TooLarge(_("The message has {n} MB.").format(n=len(data) // (1024 * 1024)))
         if self.signer is not None:
             data = self.signer.sign(data)
-        return Payload(links.return_path(token, self._bounce_domain).encode(), recipient.encode(), data)
+        return Payload(f"{names.return_path}@{self._bounce_domain}".encode(), recipient.encode(), data)
 
-    def _own_lines(self, token: str, page_token: str, unsubscribe: str) -> bytes:
+    def _own_lines(self, names: links.Names) -> bytes:
         """The headers that name this recipient: Message-ID (the same in every attempt), List-Unsubscribe (RFC 8058)."""
+        unsubscribe = names.unsubscribe_url
         if self._takes_mail:
-            address = links.unsubscribe_address(page_token, self._bounce_domain)
+            address = f"{names.unsubscribe}@{self._bounce_domain}"
             unsubscribe = f"{unsubscribe}>,\r\n <mailto:{address}?subject=unsubscribe"
         # Postmark and Brevo give back in their events what stands here, and not the Message-ID.
+        token = names.token
         named = f"X-PM-Metadata-chappe: {token}\r\nX-Mailin-custom: {token}\r\n" if self._has_hooks else ""
         return (
             f"Message-ID: <{token}@{self._domain}>\r\n{named}List-Unsubscribe: <{unsubscribe}>\r\n"
             "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
         ).encode()
-
-    def _subject_line(self, values: Mapping[str, object]) -> bytes:
-        if self._static_subject and not self.subject_prefix:
-            return self._static_subject
-        return headers.line("Subject", self.subject_prefix + self._subject.render(values))
 
 
 def compile(  # the verb of every channel, always called through its module
@@ -135,7 +132,7 @@ def tracked_html(message: Message) -> str:
     """The message's HTML with click addresses and the open pixel; the recipient is the field `chappe_token`."""
     masked = markup.mask(message.html)
     placeholder = f"lq{len(masked.constructs)}qx"
-    masked.constructs.append(f"{{{{ {_TOKEN} }}}}")
+    masked.constructs.append(f"{{{{ {reading.TOKEN} }}}}")
     html = masked.html
     if message.tracks_clicks and message.links:
         number = -1
@@ -178,6 +175,11 @@ def _feedback_id(campaign: Mapping[str, object], delivery_ref: str, domain: str)
     parts = (str(campaign.get("id", "")), delivery_ref, "email", sender_id)
     # Never folded nor encoded: Gmail reads it as it stands.
     return f"Feedback-ID: {':'.join(re.sub(r'[^A-Za-z0-9_-]', '', part)[:40] for part in parts)}\r\n".encode()
+
+
+@lru_cache(maxsize=4096)
+def _subject_line(text: str) -> bytes:
+    return headers.line("Subject", text)
 
 
 @lru_cache(maxsize=2)

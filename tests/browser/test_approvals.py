@@ -19,6 +19,7 @@ from campaigns.models import Campaign
 from delivery import lifecycle, preparation, sending
 from delivery.models import Delivery, SendLog
 from tests import factories, smtp_server
+from tests.browser.settling import visit
 from tests.browser.test_delivery import axe
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -265,8 +266,7 @@ def test_pages_of_approvals_fit(browse: Browse, marketer: User, screenshot: Shot
         (browse(marketer, width=width, theme=theme), {"mine": "", "send": address(campaign, delivery)}),
     ):
         for name, at in pages.items():
-            page.goto(at if at.startswith("/") else reverse("campaigns:approvals") + at)
-            page.wait_for_timeout(300)
+            visit(page, at if at.startswith("/") else reverse("campaigns:approvals") + at)
             assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, name
             assert axe(page) == [], name
             screenshot(page, f"approvals-{name}-{width}-{theme}")

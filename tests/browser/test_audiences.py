@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 from audiences import import_runs, tasks
 from audiences.models import Profile, ProfileImport, Segment
 from tests import factories
+from tests.browser.settling import visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 AXE = Path(__file__).parent / "vendor" / "axe-4.14.1.min.js"
@@ -200,8 +201,7 @@ def test_pages_fit_and_are_accessible(marketer: Page, width: int, theme: str) ->
         "/segments/",
         f"/segments/{deep.public_id}/",
     ):
-        page.goto(url)
-        page.wait_for_load_state("networkidle")
+        visit(page, url)
         assert fits(page), (url, width)
         assert accessible(page) == [], (url, width, theme)
     assert page.problems == []  # type: ignore[attr-defined]

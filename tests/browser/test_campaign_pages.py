@@ -14,6 +14,7 @@ from accounts.models import User
 from campaigns.models import Campaign, CampaignState, Draft
 from delivery.models import Delivery, DeliveryState
 from tests import factories
+from tests.browser.settling import visit
 from tests.browser.test_editor import AXE, RULES
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -67,8 +68,7 @@ def test_pages_are_accessible_and_never_scroll_sideways(
         "publish": url("publish", live),
     }
     for name, address in pages.items():
-        page.goto(address)
-        page.wait_for_timeout(400)
+        visit(page, address)
         screenshot(page, f"campaign-{name}-{width}-{theme}")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
         page.evaluate(AXE)

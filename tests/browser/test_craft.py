@@ -20,6 +20,7 @@ from accounts.models import User
 from campaigns.models import Campaign
 from tests import factories
 from tests.browser.craft_pages import addresses, for_admins, url
+from tests.browser.settling import settle, visit, watch
 from tests.browser.test_editor import AXE, RULES
 from tests.config import test_french
 
@@ -27,11 +28,19 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 TRIGGERED = "{{ api_trigger_properties.order.number }}"
 # Themes and languages in pairs, each pair at both widths: every value of one meets every value of another.
 LOOKS = [("light", "fr", 360), ("dark", "en", 360), ("dark", "fr", 1280), ("light", "en", 1280)]
+# After which the preview and the plain text are asked for anew.
+PAUSE_MS = 600
 # Collects what moves without a person having done anything, from before the first paint.
 WATCH_SHIFTS = """window.shifted = 0;
 new PerformanceObserver((list) => list.getEntries().forEach((entry) => {
   if (!entry.hadRecentInput) window.shifted += entry.value;
 })).observe({ type: "layout-shift", buffered: true });"""
+# How far things moved until half a second after the page had loaded, which is waited for.
+SHIFTED = """async () => {
+  const since = performance.now() - performance.getEntriesByType("navigation")[0].loadEventEnd;
+  await new Promise((done) => setTimeout(done, 500 - since));
+  return window.shifted;
+}"""
 # Every text 40 % longer, as long languages are; what a person typed is left alone.
 LENGTHEN = """() => {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -92,6 +101,7 @@ def browse(browser: Browser, live_server: Any) -> Iterator[Callable[..., Page]]:
         context.add_init_script(WATCH_SHIFTS)
         page = context.new_page()
         page.set_default_timeout(10_000)
+        watch(page)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if is_wrong(message) else None)
         return page
@@ -143,11 +153,10 @@ def test_every_page_is_accessible_still_and_in_one_language(
     english = untranslated() if language == "fr" else set()
     wrong: list[str] = []
     for name, address in addresses(live).items():
-        page.goto(address)
-        page.wait_for_timeout(500)
+        visit(page, address)
         screenshot(page, f"craft-{name}-{width}-{theme}-{language}".replace(" ", "-"))
         wrong += [f"{name}: {one}" for one in [*violations(page), *misfits(page, english)]]
-        shifted = page.evaluate("window.shifted")
+        shifted = page.evaluate(SHIFTED)
         if shifted > 0.02:
             wrong.append(f"{name}: moved by {shifted:.3f}")
         if page.evaluate("document.documentElement.lang") != language:
@@ -163,8 +172,7 @@ def test_what_operators_and_admins_do_is_accessible(
     page = browse(factories.user("Admin"), width=width, theme=theme)
     wrong: list[str] = []
     for name, address in pages.items():
-        page.goto(address)
-        page.wait_for_timeout(200)
+        visit(page, address)
         screenshot(page, f"craft-operator-{name}-{width}-{theme}".replace(" ", "-"))
         wrong += [f"{name}: {one}" for one in [*violations(page), *misfits(page, set())]]
     assert wrong == []
@@ -177,8 +185,7 @@ def test_no_page_scrolls_sideways_at_any_width_or_with_longer_words(
     page = browse(marketer)
     wrong: list[str] = []
     for name, address in addresses(live).items():
-        page.goto(address)
-        page.wait_for_timeout(200)
+        visit(page, address)
         for is_long in (False, True):
             if is_long:
                 page.evaluate(LENGTHEN)
@@ -206,8 +213,9 @@ def test_every_layer_of_the_editor_is_accessible(
     english: set[str] = untranslated() if language == "fr" else set()
     wrong: list[str] = []
 
-    def look(name: str) -> None:
-        page.wait_for_timeout(500)
+    def look(name: str, *, after_ms: int = 0) -> None:
+        page.wait_for_timeout(after_ms)
+        settle(page)
         screenshot(page, f"craft-layer-{name}-{width}-{theme}-{language}")
         # What a layer or the sticky head half covers is no small target; sizes are judged on the pages without layers.
         found = [one for one in violations(page) if not one.startswith("target-size")]
@@ -228,16 +236,16 @@ def test_every_layer_of_the_editor_is_accessible(
     opened("[popovertarget='draft-menu']", "menu")
     page.goto(url("edit", factories.campaign(live.owner, compose__subject=TRIGGERED), step="compose"))
     page.locator("#preview [data-trigger] summary").click()
-    look("trigger")
-    page.locator("#preview [data-preview-view][value='dark']").check(force=True)
+    look("trigger", after_ms=PAUSE_MS)
+    page.locator("#preview label:has([data-preview-view][value='dark'])").click()
     page.locator("#preview [data-preview-dark]").select_option("gmail")
-    look("gmail")
+    look("gmail", after_ms=PAUSE_MS)
     page.locator("#preview [data-preview-images]").check()
-    page.locator("#preview [data-preview-view][value='text']").check(force=True)
-    look("preview-text")
+    page.locator("#preview label:has([data-preview-view][value='text'])").click()
+    look("preview-text", after_ms=PAUSE_MS)
     opened("[data-message-edit]", "code")
     page.locator("[name='part'][value='text']").check(force=True)
-    look("text")
+    look("text", after_ms=PAUSE_MS)
     page.once("dialog", lambda dialog: dialog.accept())
     page.locator("[name='part'][value='code']").check(force=True)
     page.locator("[name='compose.body_kind'][value='blocks']").check(force=True)

@@ -11,6 +11,7 @@ from campaigns import starting
 from campaigns.models import Campaign, Draft
 from messaging.models import Template
 from tests import factories
+from tests.browser.settling import visit
 from tests.browser.test_campaign_pages import team
 from tests.browser.test_editor import AXE, RULES
 
@@ -50,8 +51,7 @@ def test_pages_are_accessible_and_never_scroll_sideways(
     page = browse(team["Marketer"], width=width, theme=theme)
     wrong = {}
     for name, address in pages.items():
-        page.goto(address)
-        page.wait_for_load_state("networkidle")
+        visit(page, address)
         page.evaluate(AXE)
         found = page.evaluate("rules => axe.run(document, {runOnly: rules})", RULES)["violations"]
         overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")

@@ -11,6 +11,7 @@ from accounts.models import User
 from campaigns import drafts, sources
 from campaigns.models import Campaign, CampaignVersion, Draft, DraftSnapshot
 from tests import factories
+from tests.browser.settling import visit
 from tests.browser.test_campaign_pages import team, url  # noqa: F401
 from tests.browser.test_editor import AXE, RULES
 
@@ -63,8 +64,7 @@ def test_history_versions_and_comparisons_are_accessible_and_never_scroll_sidewa
         "overview": url("detail", shipped) + "?published=2",
     }
     for name, address in pages.items():
-        page.goto(address)
-        page.wait_for_timeout(400)
+        visit(page, address)
         for summary in page.locator("summary").all():
             if summary.is_visible():
                 summary.click()

@@ -93,6 +93,17 @@ def test_log_rows_come_back_as_they_were_written(address: str, code: str, detail
     assert abs(found.at.timestamp() - at) < 1e-4
 
 
+@given(
+    address=_TEXTS, detail=_TEXTS, at=st.floats(0, 4e9), profile_id=st.integers(0, 2**62), n_attempts=st.integers(1, 9)
+)
+def test_the_row_of_a_sent_message_is_a_log_row(
+    address: str, detail: str, at: float, profile_id: int, n_attempts: int
+) -> None:
+    writer = logrows.Writer(month=dt.date(2026, 11, 1), delivery_id=7, request_no=0)
+    expected = writer.row(profile_id, "sent", at, address, n_attempts, "", detail)
+    assert writer.sent(profile_id, at, address, n_attempts, detail) == expected
+
+
 def test_retries_wait_longer_each_time_until_validity_ends() -> None:
     now = timezone.now()
     far = now + dt.timedelta(days=3)

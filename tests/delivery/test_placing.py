@@ -1,14 +1,16 @@
 """How a list is cut into shards, whatever must be told apart: nobody is lost, nobody is in two."""
 
 import datetime as dt
+import random
 from collections import Counter
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 from audiences.models import Profile
-from delivery import lifecycle, preparation, timetables
+from delivery import lifecycle, placing, preparation, timetables
 from delivery.models import Delivery, DeliveryState, Shard
 from delivery.opening import Spread
 from delivery.timetables import Waves
@@ -135,6 +137,40 @@ def test_waves_zones_and_domains_can_all_be_told_apart() -> None:
     # Who wrote it may say that people wait for it.
     other = factories.prepared(spread=Spread(ignores_quiet_hours=True))
     assert other.quiet_hours == {} and set(Shard.objects.filter(delivery=other).values_list("zone", flat=True)) == {""}
+
+
+@pytest.mark.parametrize("part", [1 << 22, 16])
+@pytest.mark.parametrize("seed", range(2))
+def test_shards_are_cut_as_the_same_rules_in_python_cut_them(
+    seed: int, part: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(placing, "SHARD_SIZE", 3)
+    monkeypatch.setattr(placing, "_PART", part)
+    dice = random.Random(seed)
+    made = people(45)
+    for person in made:
+        person.time_zone = dice.choice(ZONES)
+        person.email = person.email_key = f"p{person.pk}@{dice.choice(['gmail.com', 'a.test', 'one.test'])}"
+    Profile.objects.bulk_update(made, ["time_zone", "email", "email_key"])
+    factories.configure(delivery__domain_limits="one.test 5\ngmail.com 60", delivery__quiet_on=True)
+    delivery = factories.prepared(spread=Spread(waves=Waves(50, "percent", 60)))
+    assert_complete(delivery, made)
+    shards = list(Shard.objects.filter(delivery=delivery).order_by("number"))
+    wave = {person: shard.wave for shard in shards for person in shard.ids}
+    places: dict[tuple[Any, ...], list[int]] = {}
+    for person in made:
+        zone = person.time_zone if person.time_zone in ZONES[:3] else settings.TIME_ZONE
+        domain = person.email.partition("@")[2]
+        domain = "" if domain == "a.test" else domain
+        range_of_ids = person.pk // part if len(made) > part else 0
+        places.setdefault((wave[person.pk], zone, domain == "", domain, range_of_ids), []).append(person.pk)
+    expected = [
+        (place[0], place[1], place[3], sorted(ids)[start : start + 3])
+        for place, ids in sorted(places.items())
+        for start in range(0, len(ids), 3)
+    ]
+    assert [(shard.wave, shard.zone, shard.domain, shard.ids) for shard in shards] == expected
+    assert [shard.n_ids for shard in shards] == [len(shard.ids) for shard in shards]
 
 
 def test_the_seal_covers_when_people_get_it() -> None:

@@ -1,7 +1,9 @@
 """Targeted = excluded + to send, each excluded person with the first reason; and what disturbs a preparation."""
 
 import datetime as dt
+import threading
 from collections import Counter
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -9,7 +11,7 @@ from django.utils import timezone
 
 from audiences import profiles
 from audiences.models import Consent, Profile
-from delivery import clock, lifecycle, placing, preparation, reasons
+from delivery import choosing, clock, lifecycle, placing, preparation, reasons, samples
 from delivery.models import Delivery, DeliveryState, Exclusion, SendLog, Shard, ShardState
 from tests import factories
 
@@ -93,6 +95,25 @@ def test_an_address_that_had_it_does_not_get_it_again_by_another_profile(
     assert excluded(later)[second.pk] == reason
     assert later.n_to_send == (1 if re_eligible_after_s == 0 else 0)
     assert_adds_up(later)
+
+
+def test_who_comes_into_a_mailbox_while_people_are_chosen_is_not_written_to_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = factories.profile(email="same@example.test")
+    factories.sending()
+    factories.configure(delivery__cap_messages=5)
+    pick, came = choosing.pick, []
+
+    def while_picking(*arguments: Any) -> choosing.Pick:
+        made = pick(*arguments)
+        came.append(factories.profile(email="SAME@example.test"))
+        return made
+
+    monkeypatch.setattr(choosing, "pick", while_picking)
+    delivery = factories.prepared()
+    assert to_send(delivery) == {first.pk}
+    assert excluded(delivery) == {came[0].pk: "duplicate_address"}
 
 
 def test_limit_and_control_group_are_exact_and_repeatable() -> None:
@@ -221,8 +242,8 @@ def test_samples_start_with_the_emptiest_profiles_and_name_problems() -> None:
     empty = factories.profile(first_name="")
     broken = "{% if profile.first_name == '' %}{% abort_message('no name') %}{% endif %}" + factories.HTML_BODY
     delivery = factories.prepared(message=factories.message(body=broken, subject="Hi {{ profile.first_name }}"))
-    assert len(delivery.samples) == preparation.N_SAMPLES
-    assert len({sample["profile_id"] for sample in delivery.samples}) == preparation.N_SAMPLES
+    assert len(delivery.samples) == samples.N_SAMPLES
+    assert len({sample["profile_id"] for sample in delivery.samples}) == samples.N_SAMPLES
     first, second = delivery.samples[:2]
     assert first["profile_id"] == empty.pk and "no name" in first["problem"]
     assert second["problem"] == "" and second["subject"].startswith("Hi Name") and second["n_bytes"] > 300
@@ -233,12 +254,12 @@ def test_an_aborted_preparation_leaves_the_delivery_alone(monkeypatch: pytest.Mo
     delivery = factories.delivery()
     lifecycle.prepare(delivery.pk, by=delivery.opened_by)
 
-    def aborting(*arguments: object) -> list[dict[str, object]]:
+    def aborting(*arguments: object, **named: object) -> list[dict[str, object]]:
         lifecycle.abort(delivery.pk, by=delivery.opened_by)
         return []
 
     with monkeypatch.context() as patch:
-        patch.setattr(preparation, "_samples", aborting)
+        patch.setattr(samples, "take", aborting)
         preparation.run(delivery.pk)
     found = Delivery.objects.get(pk=delivery.pk)
     assert (found.state, found.seal, found.n_to_send) == (DeliveryState.NEW, "", None)
@@ -276,3 +297,36 @@ def test_progress_is_seen_while_it_runs_and_a_dead_worker_is_replaced(monkeypatc
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass('pg_temp.chosen')")
         assert cursor.fetchone()[0] is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_preparations_at_the_same_time_do_not_mix(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = factories.people(*(f"p{i}" for i in range(30)))
+    factories.profile(email=made[0].email.upper())
+    monkeypatch.setattr(preparation, "_SLICE", 7)
+    segments = [factories.segment(members=made[start::3]) for start in range(3)]
+    deliveries = [
+        factories.delivery(audience={"conditions": EVERYBODY, "exclude": [str(segment.public_id)]})
+        for segment in segments
+    ]
+    for delivery in deliveries:
+        lifecycle.prepare(delivery.pk, by=delivery.opened_by)
+
+    def work(delivery: Delivery) -> None:
+        try:
+            preparation.run(delivery.pk)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work, args=[delivery]) for delivery in deliveries]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number, delivery in enumerate(deliveries):
+        found = Delivery.objects.get(pk=delivery.pk)
+        assert_adds_up(found)
+        left_out = {person.pk for person in made[number::3]}
+        assert {pk for pk, reason in excluded(found).items() if reason == "excluded_segment"} == left_out
+        # Whoever of the first mailbox is not left out gets it, once.
+        assert (found.n_targeted, found.n_to_send) == (31, 21 if number == 0 else 20)

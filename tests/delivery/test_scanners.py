@@ -90,7 +90,7 @@ def test_most_scanners_are_told_from_people() -> None:
         for person, link, second in rows:
             at = START + dt.timedelta(seconds=second)
             records.event(made, person, "clicked", link_no=link, at=at)
-            scanners.label(cursor, delivery_id=made.pk, profile_id=person, request_no=0, at=at)
+            scanners.label(cursor, month=made.opened_month, delivery_id=made.pk, profile_id=person, request_no=0, at=at)
     counted = set(Event.objects.filter(delivery=made, is_automatic=False).values_list("profile_id", flat=True))
     caught = sum(scanner not in counted for scanner in range(1, 201))
     wronged = sum(person not in counted for person in range(1001, 3001))

@@ -10,9 +10,10 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
+from accounts.models import InstallationSetting
 from audiences import profiles, subscriptions
 from audiences.models import Consent, Profile
-from delivery import clock, endings, lifecycle, sending, windows
+from delivery import clock, endings, lifecycle, options, sending, windows
 from delivery.models import Attempt, Delivery, DeliveryState, SendLog, Shard
 from messaging import smtp
 from messaging.models import Transport
@@ -167,6 +168,18 @@ def test_an_address_that_needs_more_than_mail_servers_give_is_not_sent_with_the_
     assert not any("SMTPUTF8" in command for command in mail_server.commands)
 
 
+def test_as_many_processes_work_on_a_send_as_is_set() -> None:
+    InstallationSetting.objects.create(name=options.PROCESSES, value=3, changed_by=factories.user("Admin"))
+    connections = [sending.connect() for _number in range(4)]
+    try:
+        assert sending.n_free_slots(42) == 3
+        assert [sending._take_slot(one, 42) for one in connections] == [True, True, True, False]
+        assert (sending.n_free_slots(42), sending.n_free_slots(43)) == (0, 3)
+    finally:
+        for one in connections:
+            one.close()
+
+
 def test_a_server_that_is_down_pauses_and_the_tick_resumes(mail_server: smtp_server.Server, settings: Settings) -> None:
     mail_server.stop()
     factories.people(*(f"p{i}" for i in range(20)))
@@ -182,7 +195,7 @@ def test_a_server_that_is_down_pauses_and_the_tick_resumes(mail_server: smtp_ser
     again = smtp_server.Server(smtp_server.Script(), mail_server.port)
     age_trouble(delivery)
     hints = clock.tick()
-    assert hints.drain == [delivery.pk] * sending.N_SLOTS
+    assert hints.drain == [delivery.pk] * sending.n_slots()
     delivery = drain(delivery)
     assert (delivery.state, delivery.trouble) == (DeliveryState.FINISHED, "")
     assert len(again.recipients) == len(set(again.recipients)) == 20

@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+import itertools
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -109,6 +110,43 @@ def test_the_program_says_what_the_library_says(template: str) -> None:
     spec = factories.content_spec(body=f"<html><body>{template}</body></html>", text=template, subject="s")
     for person in PEOPLE:
         compare(content.draft_message(spec), **person)
+
+
+# Each reads one or two fields, so that results are kept from person to person.
+KEPT = [
+    "{{ profile.v }}|{{ profile.v | default: 'none' }}|{{ profile.v | plus: 1 }}|{{ profile.v | append: profile.w }}",
+    "{{ profile.v | upcase }}{{ profile.v | date: '%d %m %Y' }}|{{ 'profile.v' }}|{{ profile.w }}|{{ profile.w }}",
+    "{% if profile.v %}a{% elsif profile.w == 1 %}b{% else %}c{% endif %}{% if profile.v == '1' %}text{% endif %}",
+    "{% if profile.v == profile.w %}same{% endif %}{% if profile.v contains 'a' and profile.w != blank %}a{% endif %}",
+    "{% unless profile.v == true or profile.w == nil %}{{ profile.v }}{% endunless %}{% if profile.v>1 %}+{% endif %}",
+    "{% if profile.v == empty %}empty{% endif %}{{ profile.id }}{{ profile.email | downcase }}{{ campaign.name }}",
+]
+ODD = [
+    1, True, 1.0, "1", 0, False, "", None, "true", "a", "A & <b>", " ", ".", "=3D", "é", "2026-11-22",
+    "2026-11-22T10:00", "noon", "x" * 300, ["a", "b"], {"a": 1}, 10**30,
+]  # fmt: skip
+MISSING = object()
+
+
+@pytest.mark.parametrize("template", KEPT)
+def test_nothing_kept_for_one_person_is_given_to_another(template: str) -> None:
+    """Every value beside every other, in an order that has what Python calls equal next to each other."""
+    spec = factories.content_spec(body=f"<html><body>{template}</body></html>", text=template, subject="s")
+    message = content.draft_message(spec)
+    program = program_for(message)
+    html = personalization.parse(channel.tracked_html(message), html=True)
+    text = personalization.parse(message.text, html=False)
+    for v, w in itertools.product([*ODD, MISSING], repeat=2):
+        attributes = {name: value for name, value in (("v", v), ("w", w)) if value is not MISSING}
+        person = factories.person(attributes=attributes, email=f"P{len(str(v))}@Example.test")
+        values = plain_values(person)
+        try:
+            result = parsed(program.render(person).data)
+        except personalization.RenderProblem as problem:
+            with pytest.raises(personalization.RenderProblem, match=re.escape(problem.message)):
+                text.render(values)
+            continue
+        assert [body(result, "plain"), body(result, "html")] == [text.render(values), html.render(values)]
 
 
 def corpus() -> Iterator[Path]:

@@ -65,7 +65,7 @@ def site(settings: Any) -> Iterator[str]:
     settings.LINK_CHECK_PRIVATE = True
     _Site.asked.clear()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Site)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()

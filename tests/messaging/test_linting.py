@@ -1,6 +1,5 @@
 """Golden messages without a finding, as a real server received them, and a broken message for each check."""
 
-import dataclasses
 import datetime as dt
 import email.policy
 from collections.abc import Iterator
@@ -81,7 +80,7 @@ def specs() -> Iterator[tuple[str, ContentSpec]]:
 
 
 def golden() -> Iterator[tuple[str, channel.Payload]]:
-    people = [dataclasses.replace(person, attributes=ATTRIBUTES) for person in odd_people()]
+    people = [person._replace(attributes=ATTRIBUTES) for person in odd_people()]
     for name, spec in specs():
         message = content.draft_message(spec)
         program = channel.compile(message, delivery_id=7, delivery_ref=REF, campaign=CAMPAIGN)
