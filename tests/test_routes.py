@@ -189,6 +189,9 @@ TABLE: dict[str, tuple[str | None, str | None]] = {
     "messaging:sending-test": (None, MANAGE),
     "messaging:sending-test-mail": (None, MANAGE),
     "messaging:sending-environment": (None, MANAGE),
+    "api:keys": (MANAGE, None),
+    "api:key-new": (MANAGE, MANAGE),
+    "api:key-revoke": (MANAGE, MANAGE),
 }
 # Other routes: the component page of a local installation.
 TABLE["dev-components"] = (PUBLIC, None)
@@ -229,6 +232,7 @@ def arguments(name: str, world: worlds.World) -> dict[str, object]:
         "messaging:inbox": world.caught,
         "messaging:media": world.media,
         "messaging:sender": world.sender,
+        "api": world.key,
     }
     owner = next((thing for prefix, thing in public_id.items() if name.startswith(prefix)), None)
     version = world.campaign.live_version

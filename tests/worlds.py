@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from django.utils import timezone
 
 from accounts.models import User
+from api import keys
+from api.models import ApiKey
 from audiences import imports
 from audiences.models import Profile, ProfileImport, Segment, SubscriptionGroup
 from campaigns import approvals, drafts, sends
@@ -36,6 +38,7 @@ class World:
     template: Template
     media: MediaFile
     request: ConfirmationRequest
+    key: ApiKey
 
 
 def make() -> World:
@@ -85,4 +88,5 @@ def make() -> World:
         template=factories.template(owner),
         media=factories.media(),
         request=request,
+        key=keys.create(keys.Wanted(name="World", scopes=("campaigns.list",)), by=factories.user("Admin")).key,
     )
