@@ -1,8 +1,8 @@
 """Keys of outside programs: making one, finding it by what a call presents, and revoking it.
 
 A key is `chappe_` + 8 characters that people see again + `_` + 32 secret ones (190 random bits) + 6 that check the
-rest, so that tools that look for leaked secrets know one with certainty. Only its SHA-256 is stored: at that length a slow
-hash adds nothing. It is found by that digest, so no answer depends on how much of a guess was right.
+rest, so that tools that look for leaked secrets know one with certainty. Only its SHA-256 is stored: at that length a
+slow hash adds nothing. It is found by that digest, so no answer depends on how much of a guess was right.
 """
 
 import hashlib

@@ -94,6 +94,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     # First: probes call by IP address and over plain HTTP, without cookies.
     "config.health.ProbeMiddleware",
+    # Outside of all that may answer with a page.
+    "api.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
     # Before everything that looks at cookies: images of messages are for strangers and for caches.
     "messaging.middleware.PublicFilesMiddleware",
@@ -262,6 +264,7 @@ CELERY_BEAT_SCHEDULE = {
     "messaging-notices": {"task": "messaging.tasks.send_notices", "schedule": 10.0, "options": {"expires": 10}},
     # Opens, confirms and closes what repeating campaigns have due. Seconds.
     "campaigns-recurring": {"task": "campaigns.tasks.advance_recurring", "schedule": 20.0, "options": {"expires": 20}},
+    "api-purge": {"task": "api.tasks.purge_calls", "schedule": 3600.0, "options": {"expires": 600}},
     "campaigns-purge": {"task": "campaigns.tasks.purge_snapshots", "schedule": 3600.0, "options": {"expires": 600}},
     # Once a night: what was deleted from the media library more than 30 days ago.
     "messaging-purge-media": {"task": "messaging.tasks.purge_media", "schedule": crontab(hour=3, minute=20)},
@@ -335,6 +338,8 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
+    "EXCEPTION_HANDLER": "api.envelope.handle",
+    "UNAUTHENTICATED_USER": None,
 }
 
 # --- logs -------------------------------------------------------------------------------------------------

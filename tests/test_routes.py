@@ -19,10 +19,12 @@ from messaging import links
 from tests import factories, worlds
 
 PUBLIC = "public"
+# For programs with an API key only: whoever is signed in is nobody there.
+KEY = "key"
 EDIT, VIEW, START = roles.EDIT, roles.VIEW, roles.START
 MANAGE, AUDIENCE = roles.MANAGE_TRANSPORTS, roles.MANAGE_AUDIENCE
 # Archiving and deleting are for the owner and for those who may start deliveries; here nobody is the owner.
-# Route name → who may GET it and who may POST it: a permission, PUBLIC, or None where the method is not offered.
+# Route name → who may GET it and who may POST it: a permission, PUBLIC, KEY, or None where the method is not offered.
 TABLE: dict[str, tuple[str | None, str | None]] = {
     "accounts:sign-in": (PUBLIC, PUBLIC),
     "accounts:sign-out": (None, PUBLIC),
@@ -192,6 +194,15 @@ TABLE: dict[str, tuple[str | None, str | None]] = {
     "api:keys": (MANAGE, None),
     "api:key-new": (MANAGE, MANAGE),
     "api:key-revoke": (MANAGE, MANAGE),
+    "api:sends-id-create": (None, KEY),
+    "api:campaigns-list": (KEY, None),
+    "api:campaigns-details": (KEY, None),
+    "api:campaigns-duplicate": (None, KEY),
+    "api:segments-list": (KEY, None),
+    "api:segments-details": (KEY, None),
+    "api:subscription-get": (KEY, None),
+    "api:subscription-set": (None, KEY),
+    "api:subscription-set-many": (None, KEY),
 }
 # Other routes: the component page of a local installation.
 TABLE["dev-components"] = (PUBLIC, None)
@@ -287,6 +298,8 @@ def wrong_answer(role: str | None, needed: str, status: int, target: str) -> str
     is_sent_to_sign_in = status == 302 and "/accounts/sign-in/" in target
     if needed == PUBLIC:
         is_right = status < 500 and status not in (401, 403)
+    elif needed == KEY:
+        is_right = status == 401
     elif role is None:
         is_right = is_sent_to_sign_in
     elif role != "" and needed in roles.ROLES[role]:

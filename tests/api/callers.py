@@ -6,9 +6,23 @@ from typing import Any
 from django.test import Client
 
 from accounts.models import User
-from api import keys, scopes
+from api import keys, limiting, scopes
 from api.models import ApiKey
 from tests import factories
+
+
+def uncount() -> None:
+    """As if no call had come yet: tests share one Valkey, and a day has one count."""
+    client = limiting._client()
+    if names := client.keys("chappe:api:*"):
+        client.delete(*names)
+
+
+def reconnect() -> None:
+    """Read the address of Valkey from the settings again."""
+    limiting._script.cache_clear()
+    limiting._client.cache_clear()
+    limiting._away.until = 0.0
 
 
 def make_key(*allowed: str, by: User | None = None, **fields: Any) -> keys.Made:
