@@ -49,9 +49,12 @@ class Endpoint(APIView):
 
     scope: ClassVar[str]
     pool: ClassVar[limiting.Pool | None] = limiting.OTHERS
-    # Shape of the body of a POST, or of the query of a GET; and what an example of the answer looks like.
+    # Shape of the body of a POST, or of the query of a GET.
     takes: ClassVar[type[Shape] | None] = None
+    # For the documentation: what is asked and answered in an example, and the status of success.
+    asks: ClassVar[dict[str, Any]] = {}
     answers: ClassVar[dict[str, Any]] = {}
+    succeeds_with: ClassVar[int] = 201
 
     authentication_classes = (authentication.KeyAuthentication,)
     renderer_classes = (JSONRenderer,)

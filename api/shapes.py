@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from django.http import QueryDict
 from django.utils.dateparse import parse_date, parse_datetime
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 _MISSING = "Give this field; it is required."
@@ -124,6 +125,7 @@ class Properties(serializers.DictField):
     default_error_messages: ClassVar[dict[str, Any]] = {**_TOLD, "not_a_dict": "Give an object {{…}}."}
 
 
+@extend_schema_field({"type": "string", "format": "uuid"})
 class PublicId(serializers.Field[uuid.UUID, Any, str, Any]):
     """An id of ours; None for a text that can't be one, so that the endpoint says which thing there isn't."""
 
@@ -141,6 +143,7 @@ class PublicId(serializers.Field[uuid.UUID, Any, str, Any]):
         return str(value)
 
 
+@extend_schema_field({"type": "string", "format": "date-time"})
 class Moment(serializers.Field[dt.datetime, Any, str, Any]):
     """A time in ISO 8601, UTC unless it has an offset; a day is its midnight."""
 

@@ -338,8 +338,18 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_SCHEMA_CLASS": "api.schema.EndpointSchema",
     "EXCEPTION_HANDLER": "api.envelope.handle",
     "UNAUTHENTICATED_USER": None,
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Chappe API",
+    "VERSION": "1",
+    "DESCRIPTION": "Send, schedule and trigger messages, and read what became of them.",
+    "OAS_VERSION": "3.1.0",
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "SERVERS": [{"url": PUBLIC_URL}],
 }
 
 # --- logs -------------------------------------------------------------------------------------------------

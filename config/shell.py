@@ -47,6 +47,7 @@ _NAV = (
     NavItem(_("Media"), "messaging:media", "image", "m"),
     NavItem(_("Deliverability"), "delivery:deliverability", "shield-check", "d"),
     NavItem(_("Inbox"), "messaging:inbox", "inbox", "i"),
+    NavItem(_("API docs"), "api:developers", "code", at_end=True),
     NavItem(_("Settings"), "messaging:settings-senders", "settings", permission=roles.MANAGE_TRANSPORTS, at_end=True),
 )
 

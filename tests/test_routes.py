@@ -194,6 +194,8 @@ TABLE: dict[str, tuple[str | None, str | None]] = {
     "api:keys": (MANAGE, None),
     "api:key-new": (MANAGE, MANAGE),
     "api:key-revoke": (MANAGE, MANAGE),
+    "api:developers": (VIEW, None),
+    "api:schema": (PUBLIC, None),
     "api:sends-id-create": (None, KEY),
     "api:campaigns-list": (KEY, None),
     "api:campaigns-details": (KEY, None),

@@ -29,6 +29,7 @@ class ListCampaigns(Endpoint):
 
     scope = "campaigns.list"
     takes = ListQuery
+    asks = {"page": 0, "sort_direction": "desc"}
     answers = {
         "campaigns": [
             {
@@ -62,6 +63,7 @@ class CampaignDetails(Endpoint):
 
     scope = "campaigns.details"
     takes = DetailsQuery
+    asks = {"campaign_id": "5f0c1f0e-6b7e-4c6e-9d3a-0c5b1a2d3e4f"}
     answers = {
         "name": "Order shipped",
         "created_at": "2026-11-01T09:00:00+00:00",
@@ -91,6 +93,8 @@ class DuplicateCampaign(Endpoint):
     scope = "campaigns.duplicate"
     pool = limiting.DUPLICATE
     takes = Copy
+    succeeds_with = 202
+    asks = {"campaign_id": "5f0c1f0e-6b7e-4c6e-9d3a-0c5b1a2d3e4f", "name": "Order shipped, spring"}
     answers = {"campaign_id": "5f0c1f0e-6b7e-4c6e-9d3a-0c5b1a2d3e4f"}
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
@@ -102,4 +106,4 @@ class DuplicateCampaign(Endpoint):
             by=call.user,
             detail={"of": str(original.public_id), "api_key": str(call.key.public_id)},
         )
-        return Answer({"campaign_id": str(made.public_id)}, status=202)
+        return Answer({"campaign_id": str(made.public_id)}, status=self.succeeds_with)

@@ -21,6 +21,7 @@ class ListSegments(Endpoint):
 
     scope = "segments.list"
     takes = ListQuery
+    asks = {"page": 0}
     answers = {
         "segments": [
             {
@@ -48,6 +49,7 @@ class SegmentDetails(Endpoint):
 
     scope = "segments.details"
     takes = DetailsQuery
+    asks = {"segment_id": "8d6f8c7a-5b4e-4f3d-a2c1-b0a9f8e7d6c5"}
     answers = {
         "name": "Customers in France",
         "description": "",

@@ -36,7 +36,8 @@ class CreateSendId(Endpoint):
     scope = "sends.id.create"
     pool = limiting.SEND_IDS
     takes = NewSendId
-    answers = {"send_id": "3f0a6c1d9b2e4f58a7c6d5e4"}
+    asks = {"campaign_id": "5f0c1f0e-6b7e-4c6e-9d3a-0c5b1a2d3e4f", "send_id": "autumn-sale"}
+    answers = {"send_id": "autumn-sale"}
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         campaign = lookup.campaign(entered["campaign_id"], is_api=True)

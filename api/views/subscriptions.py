@@ -81,7 +81,8 @@ class GetStatus(Endpoint):
 
     scope = "subscription.status.get"
     takes = StatusQuery
-    answers = {"status": {"u1": "Subscribed", "u2": "Unsubscribed", "u3": "Unknown"}}
+    asks = {"subscription_group_id": "c1b2a3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d", "external_id": "u1"}
+    answers = {"status": {"u1": "Subscribed"}}
 
     def look(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         group = lookup.group(entered["subscription_group_id"])
@@ -98,6 +99,11 @@ class SetStatus(Endpoint):
     scope = "subscription.status.set"
     pool = limiting.SUBSCRIPTIONS
     takes = Status
+    asks = {
+        "subscription_group_id": "c1b2a3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d",
+        "subscription_state": "subscribed",
+        "external_id": ["u1", "u2"],
+    }
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         return _set([entered], call)
@@ -109,6 +115,15 @@ class SetStatuses(Endpoint):
     scope = "subscription.status.set"
     pool = limiting.SUBSCRIPTIONS
     takes = Statuses
+    asks = {
+        "subscription_groups": [
+            {
+                "subscription_group_id": "c1b2a3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d",
+                "subscription_state": "unsubscribed",
+                "emails": ["lea@example.com"],
+            }
+        ]
+    }
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         return _set(entered["subscription_groups"], call)

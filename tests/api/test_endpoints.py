@@ -14,7 +14,7 @@ from django.utils import timezone
 from psycopg.errors import QueryCanceled
 
 from accounts import roles
-from api import bodies, keys, limiting, refusals, urls
+from api import bodies, keys, limiting, paths, refusals
 from api.models import AnsweredCall, ApiKey, SendId
 from tests import factories
 from tests.api import callers
@@ -22,7 +22,7 @@ from tests.api.callers import Caller
 
 pytestmark = pytest.mark.django_db
 CREATE, LIST = "/sends/id/create", "/campaigns/list"
-ENDPOINTS = {f"/{pattern.pattern}": pattern.callback.view_class for pattern in urls.ENDPOINTS}  # type: ignore[attr-defined]
+ENDPOINTS = {f"/{pattern.pattern}": pattern.callback.view_class for pattern in paths.ENDPOINTS}  # type: ignore[attr-defined]
 
 
 @pytest.fixture
