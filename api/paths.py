@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.urls import URLPattern, path
 
-from api.views import campaigns, segments, sends, subscriptions
+from api.views import campaigns, figures, segments, sends, subscriptions
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ GROUPS = (
         (
             path("campaigns/list", campaigns.ListCampaigns.as_view(), name="campaigns-list"),
             path("campaigns/details", campaigns.CampaignDetails.as_view(), name="campaigns-details"),
+            path("campaigns/data_series", figures.CampaignSeries.as_view(), name="campaigns-data-series"),
             path("campaigns/duplicate", campaigns.DuplicateCampaign.as_view(), name="campaigns-duplicate"),
         ),
     ),

@@ -199,6 +199,7 @@ TABLE: dict[str, tuple[str | None, str | None]] = {
     "api:sends-id-create": (None, KEY),
     "api:campaigns-list": (KEY, None),
     "api:campaigns-details": (KEY, None),
+    "api:campaigns-data-series": (KEY, None),
     "api:campaigns-duplicate": (None, KEY),
     "api:segments-list": (KEY, None),
     "api:segments-details": (KEY, None),

@@ -11,8 +11,10 @@ from django.utils import timezone
 from accounts.models import AuditEntry
 from audiences import segments
 from campaigns.models import Campaign
+from delivery import domain_days
 from tests import factories
 from tests.api.callers import Caller
+from tests.delivery import records
 
 pytestmark = pytest.mark.django_db
 
@@ -132,3 +134,34 @@ def test_segments_are_listed_and_described(caller: Caller) -> None:
     assert found["name"] == "French" and "France" in found["text_description"] and found["size"] == 0
     answer = caller.get("/segments/details?segment_id=x")
     assert (answer.status_code, answer.json()["message"]) == (400, "Invalid Segment ID")
+
+
+def test_figures_by_day_are_of_all_sends_of_the_campaign(caller: Caller) -> None:
+    live = factories.published(factories.user("Operator"), name="Shipped")
+    send = factories.campaign_send(
+        live, "finished", started_at=records.START, opened_month=records.START.date().replace(day=1)
+    )
+    records.log(send, 1, at=records.START)
+    records.event(send, 1, at=records.START)
+    domain_days.rebuild(send.pk)
+    path = f"/campaigns/data_series?campaign_id={live.public_id}"
+    found = caller.get(f"{path}&length=2&ending_at={records.START.isoformat()}").json()
+    assert [row["time"] for row in found["data"]] == ["2026-11-21", "2026-11-22"]
+    row = found["data"][1]
+    ((figures,),) = row["messages"].values()
+    assert (row["unique_recipients"], figures["sent"], figures["delivered"], figures["unique_opens"]) == (1, 1, 1, 1)
+    assert row["conversions"] is None and found["counted_at"]
+    assert len(caller.get(f"{path}&length=100").json()["data"]) == 100
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("", "length: Give this field"), ("&length=0", "length: Give a whole"), ("&length=101", "length: Give a whole"),
+        ("&length=x", "length: Give a whole"), ("&length=1&ending_at=soon", "ending_at: Give a time"),
+    ],
+)  # fmt: skip
+def test_figures_need_a_length_of_days(caller: Caller, query: str, told: str) -> None:
+    live = factories.published(factories.user("Operator"))
+    answer = caller.get(f"/campaigns/data_series?campaign_id={live.public_id}{query}")
+    assert answer.status_code == 400 and answer.json()["errors"][0].startswith(told)
