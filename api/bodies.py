@@ -16,10 +16,7 @@ _LIMIT = f"{MAX_BYTES // (1024 * 1024)} MB"
 
 def read(request: HttpRequest) -> dict[str, Any]:
     """The object a call brings; {} for none. Raises Refused (413, 415), Malformed."""
-    declared = request.META.get("CONTENT_LENGTH") or "0"
-    if not declared.isdigit() or int(declared) > MAX_BYTES:
-        raise Refused(refusals.TOO_LARGE, f"Send at most {_LIMIT}. Split the call.", status=413)
-    raw = request.read(int(declared))
+    raw = _bytes(request)
     if not raw.strip():
         return {}
     kind = request.content_type or "application/json"
@@ -27,6 +24,18 @@ def read(request: HttpRequest) -> dict[str, Any]:
         sentence = f"Send “Content-Type: application/json”, not {kind[:60]}."
         raise Refused(refusals.UNSUPPORTED, sentence, status=415)
     return parse(raw)
+
+
+def _bytes(request: HttpRequest) -> bytes:
+    """All of the body. One in chunks says no length, so Django reads nothing of it; the server knows where it ends."""
+    declared = request.META.get("CONTENT_LENGTH") or "0"
+    is_chunked = "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower()
+    if declared.isdigit() and int(declared) <= MAX_BYTES:
+        stream = request.META["wsgi.input"] if is_chunked else request
+        raw: bytes = stream.read(MAX_BYTES + 1)
+        if len(raw) <= MAX_BYTES:
+            return raw
+    raise Refused(refusals.TOO_LARGE, f"Send at most {_LIMIT}. Split the call.", status=413)
 
 
 def parse(raw: bytes) -> dict[str, Any]:

@@ -1,13 +1,16 @@
 """What every endpoint does before its own work: key, scope, address, method, limit, body; and how it says no."""
 
+import copy
+import io
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, connections
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -22,6 +25,7 @@ from tests.api.callers import Caller
 
 pytestmark = pytest.mark.django_db
 CREATE, LIST = "/sends/id/create", "/campaigns/list"
+WRONG: list[Any] = [None, True, 0, -1.5, "", "\u0000", "x" * 300, [], [[]], [{}], {}, {"a": {"b": []}}]
 ENDPOINTS = {f"/{pattern.pattern}": pattern.callback.view_class for pattern in paths.ENDPOINTS}  # type: ignore[attr-defined]
 
 
@@ -144,20 +148,38 @@ def test_what_is_not_offered_says_so(caller: Caller, path: str) -> None:
     assert (answer.status_code, answer.json()["code"]) == (400, "not_supported")
 
 
+def spoiled(value: Any) -> Iterator[Any]:
+    """`value` with each of its parts, at every depth, replaced by each wrong thing."""
+    yield from WRONG
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, inner in parts:
+        for wrong in spoiled(inner):
+            broken = copy.copy(value)
+            broken[name] = wrong
+            yield broken
+
+
 @pytest.mark.parametrize("path", sorted(path for path, view in ENDPOINTS.items() if "act" in view.offered()))
 def test_broken_bodies_never_break_us(caller: Caller, path: str) -> None:
-    """Whatever the type at the top, each field's wrong type, and bytes that are no text."""
-    factories.configure(api__limit_send_ids=10_000)
-    shape = ENDPOINTS[path].takes
-    assert shape is not None
-    wrong = [None, True, 0, -1.5, "", "\u0000", "x" * 300, [], [[]], [{}], {}, {"a": {"b": []}}]
-    given: list[object] = [b"{", b"\xff", b"[]", b'"x"', b"1", b"{}"]
-    given += [{name: value} for name in shape().fields for value in wrong]
+    """Bytes that are no text, another type at the top, and the example with every part of it spoiled."""
+    factories.configure(api__limit_send_ids=10_000, api__limit_duplicate=10_000)
+    given = [b"{", b"\xff", b"[]", b'"x"', b"1", b"{}", *spoiled(ENDPOINTS[path].asks)]
+    assert len(given) > 30
     for body in given:
         answer = caller.post(path, body)
         assert answer.status_code == 400 and answer.json()["errors"], (body, answer.content)
         assert "Traceback" not in answer.content.decode()
     assert not SendId.objects.exists() and not AnsweredCall.objects.exists()
+
+
+@pytest.mark.parametrize("path", sorted(path for path, view in ENDPOINTS.items() if "look" in view.offered()))
+def test_broken_queries_never_break_us(caller: Caller, path: str) -> None:
+    wrong = ("", "x", "%00", "%ff", "-1", "9" * 400, "[]", "true", "null", "\u2028", "x" * 5000)
+    for name in ENDPOINTS[path].asks:
+        for value in wrong:
+            answer = caller.get(f"{path}?{name}={value}&{name}[]={value}")
+            assert answer.status_code in (200, 400), (name, value, answer.content)
+            assert answer["Content-Type"] == "application/json"
 
 
 def test_malformed_json_has_the_text_of_the_reference(caller: Caller) -> None:
@@ -171,6 +193,15 @@ def test_ten_megabytes_are_refused_unread(caller: Caller) -> None:
     assert (answer.status_code, answer.json()["message"]) == (413, "Payload Too Large")
     assert "4 MB" in answer.json()["errors"][0]
     assert caller.post(CREATE, b" " * bodies.MAX_BYTES).status_code == 400
+
+
+@pytest.mark.parametrize(("n_bytes", "status"), [(20, 400), (bodies.MAX_BYTES + 1, 413)])
+def test_a_body_in_chunks_is_read_as_well(caller: Caller, n_bytes: int, status: int) -> None:
+    body = b'{"campaign_id": "x"}'.ljust(n_bytes)
+    chunked = {"CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": io.BytesIO(body)}
+    answer = caller.post(CREATE, b"", **chunked)
+    label = "Invalid Campaign ID" if status == 400 else "Payload Too Large"
+    assert (answer.status_code, answer.json()["message"]) == (status, label)
 
 
 def test_a_form_is_no_json(caller: Caller) -> None:
@@ -259,3 +290,19 @@ def test_answers_are_json_that_reads_back(caller: Caller, campaign: Any) -> None
     answer = caller.post(CREATE, {"campaign_id": str(campaign.public_id), "send_id": "autumn"})
     assert answer.status_code == 201
     assert json.loads(answer.content) == {"message": "success", "send_id": "autumn"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_calls_at_the_same_time_never_pass_the_limit() -> None:
+    factories.configure(api__limit_send_ids=50)
+
+    def some(_number: int) -> list[bool]:
+        try:
+            counted = [limiting.count(limiting.SEND_IDS) for _call in range(10)]
+            return [one is not None and not one.is_refused for one in counted]
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(8) as pool:
+        let_in = [one for row in pool.map(some, range(20)) for one in row]
+    assert (len(let_in), sum(let_in)) == (200, 50)
