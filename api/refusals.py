@@ -37,6 +37,13 @@ LABELS = {
     413: TOO_LARGE, 415: UNSUPPORTED, 422: BAD_REQUEST, 429: RATE_LIMITED, 503: AWAY,
 }  # fmt: skip
 
+# Codes of errors of the rooms below that the reference has a label for; others are told by their status.
+OF_DOMAIN = {
+    "invalid_campaign": INVALID_CAMPAIGN,
+    "no_recipients": NO_RECIPIENTS,
+    "too_many_recipients": TOO_MANY_IDS,
+}
+
 
 class Refused(Exception):
     """A fatal error: `label` is the answer's `message`, `sentences` its `errors`, each "where: what to do"."""

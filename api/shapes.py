@@ -11,11 +11,14 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import msgspec
 from django.http import QueryDict
 from django.utils.dateparse import parse_date, parse_datetime
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+# Bytes of JSON of one object of properties.
+MOST_PROPERTIES = 50 * 1024
 _MISSING = "Give this field; it is required."
 _TOLD: dict[str, Any] = {"required": _MISSING, "null": _MISSING}
 
@@ -120,9 +123,20 @@ class Many(serializers.ListField):
 
 
 class Properties(serializers.DictField):
-    """Any JSON object of at most `most` bytes, such as trigger properties."""
+    """Any JSON object of at most `most_bytes`, such as trigger properties; kept as it is, `null` inside included."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {**_TOLD, "not_a_dict": "Give an object {{…}}."}
+
+    def __init__(self, *, most_bytes: int = MOST_PROPERTIES, **kwargs: Any) -> None:
+        self.most_bytes = most_bytes
+        super().__init__(**kwargs)
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, dict):
+            self.fail("not_a_dict")
+        if len(msgspec.json.encode(data)) > self.most_bytes:
+            raise serializers.ValidationError(f"Give at most {self.most_bytes // 1024} KB.")
+        return data
 
 
 @extend_schema_field({"type": "string", "format": "uuid"})
