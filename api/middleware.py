@@ -56,4 +56,5 @@ def _enveloped(request: HttpRequest, answer: HttpResponse) -> HttpResponse:
     if status >= 500:
         # What broke is in the log already, where the page was made.
         return envelope.plain(Refused(refusals.BROKEN, "Something broke on our side. Nothing was done.", status=status))
-    return envelope.plain(Refused(refusals.LABELS.get(status, refusals.BAD_REQUEST), status=status))
+    told = "This call could not be read. Check its address, its host and its headers."
+    return envelope.plain(Refused(refusals.LABELS.get(status, refusals.BAD_REQUEST), told, status=status))

@@ -217,6 +217,23 @@ def test_whatever_a_client_accepts_it_gets_json(caller: Caller) -> None:
         assert answer["Content-Language"] == "en" and answer["Cache-Control"] == "no-store"
 
 
+def test_a_key_that_came_unencrypted_is_told_so_instead_of_a_redirect(settings: Any) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    for path in (LIST, "/users/track", "/canvas/trigger/send"):
+        answer = Caller().get(path)
+        assert (answer.status_code, answer.json()["message"]) == (403, "Access Denied")
+        assert "Use https" in answer.json()["errors"][0]
+    assert Client().get("/campaigns/").status_code == 301, "people are sent on as before"
+
+
+def test_another_host_is_told_as_json(settings: Any) -> None:
+    settings.ALLOWED_HOSTS = ["mail.example.com"]
+    for path in (LIST, CREATE, "/users/track"):
+        answer = Caller().get(path, headers={"Host": "evil.example"})
+        assert (answer.status_code, answer["Content-Type"]) == (400, "application/json")
+        assert answer.json()["errors"]
+
+
 def fail(error: Exception) -> Callable[..., Any]:
     """Raises in place of every statement, as psycopg's errors come out of Django."""
 
