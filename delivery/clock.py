@@ -47,6 +47,7 @@ def tick() -> Hints:
                 _start_due,
                 recovery.recover_all,
                 _end_expired,
+                _end_expired_requests,
                 quiet.hold_all,
                 _cancel_left,
                 _finish,
@@ -94,6 +95,14 @@ def _end_expired() -> None:
                 endings.expire_rest(delivery)
 
 
+def _end_expired_requests() -> None:
+    """The same for each request of standing deliveries, whatever became of the delivery."""
+    over = Shard.objects.filter(state=ShardState.WAITING, valid_until__lte=timezone.now(), delivery__is_standing=True)
+    for delivery_id in over.order_by().values_list("delivery_id", flat=True).distinct():
+        with transaction.atomic():
+            endings.expire_requests(Delivery.objects.select_for_update(no_key=True).get(pk=delivery_id))
+
+
 def _cancel_left() -> None:
     """People a worker gave back just as their delivery was stopped, or too many for the request that stopped it."""
     stopped = Delivery.objects.filter(_has_shards(ShardState.WAITING), state=DeliveryState.STOPPED)
@@ -104,6 +113,7 @@ def _cancel_left() -> None:
 
 def _finish() -> None:
     done = Delivery.objects.filter(~_has_shards(ShardState.WAITING, ShardState.LEASED), state=DeliveryState.SENDING)
+    done = done.exclude(is_standing=True, closed_at__isnull=True)
     for delivery_id in done.values_list("pk", flat=True):
         _try(lifecycle.finish, delivery_id)
 

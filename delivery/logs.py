@@ -179,7 +179,8 @@ def _with_status(of: Delivery, wanted: str) -> Q:
     is_real_time = of.feedback == Feedback.REAL_TIME
     if is_real_time:
         soft |= Q(Exists(answers.filter(kind=EventKind.DEFERRED)))
-    failed = final | (soft & ~confirmed) if is_real_time or rollups.is_final(of, timezone.now()) else final
+    is_over = Q(at__lte=rollups.final_until(of, timezone.now()))
+    failed = final | (soft & ~confirmed if is_real_time else soft & ~confirmed & is_over)
     if wanted == status.Status.FAILED:
         return Q(outcome=Outcome.FAILED) | (handed & failed)
     if wanted == status.Status.PENDING:
@@ -194,12 +195,14 @@ def _sending_rows(of: Delivery, rows: list[SendLog]) -> list[Sending]:
     events = Event.objects.filter(opened_month=of.opened_month, delivery=of, kind__in=status.KINDS, profile_id__in=ids)
     for event in events.order_by("at", "id"):
         answers.setdefault((event.request_no, event.profile_id), []).append(event)
-    is_final = rollups.is_final(of, timezone.now())
+    now = timezone.now()
     found = []
     for row in rows:
         came = answers.get((row.request_no, row.profile_id), [])
         known = status.facts((event.kind, event.verdict, event.code) for event in came)
-        seen = status.derive(row.outcome, known, feedback=of.feedback, is_final=is_final)
+        seen = status.derive(
+            row.outcome, known, feedback=of.feedback, is_final=rollups.is_final(of, now, handed_at=row.at)
+        )
         said = recipients.bounce_answer(came) if seen == status.Status.FAILED else ""
         found.append(
             Sending(
