@@ -88,6 +88,9 @@ def answer(row: SendLog) -> str:
     """The server's words, or why nothing was handed over, in words."""
     if row.outcome in {Outcome.NOT_SENT, Outcome.CANCELLED, Outcome.UNKNOWN} and row.code in reasons.NOT_SENT:
         sentence = reasons.not_sent_sentence(row.code)
+        if row.request_no and row.detail:
+            # Of somebody who was not even queued it says why.
+            return row.detail
         return f"{sentence} {row.detail}".strip() if row.detail and row.detail != sentence else sentence
     return row.detail or row.code
 
