@@ -153,8 +153,9 @@ def waiting(campaign: Campaign) -> list[CampaignSend]:
 
 
 def current(campaign: Campaign) -> Delivery | None:
-    """The send people mean: the newest that was not called off; None before the first."""
-    send = _sends(campaign).exclude(delivery__state=DeliveryState.CANCELLED).order_by("-pk").first()
+    """The send people mean: the newest that was not called off and is of no single request; None before the first."""
+    found = _sends(campaign).filter(delivery__request_no=0).exclude(delivery__state=DeliveryState.CANCELLED)
+    send = found.order_by("-pk").first()
     return send.delivery if send else None
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from audiences import updates
+from audiences import rules, updates
 from campaigns import document as documents
 from campaigns import schedules, targeting
 from campaigns.models import Campaign, CampaignState
@@ -57,6 +57,9 @@ def trigger(campaign_id: str, call: requests.Call, *, is_broadcast: bool = False
     )
     for recipient in call.recipients:
         updates.check(recipient.attributes or {})
+    if call.audience is not None:
+        # Now, and not when a worker finds that it means nothing.
+        rules.compile_audience(dict(call.audience))
     origin = requests.Origin("campaign", str(campaign.public_id), campaign.name)
     take = requests.plan if call.due_at else requests.take if call.recipients else requests.take_audience
     for _once in range(2):

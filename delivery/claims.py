@@ -14,8 +14,10 @@ import datetime as dt
 from collections.abc import Iterable
 
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
+from delivery import reasons
 from delivery.models import Delivery
 
 _FOREVER = dt.datetime.min.replace(tzinfo=dt.UTC)
@@ -34,11 +36,10 @@ _HAS_IT = """
         WHERE d.origin_kind = %(kind)s AND d.origin_id = %(origin)s AND NOT d.is_standing AND d.id <> %(delivery)s
         AND d.state IN ('confirmed', 'sending', 'paused') AND s.state IN ('waiting', 'leased') AND u.id = ANY(s.ids))
 """
-_CLAIM = f"""
+_CLAIM = """
 INSERT INTO delivery_claim AS c (origin_kind, origin_id, profile_id, opened_month, delivery_id, request_no, claimed_at)
 SELECT %(kind)s, %(origin)s, u.id, %(month)s, %(delivery)s, %(request)s, now()
-FROM unnest(%(ids)s::bigint[]) AS u(id)
-WHERE NOT ({_HAS_IT})
+FROM {people}
 ORDER BY u.id
 ON CONFLICT (origin_kind, origin_id, profile_id) DO UPDATE
 SET opened_month = excluded.opened_month, delivery_id = excluded.delivery_id, request_no = excluded.request_no,
@@ -46,6 +47,19 @@ SET opened_month = excluded.opened_month, delivery_id = excluded.delivery_id, re
 WHERE EXISTS (SELECT 1 FROM delivery_sendlog l WHERE l.opened_month = c.opened_month AND l.delivery_id = c.delivery_id
     AND l.request_no = c.request_no AND l.profile_id = c.profile_id)
 RETURNING profile_id
+"""
+_CLAIM_NAMED = _CLAIM.format(people=f"unnest(%(ids)s::bigint[]) AS u(id) WHERE NOT ({_HAS_IT})")
+# Preparation has looked already at who had it before.
+_CLAIM_CHOSEN = f"""
+WITH claimed AS ({_CLAIM.format(people="chosen u WHERE u.reason IS NULL")})
+UPDATE chosen SET reason = %(reason)s
+WHERE reason IS NULL AND NOT EXISTS (SELECT 1 FROM claimed WHERE claimed.profile_id = chosen.id)
+"""
+_FREE = """
+DELETE FROM delivery_claim c WHERE c.origin_kind = %(kind)s AND c.origin_id = %(origin)s
+    AND c.delivery_id = %(delivery)s AND c.request_no = %(request)s
+    AND NOT EXISTS (SELECT 1 FROM delivery_sendlog l WHERE l.opened_month = c.opened_month
+        AND l.delivery_id = c.delivery_id AND l.request_no = c.request_no AND l.profile_id = c.profile_id)
 """
 _LAST = """
 SELECT l.profile_id, max(l.at) FROM delivery_sendlog l JOIN delivery_delivery d ON d.id = l.delivery_id
@@ -67,8 +81,26 @@ def claim(delivery: Delivery, request_no: int, ids: Iterable[int]) -> set[int]:
         since = timezone.now() - dt.timedelta(seconds=delivery.re_eligible_after_s)
     values = {**_origin(delivery), "month": delivery.opened_month, "delivery": delivery.pk}
     with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, {**values, "request": request_no, "since": since, "ids": wanted})
+        cursor.execute(_CLAIM_NAMED, {**values, "request": request_no, "since": since, "ids": wanted})
         return {profile_id for (profile_id,) in cursor.fetchall()}
+
+
+def claim_chosen(delivery: Delivery, cursor: CursorWrapper) -> None:
+    """The same for everybody whom preparation has put into `chosen`, in the transaction that makes the shards;
+    those of an earlier preparation are taken back."""
+    free(delivery)
+    if delivery.re_eligible_after_s == 0:
+        return
+    values = {**_origin(delivery), "month": delivery.opened_month, "delivery": delivery.pk}
+    cursor.execute(_CLAIM_CHOSEN, {**values, "request": delivery.request_no, "reason": reasons.NOT_ELIGIBLE_AGAIN})
+
+
+def free(delivery: Delivery) -> None:
+    """Take back what was promised for a whole audience and not sent: its send was dropped, or is prepared again."""
+    if not delivery.request_no:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(_FREE, {**_origin(delivery), "delivery": delivery.pk, "request": delivery.request_no})
 
 
 def eligible_from(delivery: Delivery, ids: Iterable[int]) -> dict[int, str]:

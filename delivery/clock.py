@@ -14,7 +14,19 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from delivery import endings, lifecycle, options, preparation, quiet, recovery, refreshing, refused, sending, tracking
+from delivery import (
+    endings,
+    lifecycle,
+    options,
+    preparation,
+    quiet,
+    recovery,
+    refreshing,
+    refused,
+    requests,
+    sending,
+    tracking,
+)
 from delivery.models import Delivery, DeliveryState, Shard, ShardState
 from lib.errors import DomainError
 from messaging import smtp, transports
@@ -44,6 +56,7 @@ def tick() -> Hints:
         try:
             for step in (
                 refreshing.settle_all,
+                requests.run_due,
                 _start_due,
                 recovery.recover_all,
                 _end_expired,

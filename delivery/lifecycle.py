@@ -8,7 +8,7 @@ Each move: lock the row, check who asks, move, save what changed, leave an audit
 | abort | preparing → new | edit campaigns |
 | refresh | confirmed → preparing | clock, when somebody chose so; see delivery.refreshing |
 | seal, fail | preparing → prepared, failed | worker |
-| confirm | prepared → confirmed | start deliveries; machine, in the name of a person who may |
+| confirm | prepared → confirmed | start deliveries; machine, in the name of a person who may, or for a request |
 | cancel | confirmed → prepared | start deliveries, or the owner |
 | start, miss | confirmed → sending, missed | clock; start_now: start deliveries |
 | pause | sending → paused | start deliveries, or the owner; worker on trouble |
@@ -18,8 +18,8 @@ Each move: lock the row, check who asks, move, save what changed, leave an audit
 | discard | new, prepared, missed → cancelled | edit campaigns |
 | stand | new → sending | edit campaigns; a standing delivery, which takes people from requests |
 
-`by` is None for machines: they may prepare, abort and discard what nobody has confirmed. Nothing here sends, renders or
-waits; workers notice the new state within seconds.
+`by` is None for machines: they may prepare, abort and discard what nobody has confirmed. Nothing here sends or
+renders; workers notice the new state within seconds.
 """
 
 import datetime as dt
@@ -31,9 +31,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_fsm import TransitionNotAllowed, transition
 
-from accounts import audit, installation, roles
+from accounts import audit, roles
 from accounts.models import User
-from delivery import endings, gate, options, origins, quiet, refusals, results, timetables
+from delivery import claims, endings, gate, options, origins, quiet, refusals, results, timetables
 from delivery.models import Delivery, DeliveryState, Shard, ShardState
 from messaging import transports
 
@@ -114,9 +114,7 @@ def abort(delivery_id: int, *, by: User | None) -> Delivery:
     delivery = _lock(delivery_id)
     gate.require_editor(by)
     _move(_to_new, delivery)
-    delivery.preparing_since = None
-    delivery.n_prepared = 0
-    delivery.failure = ""
+    delivery.preparing_since, delivery.n_prepared, delivery.failure = None, 0, ""
     fields = ["preparing_since", "n_prepared", "failure", *_take_back(delivery)]
     return _save(delivery, "delivery.preparation_aborted", by, fields, machine="scheduler")
 
@@ -184,12 +182,21 @@ def confirm_for(delivery_id: int, *, on_behalf_of: User) -> Delivery:
     return _confirm(delivery, None, on_behalf_of)
 
 
-def _confirm(delivery: Delivery, by: User | None, person: User, *, key: str = "") -> Delivery:
+@transaction.atomic
+def release(delivery_id: int) -> Delivery:
+    """Let go what a request asked for, at once and in nobody's name: a key may, a person let its campaign."""
+    delivery = _lock(delivery_id)
+    assert delivery.request_no, "people confirm all others"
+    gate.check_list(delivery, delivery.seal, delivery.n_to_send or 0)
+    return _confirm(delivery, None, None)
+
+
+def _confirm(delivery: Delivery, by: User | None, person: User | None, *, key: str = "") -> Delivery:
     _move(_to_confirmed, delivery)
     now = timezone.now()
     delivery.confirmed_at = now
     delivery.confirmed_by = person
-    soonest = now + _grace()
+    soonest = now + options.grace() if person else now
     if delivery.refreshing_from is not None:
         delivery.refreshing_from = delivery.refresh_guard_percent = None
     first = timetables.first_due(delivery)
@@ -199,7 +206,7 @@ def _confirm(delivery: Delivery, by: User | None, person: User, *, key: str = ""
         "seal": delivery.seal,
         "start_at": delivery.start_at.isoformat(),
     }
-    detail |= ({"on_behalf_of": str(person)} if by is None else {}) | ({"key": key} if key else {})
+    detail |= ({"on_behalf_of": str(person)} if person and by is None else {}) | ({"key": key} if key else {})
     fields = ["confirmed_at", "confirmed_by", "start_at", "refreshing_from", "refresh_guard_percent"]
     return _save(delivery, "delivery.confirmed", by, fields, detail=detail, machine="scheduler")
 
@@ -223,7 +230,7 @@ def start_now(delivery_id: int, *, by: User) -> Delivery:
     own: reschedule those."""
     delivery = _lock(delivery_id)
     gate.require(by, roles.START)
-    if delivery.local_time and delivery.start_at and delivery.start_at > timezone.now() + _grace():
+    if delivery.local_time and delivery.start_at and delivery.start_at > timezone.now() + options.grace():
         raise WrongState(_("Each person has a time of their own. Reschedule it instead."), code="local_time")
     return _start(delivery, by)
 
@@ -327,10 +334,9 @@ def stand(delivery_id: int, *, by: User) -> Delivery:
     assert delivery.is_standing
     _move(_to_standing, delivery)
     delivery.confirmed_at = delivery.started_at = timezone.now()
-    delivery.confirmed_by, delivery.valid_until = by, endings.NEVER
-    delivery.quiet_hours = quiet.pin(delivery)
-    fields = ["confirmed_at", "confirmed_by", "started_at", "valid_until", "quiet_hours"]
-    return _save(delivery, "delivery.opened_for_requests", by, fields)
+    delivery.confirmed_by, delivery.valid_until, delivery.quiet_hours = by, endings.NEVER, quiet.pin(delivery)
+    started = ["confirmed_at", "confirmed_by", "started_at", "valid_until", "quiet_hours"]
+    return _save(delivery, "delivery.opened_for_requests", by, started)
 
 
 @transaction.atomic
@@ -351,6 +357,7 @@ def discard(delivery_id: int, *, by: User | None) -> Delivery:
     delivery = _lock(delivery_id)
     gate.require_editor(by)
     _move(_to_cancelled, delivery)
+    claims.free(delivery)
     delivery.ended_at = timezone.now()
     delivery.ended_by = by
     fields = ["ended_at", "ended_by", *_take_back(delivery)]
@@ -363,10 +370,6 @@ def _take_back(delivery: Delivery) -> list[str]:
     for name in fields:
         setattr(delivery, name, None)
     return fields
-
-
-def _grace() -> dt.timedelta:
-    return dt.timedelta(seconds=installation.number(options.GRACE_S))
 
 
 def _lock(delivery_id: int) -> Delivery:

@@ -37,6 +37,11 @@ def most_lateness() -> dt.timedelta:
     return dt.timedelta(minutes=installation.number(LATE_AFTER_MIN))
 
 
+def grace() -> dt.timedelta:
+    """How long a confirmation can be taken back before the first message."""
+    return dt.timedelta(seconds=installation.number(GRACE_S))
+
+
 def register() -> None:
     """Called once when Django starts."""
     installation.register(GENERAL, [*_confirming(), *_thresholds()])

@@ -9,59 +9,34 @@ mailboxes where there is a sending limit, claims; each kind in the order of ids.
 """
 
 import datetime as dt
+import logging
+import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from audiences import identities, updates
-from delivery import claims, judging, queueing, reasons
+from delivery import callformat, claims, judging, queueing, reasons
 from delivery.models import Delivery, RequestRecipient, RequestState, TriggerRequest
+from lib.errors import DomainError
 
-# One call names no more.
-MOST_RECIPIENTS = 50
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What is triggered: kind and id as in Delivery, and how people call it."""
-
-    kind: str
-    id: str
-    label: str
+Origin, Recipient, Call = callformat.Origin, callformat.Recipient, callformat.Call
+MOST_RECIPIENTS = callformat.MOST_RECIPIENTS
+logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Recipient:
-    """One person that a call names. `trigger`: their own properties. `attributes` are written before the message; who
-    doesn't exist is made with them unless `existing_only`."""
+class ScheduleGone(DomainError):
+    """No scheduled request can be changed by this id any more."""
 
-    name: identities.Name
-    trigger: Mapping[str, object] = field(default_factory=dict)
-    attributes: Mapping[str, object] | None = None
-    existing_only: bool = True
+    code = "schedule_gone"
+    status = 404
 
 
-@dataclass(frozen=True)
-class Call:
-    """What one call asks for. `audience`: a document of audiences.rules; with recipients they must be in it too.
-
-    `due_at` None: at once. `ignores_cap`: the sending limit does not hold for it.
-    """
-
-    recipients: tuple[Recipient, ...] = ()
-    audience: Mapping[str, object] | None = None
-    trigger: Mapping[str, object] = field(default_factory=dict)
-    send_id: str = ""
-    external_send_id: str = ""
-    key_label: str = ""
-    due_at: dt.datetime | None = None
-    ignores_cap: bool = False
-
-    def __post_init__(self) -> None:
-        assert len(self.recipients) <= MOST_RECIPIENTS
+# Scheduled requests taken in one tick.
+_AT_ONCE = 500
 
 
 def take(origin: Origin, call: Call) -> TriggerRequest | None:
@@ -94,6 +69,74 @@ def plan(origin: Origin, call: Call) -> TriggerRequest | None:
         return record(origin, call, state=RequestState.SCHEDULED)
 
 
+def run_due() -> None:
+    """Take what was asked for a time that has come. By the tick; one that fails keeps no other from being taken."""
+    due = TriggerRequest.objects.filter(state=RequestState.SCHEDULED, due_at__lte=timezone.now()).order_by("due_at")
+    for request_id in due.values_list("pk", flat=True)[:_AT_ONCE]:
+        try:
+            _take_due(request_id)
+        except DomainError as problem:
+            _settle(request_id, RequestState.FAILED, problem.message)
+        except (OperationalError, InterfaceError):
+            # The database is away: nothing else will work either.
+            raise
+        except Exception:
+            logger.exception("scheduled request %s failed", request_id)
+
+
+@transaction.atomic
+def _take_due(request_id: int) -> None:
+    request = _waiting(request_id)
+    if request is None:
+        return
+    delivery = lock_standing(Origin(request.origin_kind, request.origin_id, request.label))
+    if delivery is None:
+        _settle(request_id, RequestState.IGNORED, _("It couldn't be triggered when its time came."))
+    elif request.is_audience:
+        TriggerRequest.objects.filter(pk=request_id).update(state=RequestState.TAKEN)
+    else:
+        _settle(request_id, RequestState.QUEUED, "")
+        TriggerRequest.objects.filter(pk=request_id).update(delivery=delivery)
+        fill(request, delivery, callformat.restore(request))
+
+
+@transaction.atomic
+def replan(public_id: uuid.UUID, due_at: dt.datetime, *, origin: Origin) -> TriggerRequest:
+    """Give a scheduled request another time. Raises ScheduleGone when its time came, or it is none of `origin`."""
+    request = _scheduled(public_id, origin)
+    request.due_at = due_at
+    request.save(update_fields=["due_at"])
+    return request
+
+
+@transaction.atomic
+def cancel(public_id: uuid.UUID, *, origin: Origin) -> TriggerRequest:
+    """Take a scheduled request back, so that its time changes nothing. Raises ScheduleGone."""
+    request = _scheduled(public_id, origin)
+    request.state, request.handled_at = RequestState.CANCELLED, timezone.now()
+    request.save(update_fields=["state", "handled_at"])
+    return request
+
+
+def _scheduled(public_id: uuid.UUID, origin: Origin) -> TriggerRequest:
+    found = TriggerRequest.objects.filter(public_id=public_id, origin_kind=origin.kind, origin_id=origin.id)
+    request = found.filter(state=RequestState.SCHEDULED).select_for_update(no_key=True).first()
+    if request is None:
+        raise ScheduleGone(_("There is no schedule with this id, or its time has come."))
+    return request
+
+
+def _waiting(request_id: int) -> TriggerRequest | None:
+    """A request whose time has come, locked; None when somebody else has it or it was planned anew."""
+    waiting = TriggerRequest.objects.filter(pk=request_id, state=RequestState.SCHEDULED, due_at__lte=timezone.now())
+    return waiting.select_for_update(no_key=True, skip_locked=True).first()
+
+
+def _settle(request_id: int, state: RequestState, note: str) -> None:
+    waiting = TriggerRequest.objects.filter(pk=request_id, state=RequestState.SCHEDULED)
+    waiting.update(state=state, note=note, handled_at=timezone.now())
+
+
 def record(
     origin: Origin,
     call: Call,
@@ -113,6 +156,8 @@ def record(
         note=note,
         trigger=dict(call.trigger),
         is_audience=not call.recipients,
+        # What is sent later is decided later, by what was said now.
+        call=callformat.keep(call) if state in {RequestState.SCHEDULED, RequestState.TAKEN} else {},
         send_id=call.send_id,
         external_send_id=call.external_send_id,
         key_label=call.key_label[:120],

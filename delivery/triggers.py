@@ -45,10 +45,16 @@ def of(connection: "psycopg.Connection[tuple[object, ...]]", request_no: int) ->
     return Triggers(common, dict(own))
 
 
+def common(request_no: int) -> Mapping[str, object]:
+    """What a request says about everybody; empty without one."""
+    if not request_no:
+        return {}
+    return TriggerRequest.objects.filter(pk=request_no).values_list("trigger", flat=True).first() or {}
+
+
 def for_reader(request_no: int, profile_id: int) -> Mapping[str, object]:
     """The same for one person, for pages that show the message again; empty when the request was deleted."""
     if not request_no:
         return {}
-    common = TriggerRequest.objects.filter(pk=request_no).values_list("trigger", flat=True).first() or {}
     mine = RequestRecipient.objects.filter(request=request_no, profile_id=profile_id, reason="").first()
-    return common if mine is None or mine.trigger is None else mine.trigger
+    return common(request_no) if mine is None or mine.trigger is None else mine.trigger

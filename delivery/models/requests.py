@@ -114,8 +114,8 @@ class RequestRecipient(models.Model):
 class Claim(models.Model):
     """The last message of one origin that one person was promised: the row that parallel requests meet at.
 
-    Another may be promised once that one has its outcome in the send log, see delivery.claims. Never deleted: a missing
-    row is somebody who had nothing.
+    Another may be promised once that one has its outcome in the send log, see delivery.claims. A missing row is
+    somebody who was promised nothing.
     """
 
     pk = models.CompositePrimaryKey("origin_kind", "origin_id", "profile_id")
