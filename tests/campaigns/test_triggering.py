@@ -10,7 +10,7 @@ from audiences import identities, profiles, updates
 from audiences.models import AttributeDefinition, Profile, ProfileAlias
 from campaigns import lifecycle, sends, triggering
 from campaigns.models import Campaign
-from delivery import clock, kpi, reasons
+from delivery import clock, kpi, logs, reasons
 from delivery.models import (
     Claim,
     Delivery,
@@ -280,3 +280,26 @@ def test_a_paused_send_takes_requests_and_a_closed_one_finishes_what_it_has() ->
     clock.tick()
     assert Delivery.objects.get(pk=first.delivery_id).state == "finished"
     assert sends.current(made) == Delivery.objects.exclude(pk=first.delivery_id).get()
+
+
+def test_the_log_of_a_standing_delivery_has_each_message_of_a_person_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "PAGE", 2)
+    made = factories.published(**API, delivery__reeligibility="always")
+    people = [factories.profile(external_id=f"u{n}") for n in range(2)]
+    for _call in range(3):
+        hand_over(ask(made, named("u0"), named("u1")), NOW)
+    delivery = Delivery.objects.get()
+    expected = [(no, profile.pk) for no in (3, 2, 1) for profile in reversed(people)]
+    first = TriggerRequest.objects.earliest("pk").pk
+    shown, seen, wanted = [], logs.sending(delivery, logs.Filter()), logs.Filter()
+    while True:
+        shown += [(row.request_no - first + 1, row.profile_id) for row in seen.rows]
+        if seen.next is None:
+            break
+        request_no, _dot, profile_id = str(seen.next).partition(".")
+        wanted = logs.Filter(after=int(profile_id), after_request=int(request_no))
+        seen = logs.sending(delivery, wanted)
+    assert shown == expected
+    back = logs.sending(delivery, logs.Filter(after=wanted.after, after_request=wanted.after_request, is_back=True))
+    assert [(row.request_no - first + 1, row.profile_id) for row in back.rows] == [expected[1], expected[2]]
+    assert len(list(logs.export_sending(delivery, logs.Filter()))) == 6
