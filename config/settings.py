@@ -269,6 +269,7 @@ CELERY_BEAT_SCHEDULE = {
     # Reads the bounce mailbox, where there is one; makes events of what providers reported. Seconds.
     "delivery-bounces": {"task": "delivery.tasks.fetch_bounces", "schedule": 60.0, "options": {"expires": 60}},
     "delivery-reports": {"task": "delivery.tasks.handle_reports", "schedule": 2.0, "options": {"expires": 10}},
+    "delivery-purge-requests": {"task": "delivery.tasks.purge_requests", "schedule": crontab(hour=3, minute=40)},
     "delivery-purge-reports": {"task": "delivery.tasks.purge_reports", "schedule": crontab(hour=3, minute=35)},
     "audiences-forget-errors": {"task": "audiences.tasks.forget_errors", "schedule": crontab(hour=3, minute=50)},
     "audiences-sweep": {"task": "audiences.tasks.sweep_imports", "schedule": 15.0, "options": {"expires": 30}},

@@ -10,8 +10,8 @@ from audiences import imports
 from audiences.models import Profile, ProfileImport, Segment, SubscriptionGroup
 from campaigns import approvals, drafts, sends
 from campaigns.models import Campaign, ConfirmationRequest
-from delivery import preparation
-from delivery.models import Delivery, Outcome, SendLog
+from delivery import preparation, requests
+from delivery.models import Delivery, Outcome, SendLog, TriggerRequest
 from messaging.models import CaughtMessage, MediaFile, Sender, Template
 from tests import factories
 
@@ -36,6 +36,7 @@ class World:
     template: Template
     media: MediaFile
     request: ConfirmationRequest
+    call: TriggerRequest
 
 
 def make() -> World:
@@ -85,4 +86,5 @@ def make() -> World:
         template=factories.template(owner),
         media=factories.media(),
         request=request,
+        call=requests.record(requests.Origin("campaign", str(campaign.public_id), campaign.name), requests.Call()),
     )
