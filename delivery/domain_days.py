@@ -111,8 +111,8 @@ def refresh_recent() -> int:
         Q(state__in=RUNNING) | Q(state__in=[DeliveryState.FINISHED, DeliveryState.STOPPED], ended_at__gte=now - _RECENT)
     )
     n = 0
-    for delivery in recent.annotate(counted_at=Max("domain_days__computed_at")).order_by("pk"):
-        is_small = (delivery.n_to_send or 0) < rollups.SMALL
+    for delivery in recent.select_related("stat").annotate(counted_at=Max("domain_days__computed_at")).order_by("pk"):
+        is_small = rollups.size(delivery, getattr(delivery, "stat", None)) < rollups.SMALL
         is_running = delivery.state in RUNNING
         if is_small or (is_running and (not delivery.counted_at or now - delivery.counted_at >= _LARGE_EVERY)):
             rebuild(delivery.pk)

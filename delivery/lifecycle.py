@@ -334,8 +334,8 @@ def stand(delivery_id: int, *, by: User) -> Delivery:
     assert delivery.is_standing
     _move(_to_standing, delivery)
     delivery.confirmed_at = delivery.started_at = timezone.now()
-    delivery.confirmed_by, delivery.valid_until, delivery.quiet_hours = by, endings.NEVER, quiet.pin(delivery)
-    started = ["confirmed_at", "confirmed_by", "started_at", "valid_until", "quiet_hours"]
+    delivery.valid_until, delivery.quiet_hours = endings.NEVER, quiet.pin(delivery)
+    started = ["confirmed_at", "started_at", "valid_until", "quiet_hours"]
     return _save(delivery, "delivery.opened_for_requests", by, started)
 
 

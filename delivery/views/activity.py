@@ -51,14 +51,13 @@ def listing(request: HttpRequest) -> HttpResponse:
 def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """One request: what was asked, and what became of each person."""
     found = get_object_or_404(TriggerRequest.objects.select_related("delivery"), public_id=public_id)
-    tone, icon = _STATES[RequestState(found.state)]
     people = [
         {"named": one, "badge": _badge(one.outcome) if one.outcome else _waiting(), "trigger": _pretty(one.row.trigger)}
         for one in activity_log.recipients(found)
     ]
     context = {
         "found": found,
-        "badge": {"label": str(found.get_state_display()), "tone": tone, "icon": icon},
+        "badge": _status(found),
         "counts": _counts(found),
         "people": people,
         "trigger": _pretty(found.trigger),
@@ -91,8 +90,8 @@ def _row(line: activity_log.Line, page: activity_log.Page) -> dict[str, Any]:
         asked = page.requests[line.request_no]
         url = reverse("delivery:activity-request", args=[asked.public_id])
         who = _("Key “%(name)s”") % {"name": line.who} if line.who else _("API")
-        said = asked.note or _counts(asked)
-        return row | {"label": asked.label, "who": who, "url": url, "detail": f"{asked.get_state_display()}: {said}"}
+        detail = ". ".join((_status(asked)["label"], asked.note or _counts(asked)))
+        return row | {"label": asked.label, "who": who, "url": url, "detail": detail}
     profile = page.people.get(line.profile_id or 0)
     row["who"] = line.who or (profile.email if profile else str(line.profile_id or ""))
     row["url"] = ""
@@ -105,13 +104,20 @@ def _row(line: activity_log.Line, page: activity_log.Page) -> dict[str, Any]:
 
 
 def _counts(asked: TriggerRequest) -> str:
-    """How many people it names, and of those queued and not."""
-    named = ngettext("%(n)s person", "%(n)s people", asked.n_named) % {"n": headlines.count(asked.n_named)}
+    """How many of the people it names were queued."""
     if asked.state in {RequestState.SCHEDULED, RequestState.TAKEN}:
-        return _("not decided yet")
-    if not asked.n_refused:
-        return named
-    return _("%(named)s, %(n)s of them not sent to") % {"named": named, "n": headlines.count(asked.n_refused)}
+        return _("Nobody was chosen yet")
+    values = {"n": headlines.count(asked.n_queued), "all": headlines.count(asked.n_named)}
+    return ngettext("%(n)s of %(all)s person queued", "%(n)s of %(all)s people queued", asked.n_named) % values
+
+
+def _status(asked: TriggerRequest) -> dict[str, str]:
+    """The state of a request; of one that nobody was queued for, that nothing is sent."""
+    state = RequestState(asked.state)
+    if state == RequestState.QUEUED and not asked.n_queued:
+        state = RequestState.IGNORED
+    tone, icon = _STATES[state]
+    return {"label": str(state.label), "tone": tone, "icon": icon}
 
 
 def _badge(what: str) -> dict[str, str]:
