@@ -154,7 +154,7 @@ def _text(name: str, value: object) -> str:
     """A value of a column: text that fits, "" for null."""
     if value is None:
         return ""
-    most = Profile._meta.get_field(_COLUMNS[name]).max_length or _MAX_TEXT
+    most = int(getattr(Profile._meta.get_field(_COLUMNS[name]), "max_length", None) or _MAX_TEXT)
     if not isinstance(value, str) or "\x00" in value or len(value.strip()) > most:
         sentence = _("%(name)s must be a text of at most %(n)d characters.")
         raise AttributesInvalid(sentence % {"name": name, "n": most})

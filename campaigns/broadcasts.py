@@ -15,7 +15,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from campaigns import drafts, openings
+from campaigns import contents, drafts, openings
 from campaigns.models import Campaign, CampaignState
 from delivery import callformat, claims
 from delivery import lifecycle as delivery_lifecycle
@@ -36,9 +36,9 @@ def run() -> None:
         if not cursor.fetchone()[0]:
             return
         try:
-            waiting = TriggerRequest.objects.filter(state=RequestState.TAKEN, origin_kind="campaign").order_by("pk")
-            for request_id, campaign_id in waiting.values_list("pk", "origin_id")[:_AT_ONCE]:
-                _try(request_id, campaign_id)
+            waiting = TriggerRequest.objects.filter(state=RequestState.TAKEN).order_by("pk")
+            for request_id, kind, origin_id in waiting.values_list("pk", "origin_kind", "origin_id")[:_AT_ONCE]:
+                _try(request_id, origin_id if kind == "campaign" else "")
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s, 0)", [_LOCK])
 
@@ -57,8 +57,13 @@ def _try(request_id: int, campaign_id: str) -> None:
 
 @transaction.atomic
 def advance(request_id: int, campaign_id: str) -> None:
-    """The next step of one request; nothing when it waits for its preparation. Safe to repeat."""
-    campaign = drafts.lock_campaign(Campaign.objects.values_list("pk", flat=True).get(public_id=campaign_id))
+    """The next step of one request; nothing when it waits for its preparation. Safe to repeat.
+
+    `campaign_id` is "" for a request that brought its own message.
+    """
+    campaign = None
+    if campaign_id:
+        campaign = drafts.lock_campaign(Campaign.objects.values_list("pk", flat=True).get(public_id=campaign_id))
     request = TriggerRequest.objects.select_for_update(no_key=True, of=("self",)).select_related("delivery")
     found = request.filter(pk=request_id, state=RequestState.TAKEN).first()
     if found is None:
@@ -71,23 +76,26 @@ def advance(request_id: int, campaign_id: str) -> None:
         _look(campaign, found, found.delivery)
 
 
-def _open(campaign: Campaign, request: TriggerRequest) -> None:
-    version = campaign.live_version
-    if version is None or not _is_active(campaign):
+def _open(campaign: Campaign | None, request: TriggerRequest) -> None:
+    if not _is_active(campaign):
         _end(request.pk, RequestState.IGNORED, _("The campaign was stopped before the message could be sent."))
         return
     call = callformat.restore(request)
-    send = openings.open_one(campaign, version, occasion=openings.Occasion(request_no=request.pk))
-    delivery = send.delivery
-    if call.audience is not None:
-        delivery.audience = delivery.audience | {"narrowed_by": call.audience}
+    if campaign is None:
+        delivery = contents.open_audience(request)
+    else:
+        assert campaign.live_version is not None, "an active campaign has a live version"
+        occasion = openings.Occasion(request_no=request.pk)
+        delivery = openings.open_one(campaign, campaign.live_version, occasion=occasion).delivery
+        if call.audience is not None:
+            delivery.audience = delivery.audience | {"narrowed_by": call.audience}
     delivery.ignores_cap = delivery.ignores_cap or call.ignores_cap
     delivery.save(update_fields=["audience", "ignores_cap"])
     TriggerRequest.objects.filter(pk=request.pk).update(delivery=delivery)
     delivery_lifecycle.prepare(delivery.pk, by=None)
 
 
-def _let_go(campaign: Campaign, request: TriggerRequest, delivery: Delivery) -> None:
+def _let_go(campaign: Campaign | None, request: TriggerRequest, delivery: Delivery) -> None:
     if not _is_active(campaign):
         _drop(delivery)
         _end(request.pk, RequestState.IGNORED, _("The campaign was stopped before the message could be sent."))
@@ -99,7 +107,7 @@ def _let_go(campaign: Campaign, request: TriggerRequest, delivery: Delivery) -> 
     _done(request, delivery)
 
 
-def _look(campaign: Campaign, request: TriggerRequest, delivery: Delivery) -> None:
+def _look(campaign: Campaign | None, request: TriggerRequest, delivery: Delivery) -> None:
     """What came of a delivery that is neither prepared nor being prepared."""
     if delivery.state in _GOING:
         _done(request, delivery)
@@ -139,5 +147,7 @@ def _end(request_id: int, state: RequestState, note: str) -> None:
     )
 
 
-def _is_active(campaign: Campaign) -> bool:
+def _is_active(campaign: Campaign | None) -> bool:
+    if campaign is None:
+        return True
     return campaign.state == CampaignState.ACTIVE and campaign.archived_at is None

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from campaigns import triggering
+from campaigns import contents, triggering
 from delivery import requests
 from delivery.models import TriggerRequest
 from lib.errors import DomainError
@@ -50,8 +50,10 @@ def read(schedule: Mapping[str, object]) -> dt.datetime:
 
 
 def update(campaign_id: str, schedule_id: str, schedule: Mapping[str, object]) -> TriggerRequest:
-    """Replace the schedule of a call that was not sent yet. Raises ScheduleInvalid, requests.ScheduleGone,
-    triggering.CampaignInvalid."""
+    """Replace the schedule of a call that was not sent yet; `campaign_id` is "" for one that brought its own message.
+
+    Raises ScheduleInvalid, requests.ScheduleGone, triggering.CampaignInvalid.
+    """
     at = read(schedule)
     return requests.replan(_key(schedule_id), at, origin=_origin(campaign_id))
 
@@ -62,6 +64,8 @@ def delete(campaign_id: str, schedule_id: str) -> TriggerRequest:
 
 
 def _origin(campaign_id: str) -> requests.Origin:
+    if not campaign_id:
+        return requests.Origin(contents.KIND, "", "")
     campaign = triggering.find(campaign_id)
     return requests.Origin("campaign", str(campaign.public_id), campaign.name)
 

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from campaigns import broadcasts, recurring, sources
+from campaigns import broadcasts, contents, recurring, sources
 from campaigns.models import DraftSnapshot
 
 
@@ -24,3 +24,9 @@ def advance_recurring() -> None:
 def advance_requests() -> None:
     """Do what requests for a whole audience have due; the delivery tick wakes the workers for it."""
     broadcasts.run()
+
+
+@shared_task
+def close_idle_contents() -> None:
+    """Close standing deliveries of messages that no call brought lately."""
+    contents.close_idle()

@@ -263,6 +263,7 @@ CELERY_BEAT_SCHEDULE = {
     # Opens, confirms and closes what repeating campaigns have due. Seconds.
     "campaigns-recurring": {"task": "campaigns.tasks.advance_recurring", "schedule": 20.0, "options": {"expires": 20}},
     "campaigns-requests": {"task": "campaigns.tasks.advance_requests", "schedule": 2.0, "options": {"expires": 10}},
+    "campaigns-close-idle": {"task": "campaigns.tasks.close_idle_contents", "schedule": crontab(hour=3, minute=45)},
     "campaigns-purge": {"task": "campaigns.tasks.purge_snapshots", "schedule": 3600.0, "options": {"expires": 600}},
     # Once a night: what was deleted from the media library more than 30 days ago.
     "messaging-purge-media": {"task": "messaging.tasks.purge_media", "schedule": crontab(hour=3, minute=20)},

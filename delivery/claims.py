@@ -12,6 +12,7 @@ Versions and deliveries of a campaign share its rows, and an edit of a live camp
 
 import datetime as dt
 from collections.abc import Iterable
+from typing import Any
 
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
@@ -116,5 +117,5 @@ def eligible_from(delivery: Delivery, ids: Iterable[int]) -> dict[int, str]:
     return {one: last[one].astimezone(dt.UTC).isoformat(timespec="seconds") if one in last else "" for one in wanted}
 
 
-def _origin(delivery: Delivery) -> dict[str, object]:
+def _origin(delivery: Delivery) -> dict[str, Any]:
     return {"kind": delivery.origin_kind, "origin": delivery.origin_id}

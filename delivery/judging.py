@@ -70,11 +70,12 @@ def _own_reasons(
     delivery: Delivery, audience: rules.CompiledAudience, wanted: list[rules.Fragment], ids: list[int]
 ) -> dict[int, Judged]:
     mail, control = audience.unmailable, choosing.control_group(delivery)
-    sql, params = "", []
+    sql = ""
+    params: list[Any] = []
     for fragment in wanted:
         sql += f" WHEN NOT ({fragment.sql}) THEN '{reasons.NOT_IN_AUDIENCE}'"
         params += fragment.params
-    more: list[Any] = []
+    more: list[Any] = [*mail.params]
     tail = ""
     for one, reason in ((audience.left_out, reasons.EXCLUDED_SEGMENT), (control, reasons.CONTROL_GROUP)):
         if one is not None:
@@ -86,7 +87,7 @@ def _own_reasons(
         " FROM audiences_profile p WHERE p.id = ANY(%s::bigint[])"
     )
     with connection.cursor() as cursor:
-        cursor.execute(statement, [*params, *mail.params, *more, ids])
+        cursor.execute(statement, [*params, *more, ids])
         found = [Judged(*row) for row in cursor.fetchall()]
     group = audience.group.name if audience.group else ""
     return {

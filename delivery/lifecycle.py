@@ -327,7 +327,7 @@ def finish(delivery_id: int, *, by: User | None = None) -> Delivery:
 
 
 @transaction.atomic
-def stand(delivery_id: int, *, by: User) -> Delivery:
+def stand(delivery_id: int, *, by: User | None) -> Delivery:
     """Let a new standing delivery take requests. Each has a validity period of its own, so that it has no end yet."""
     delivery = _lock(delivery_id)
     gate.require_editor(by)
@@ -340,7 +340,7 @@ def stand(delivery_id: int, *, by: User) -> Delivery:
 
 
 @transaction.atomic
-def close(delivery_id: int, *, by: User) -> Delivery:
+def close(delivery_id: int, *, by: User | None) -> Delivery:
     """Take no more requests; those taken are sent, then it finishes. Safe to repeat. Waits for requests being taken."""
     delivery = _lock(delivery_id)
     gate.require_editor(by)

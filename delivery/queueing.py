@@ -7,6 +7,7 @@ the log at once, and in a shard that is done, so that counters and log agree abo
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
@@ -85,7 +86,7 @@ def _insert(
     until: dt.datetime | None = None,
     is_over: bool = False,
 ) -> None:
-    values = {
+    values: dict[str, Any] = {
         "delivery": delivery.pk,
         "request": request_no,
         "ids": ids,

@@ -20,11 +20,25 @@ from django.utils.translation import gettext as _
 
 from audiences import identities, updates
 from delivery import callformat, claims, judging, queueing, reasons
+from delivery.callformat import MOST_RECIPIENTS, Call, Origin, Recipient
 from delivery.models import Delivery, RequestRecipient, RequestState, TriggerRequest
 from lib.errors import DomainError
 
-Origin, Recipient, Call = callformat.Origin, callformat.Recipient, callformat.Call
-MOST_RECIPIENTS = callformat.MOST_RECIPIENTS
+__all__ = [
+    "MOST_RECIPIENTS",
+    "Call",
+    "Origin",
+    "Recipient",
+    "ScheduleGone",
+    "cancel",
+    "plan",
+    "record",
+    "replan",
+    "run_due",
+    "take",
+    "take_audience",
+]
+
 logger = logging.getLogger(__name__)
 
 
@@ -119,7 +133,10 @@ def cancel(public_id: uuid.UUID, *, origin: Origin) -> TriggerRequest:
 
 
 def _scheduled(public_id: uuid.UUID, origin: Origin) -> TriggerRequest:
-    found = TriggerRequest.objects.filter(public_id=public_id, origin_kind=origin.kind, origin_id=origin.id)
+    """A request that still waits for its time, locked. An origin without an id is any of its kind."""
+    found = TriggerRequest.objects.filter(public_id=public_id, origin_kind=origin.kind)
+    if origin.id:
+        found = found.filter(origin_id=origin.id)
     request = found.filter(state=RequestState.SCHEDULED).select_for_update(no_key=True).first()
     if request is None:
         raise ScheduleGone(_("There is no schedule with this id, or its time has come."))
@@ -207,7 +224,7 @@ def fill(request: TriggerRequest, delivery: Delivery, call: Call) -> None:
         )
     RequestRecipient.objects.bulk_create(rows)
     queued = [judged[row.profile_id] for row in rows if row.profile_id and not row.reason]
-    refused = [(judged[row.profile_id], row) for row in rows if _is_logged(row, judged)]
+    refused = [(judged[row.profile_id], row) for row in rows if row.profile_id and _is_logged(row, judged)]
     queueing.queue(delivery, request.pk, queued)
     queueing.refuse(delivery, request.pk, [(one, row.reason, row.detail) for one, row in refused])
     request.n_named, request.n_queued = len(rows), len(queued)

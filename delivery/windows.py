@@ -179,7 +179,7 @@ def lease(
         notes.abandon()
         raise
     held = (shard_id, delivery_id, month, attempt, request_no, ids, n_ids, n_authorised, fence, notes, terms, *place)
-    return Lease(*held, asked=asked)  # type: ignore[arg-type]
+    return Lease(*held, asked=asked)  # type: ignore[arg-type,misc]
 
 
 def advance(
