@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from delivery import (
     endings,
+    folding,
     lifecycle,
     options,
     preparation,
@@ -63,6 +64,7 @@ def tick() -> Hints:
                 _end_expired_requests,
                 quiet.hold_all,
                 _cancel_left,
+                folding.fold_all,
                 _finish,
                 _resume,
                 tracking.drain_spool,

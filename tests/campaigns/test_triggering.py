@@ -10,7 +10,7 @@ from audiences import identities, profiles, updates
 from audiences.models import AttributeDefinition, Profile, ProfileAlias
 from campaigns import lifecycle, sends, triggering
 from campaigns.models import Campaign
-from delivery import clock, kpi, logs, reasons
+from delivery import clock, folding, kpi, logs, reasons
 from delivery.models import (
     Claim,
     Delivery,
@@ -303,3 +303,22 @@ def test_the_log_of_a_standing_delivery_has_each_message_of_a_person_once(monkey
     back = logs.sending(delivery, logs.Filter(after=wanted.after, after_request=wanted.after_request, is_back=True))
     assert [(row.request_no - first + 1, row.profile_id) for row in back.rows] == [expected[1], expected[2]]
     assert len(list(logs.export_sending(delivery, logs.Filter()))) == 6
+
+
+def test_shards_that_are_done_become_one_and_every_figure_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folding, "_LEAST", 3)
+    made = factories.published(**API, delivery__reeligibility="always")
+    factories.profile(external_id="u1")
+    factories.profile(external_id="left", email_consent="unsubscribed")
+    delivery = Delivery.objects.get()
+    for _round in range(2):
+        for outcome in ("sent", "failed", "unknown"):
+            hand_over(ask(made, named("u1"), named("left")), NOW, outcome)
+        waits = ask(made, named("u1"))
+        before = kpi.panel(delivery)
+        clock.tick()
+        assert kpi.panel(delivery) == before
+        numbers = set(Shard.objects.filter(delivery=delivery).values_list("number", "state"))
+        assert {state for number, state in numbers if number} == {"waiting"} and (0, "done") in numbers
+    assert (before.to_send, before.sent, before.unknown, before.not_sent, before.waiting) == (14, 4, 2, 6, 2)
+    assert waits.pk in {request_no for request_no, _ids in waiting()}
