@@ -265,12 +265,15 @@ CELERY_BEAT_SCHEDULE = {
     # Opens, confirms and closes what repeating campaigns have due. Seconds.
     "campaigns-recurring": {"task": "campaigns.tasks.advance_recurring", "schedule": 20.0, "options": {"expires": 20}},
     "api-purge": {"task": "api.tasks.purge_calls", "schedule": 3600.0, "options": {"expires": 600}},
+    "campaigns-requests": {"task": "campaigns.tasks.advance_requests", "schedule": 2.0, "options": {"expires": 10}},
+    "campaigns-close-idle": {"task": "campaigns.tasks.close_idle_contents", "schedule": crontab(hour=3, minute=45)},
     "campaigns-purge": {"task": "campaigns.tasks.purge_snapshots", "schedule": 3600.0, "options": {"expires": 600}},
     # Once a night: what was deleted from the media library more than 30 days ago.
     "messaging-purge-media": {"task": "messaging.tasks.purge_media", "schedule": crontab(hour=3, minute=20)},
     # Reads the bounce mailbox, where there is one; makes events of what providers reported. Seconds.
     "delivery-bounces": {"task": "delivery.tasks.fetch_bounces", "schedule": 60.0, "options": {"expires": 60}},
     "delivery-reports": {"task": "delivery.tasks.handle_reports", "schedule": 2.0, "options": {"expires": 10}},
+    "delivery-purge-requests": {"task": "delivery.tasks.purge_requests", "schedule": crontab(hour=3, minute=40)},
     "delivery-purge-reports": {"task": "delivery.tasks.purge_reports", "schedule": crontab(hour=3, minute=35)},
     "audiences-forget-errors": {"task": "audiences.tasks.forget_errors", "schedule": crontab(hour=3, minute=50)},
     "audiences-sweep": {"task": "audiences.tasks.sweep_imports", "schedule": 15.0, "options": {"expires": 30}},

@@ -20,8 +20,8 @@ SHARD_SIZE = 4000
 _INSERT = """
 INSERT INTO delivery_shard (delivery_id, number, attempt, request_no, wave, zone, domain, ids, n_ids, state, due_at,
     fence, n_authorised, n_sent, n_failed, n_not_sent, n_unknown, n_cancelled, n_retried, lease_owner)
-SELECT %(delivery)s, row_number() OVER (ORDER BY wave, zone, domain = '', domain, chunk), 1, 0, wave, zone, domain,
-    array_agg(id ORDER BY id), count(*), 'waiting', now(), 0, 0, 0, 0, 0, 0, 0, 0, ''
+SELECT %(delivery)s, row_number() OVER (ORDER BY wave, zone, domain = '', domain, chunk), 1, %(request)s, wave, zone,
+    domain, array_agg(id ORDER BY id), count(*), 'waiting', now(), 0, 0, 0, 0, 0, 0, 0, 0, ''
 FROM (
     SELECT id, wave, zone, domain,
         (row_number() OVER (PARTITION BY wave, zone, domain ORDER BY id) - 1) / %(size)s AS chunk
@@ -65,7 +65,7 @@ def place(delivery: Delivery, cursor: CursorWrapper) -> Placed:
     timetables.check_waves(delivery, n)
     quiet_hours = quiet.pin(delivery)
     parts = {"wave": "0", "zone": "''", "domain": "''", "joins": ""}
-    values: dict[str, Any] = {"delivery": delivery.pk, "size": SHARD_SIZE}
+    values: dict[str, Any] = {"delivery": delivery.pk, "size": SHARD_SIZE, "request": delivery.request_no}
     waves = timetables.waves(delivery)
     if waves is not None and len(ends := waves.ends(n)) > 1:
         parts["wave"] = _WAVE

@@ -20,7 +20,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from audiences import profiles, rules
-from delivery import choosing, controls, lifecycle, origins, placing, reasons, served, staleness
+from delivery import choosing, claims, controls, lifecycle, origins, placing, reasons, served, staleness, triggers
 from delivery.models import Delivery, DeliveryState
 from lib.errors import DomainError
 from messaging import channels, preview
@@ -175,6 +175,8 @@ def _store(delivery: Delivery, cursor: CursorWrapper) -> tuple[dict[str, int], p
     with transaction.atomic():
         locked = Delivery.objects.select_for_update(no_key=True).get(pk=delivery.pk)
         _still_ours(locked, delivery)
+        if delivery.request_no:
+            claims.claim_chosen(delivery, cursor)
         cursor.execute("DELETE FROM delivery_exclusion WHERE delivery_id = %s", [delivery.pk])
         cursor.execute("DELETE FROM delivery_shard WHERE delivery_id = %s", [delivery.pk])
         cursor.execute(
@@ -208,7 +210,7 @@ def _samples(delivery: Delivery, cursor: CursorWrapper) -> list[dict[str, object
         [[person.id for person in people], delivery.pk, N_SAMPLES - len(people)],
     )
     people += [profiles.Person(*row) for row in cursor.fetchall()]
-    campaign = origins.campaign(delivery)
+    campaign, trigger = origins.campaign(delivery), triggers.common(delivery.request_no)
     program = channels.REGISTRY[delivery.message.channel].compile(
         delivery.message, delivery_id=delivery.pk, delivery_ref=str(delivery.public_id), campaign=campaign
     )
@@ -224,8 +226,9 @@ def _samples(delivery: Delivery, cursor: CursorWrapper) -> list[dict[str, object
             "problem": "",
         }
         try:
-            sample["n_bytes"] = len(program.render(person).data)
-            sample["subject"] = preview.render(delivery.message, person, campaign=campaign).subject
+            sample["n_bytes"] = len(program.render(person, trigger=trigger).data)
+            shown = preview.render(delivery.message, person, campaign=campaign, trigger=trigger)
+            sample["subject"] = shown.subject
         except DomainError as problem:
             sample["problem"] = problem.message
         samples.append(sample)

@@ -3,10 +3,12 @@
 from celery import shared_task
 
 from delivery import (
+    activity_log,
     alerting,
     clock,
     computing,
     domain_days,
+    options,
     preparation,
     recovery,
     reports,
@@ -63,6 +65,11 @@ def handle_reports() -> None:
 @shared_task
 def purge_reports() -> None:
     reports.purge()
+
+
+@shared_task
+def purge_requests() -> None:
+    activity_log.purge(keep=options.requests_kept())
 
 
 def watch() -> int:

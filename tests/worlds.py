@@ -12,8 +12,8 @@ from audiences import imports
 from audiences.models import Profile, ProfileImport, Segment, SubscriptionGroup
 from campaigns import approvals, drafts, sends
 from campaigns.models import Campaign, ConfirmationRequest
-from delivery import preparation
-from delivery.models import Delivery, Outcome, SendLog
+from delivery import preparation, requests
+from delivery.models import Delivery, Outcome, SendLog, TriggerRequest
 from messaging.models import CaughtMessage, MediaFile, Sender, Template
 from tests import factories
 
@@ -39,6 +39,7 @@ class World:
     media: MediaFile
     request: ConfirmationRequest
     key: ApiKey
+    call: TriggerRequest
 
 
 def make() -> World:
@@ -89,4 +90,5 @@ def make() -> World:
         media=factories.media(),
         request=request,
         key=keys.create(keys.Wanted(name="World", scopes=("campaigns.list",)), by=factories.user("Admin")).key,
+        call=requests.record(requests.Origin("campaign", str(campaign.public_id), campaign.name), requests.Call()),
     )

@@ -3,11 +3,13 @@
 from delivery.models.deliveries import ENDED, RUNNING, Delivery, DeliveryState, Exclusion, Shard, ShardState
 from delivery.models.figures import Criterion, DeliveryStat, DomainDay, SentAlert
 from delivery.models.log import Attempt, Event, EventKind, InboundEvent, NotedRefusal, Outcome, RefusalLook, SendLog
+from delivery.models.requests import Claim, RequestRecipient, RequestState, TriggerRequest
 
 __all__ = [
     "ENDED",
     "RUNNING",
     "Attempt",
+    "Claim",
     "Criterion",
     "Delivery",
     "DeliveryStat",
@@ -20,8 +22,11 @@ __all__ = [
     "NotedRefusal",
     "Outcome",
     "RefusalLook",
+    "RequestRecipient",
+    "RequestState",
     "SendLog",
     "SentAlert",
     "Shard",
     "ShardState",
+    "TriggerRequest",
 ]
