@@ -105,7 +105,7 @@ def _below(path: str, name: object) -> str:
 
 def _of_domain(error: DomainError) -> Refused:
     """Rooms below speak of forms: what they can't take (422) is a bad request here."""
-    status = 400 if error.status == 422 else error.status
+    status = 400 if error.status == 422 or error.code in refusals.OF_DOMAIN else error.status
     told = [f"{name}: {sentence}" for name, sentence in error.fields.items()] or [error.message]
     label = refusals.OF_DOMAIN.get(error.code) or refusals.LABELS.get(error.status, refusals.BAD_REQUEST)
     return Refused(label, *told, status=status)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.urls import URLPattern, path
 
-from api.views import campaigns, figures, segments, sends, subscriptions
+from api.views import campaigns, figures, segments, sends, subscriptions, triggers
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,11 @@ class Group:
 
 
 GROUPS = (
+    Group(
+        "triggers",
+        "Trigger campaigns",
+        (path("campaigns/trigger/send", triggers.TriggerNow.as_view(), name="trigger-send"),),
+    ),
     Group(
         "sends",
         "Send ids",

@@ -59,6 +59,7 @@ ERRORS = (
     (refusals.NO_MESSAGE, 400, "Give a message."),
     (refusals.INVALID_CAMPAIGN, 400, "Take the id from the campaign's page, or from /campaigns/list."),
     (refusals.INVALID_SEGMENT, 400, "Take the id from /segments/list."),
+    (refusals.INVALID_SCHEDULE, 400, "It was sent, deleted, or belongs to another campaign."),
     (refusals.INVALID_GROUP, 400, "Take the id from the page of the subscription group."),
     (refusals.TOO_MANY_USERS, 400, "Name at most 50 people in one call."),
     (refusals.TOO_MANY_IDS, 400, "Name at most 50 in one call."),

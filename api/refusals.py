@@ -12,6 +12,7 @@ NO_RECIPIENTS = "No Recipients"
 NO_MESSAGE = "No message to send"
 INVALID_CAMPAIGN = "Invalid Campaign ID"
 INVALID_SEGMENT = "Invalid Segment ID"
+INVALID_SCHEDULE = "Invalid Schedule ID"
 INVALID_GROUP = "Invalid Subscription Group ID"
 TOO_MANY_USERS = "The max number of external_ids and aliases per request was exceeded"
 TOO_MANY_IDS = "The max number of ids per request was exceeded"
@@ -40,7 +41,9 @@ LABELS = {
 # Codes of errors of the rooms below that the reference has a label for; others are told by their status.
 OF_DOMAIN = {
     "invalid_campaign": INVALID_CAMPAIGN,
+    "no_message": NO_MESSAGE,
     "no_recipients": NO_RECIPIENTS,
+    "schedule_gone": INVALID_SCHEDULE,
     "too_many_recipients": TOO_MANY_IDS,
 }
 

@@ -7,6 +7,7 @@ clients of a newer one keep working. drf-spectacular reads the same fields for t
 
 import datetime as dt
 import math
+import re
 import uuid
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -19,6 +20,7 @@ from rest_framework import serializers
 
 # Bytes of JSON of one object of properties.
 MOST_PROPERTIES = 50 * 1024
+_SEND_ID = re.compile(r"[A-Za-z0-9_-]+")
 _MISSING = "Give this field; it is required."
 _TOLD: dict[str, Any] = {"required": _MISSING, "null": _MISSING}
 
@@ -61,6 +63,16 @@ class Text(serializers.CharField):
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
+
+
+class SendIdText(Text):
+    """Up to 64 letters, digits, - and _."""
+
+    def to_internal_value(self, data: Any) -> str:
+        found = super().to_internal_value(data)
+        if not _SEND_ID.fullmatch(found):
+            raise serializers.ValidationError("Use letters, digits, - and _ only.")
+        return found
 
 
 class OneOf(serializers.ChoiceField):

@@ -198,6 +198,7 @@ TABLE: dict[str, tuple[str | None, str | None]] = {
     "api:key-revoke": (MANAGE, MANAGE),
     "api:developers": (VIEW, None),
     "api:schema": (PUBLIC, None),
+    "api:trigger-send": (None, KEY),
     "api:sends-id-create": (None, KEY),
     "api:campaigns-list": (KEY, None),
     "api:campaigns-details": (KEY, None),
