@@ -48,7 +48,8 @@ ON CONFLICT (origin_kind, origin_id, profile_id) DO UPDATE
 SET opened_month = excluded.opened_month, delivery_id = excluded.delivery_id, request_no = excluded.request_no,
     claimed_at = excluded.claimed_at
 WHERE EXISTS (SELECT 1 FROM delivery_sendlog l WHERE l.opened_month = c.opened_month AND l.delivery_id = c.delivery_id
-    AND l.request_no = c.request_no AND l.profile_id = c.profile_id)
+    AND l.request_no = c.request_no AND l.profile_id = c.profile_id
+    AND NOT (l.outcome IN ('sent', 'unknown') AND l.at > %(since)s))
     -- Handed over as late as it could be, it would be long enough ago: its log may have been removed.
     OR c.claimed_at < %(old)s
 RETURNING profile_id
