@@ -28,6 +28,8 @@ from messaging.models import Message, Sender, Template
 
 KIND = "api"
 _VALIDITY_S = 72 * 3600
+# Each time somebody closed what was just found open.
+_TRIES = 3
 # A standing delivery without a request for so long is closed.
 _IDLE = dt.timedelta(days=1)
 _EVERYBODY: dict[str, object] = {
@@ -82,11 +84,12 @@ def send(
     message = content.freeze(spec)
     origin = requests.Origin(KIND, str(message.public_id), message.subject)
     take = requests.plan if call.due_at else requests.take if call.recipients else requests.take_audience
-    while True:
+    for _once in range(_TRIES):
         _ensure(origin, message)
         request = take(origin, call)
         if request is not None:
             return Answer(request, warnings)
+    raise DomainError(_("This message is being closed. Try again."), code="busy", status=503)
 
 
 def read(messages: Mapping[str, object]) -> content.ContentSpec:

@@ -22,6 +22,8 @@ from delivery import reasons
 from delivery.models import Delivery
 
 _FOREVER = dt.datetime.min.replace(tzinfo=dt.UTC)
+# Between a promise for a whole audience and the start of its validity period.
+_MARGIN = dt.timedelta(days=2)
 
 # Received lately, or under way: in a request that has no outcome yet, or in an ordinary send of the same origin.
 _HAS_IT = """
@@ -46,7 +48,10 @@ ON CONFLICT (origin_kind, origin_id, profile_id) DO UPDATE
 SET opened_month = excluded.opened_month, delivery_id = excluded.delivery_id, request_no = excluded.request_no,
     claimed_at = excluded.claimed_at
 WHERE EXISTS (SELECT 1 FROM delivery_sendlog l WHERE l.opened_month = c.opened_month AND l.delivery_id = c.delivery_id
-    AND l.request_no = c.request_no AND l.profile_id = c.profile_id)
+    AND l.request_no = c.request_no AND l.profile_id = c.profile_id
+    AND NOT (l.outcome IN ('sent', 'unknown') AND l.at > %(since)s))
+    -- Handed over as late as it could be, it would be long enough ago: its log may have been removed.
+    OR c.claimed_at < %(old)s
 RETURNING profile_id
 """
 _CLAIM_NAMED = _CLAIM.format(people=f"unnest(%(ids)s::bigint[]) AS u(id) WHERE NOT ({_HAS_IT})")
@@ -77,12 +82,9 @@ def claim(delivery: Delivery, request_no: int, ids: Iterable[int]) -> set[int]:
     wanted = sorted(ids)
     if delivery.re_eligible_after_s == 0 or not wanted:
         return set(wanted)
-    since = _FOREVER
-    if delivery.re_eligible_after_s is not None:
-        since = timezone.now() - dt.timedelta(seconds=delivery.re_eligible_after_s)
-    values = {**_origin(delivery), "month": delivery.opened_month, "delivery": delivery.pk}
+    values = {**_origin(delivery), **_since(delivery), "request": request_no, "ids": wanted}
     with connection.cursor() as cursor:
-        cursor.execute(_CLAIM_NAMED, {**values, "request": request_no, "since": since, "ids": wanted})
+        cursor.execute(_CLAIM_NAMED, values)
         return {profile_id for (profile_id,) in cursor.fetchall()}
 
 
@@ -92,8 +94,8 @@ def claim_chosen(delivery: Delivery, cursor: CursorWrapper) -> None:
     free(delivery)
     if delivery.re_eligible_after_s == 0:
         return
-    values = {**_origin(delivery), "month": delivery.opened_month, "delivery": delivery.pk}
-    cursor.execute(_CLAIM_CHOSEN, {**values, "request": delivery.request_no, "reason": reasons.NOT_ELIGIBLE_AGAIN})
+    values = {**_origin(delivery), **_since(delivery), "request": delivery.request_no}
+    cursor.execute(_CLAIM_CHOSEN, {**values, "reason": reasons.NOT_ELIGIBLE_AGAIN})
 
 
 def free(delivery: Delivery) -> None:
@@ -119,3 +121,12 @@ def eligible_from(delivery: Delivery, ids: Iterable[int]) -> dict[int, str]:
 
 def _origin(delivery: Delivery) -> dict[str, Any]:
     return {"kind": delivery.origin_kind, "origin": delivery.origin_id}
+
+
+def _since(delivery: Delivery) -> dict[str, Any]:
+    """The delivery that promises; since when a message counts; before when not even a promise does."""
+    since = old = _FOREVER
+    if delivery.re_eligible_after_s is not None:
+        since = timezone.now() - dt.timedelta(seconds=delivery.re_eligible_after_s)
+        old = since - dt.timedelta(seconds=delivery.validity_s) - _MARGIN
+    return {"month": delivery.opened_month, "delivery": delivery.pk, "since": since, "old": old}

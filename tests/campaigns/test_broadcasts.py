@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 
 import pytest
+from django.utils import timezone
 
 from audiences import identities, rules
 from campaigns import broadcasts, lifecycle, sends, triggering
 from campaigns.models import Campaign
-from delivery import clock, preparation
+from delivery import clock, preparation, served
 from delivery import lifecycle as delivery_lifecycle
-from delivery.models import Claim, Delivery, Exclusion, RequestState, Shard, TriggerRequest
+from delivery.models import Claim, Delivery, Exclusion, RequestState, SendLog, Shard, TriggerRequest
 from delivery.requests import Call, Recipient
 from tests import factories
 
@@ -127,3 +128,19 @@ def test_an_audience_that_means_nothing_is_refused_at_once() -> None:
             made, {"conditions": {"match": "all", "rules": [{"field": "profile.none", "op": "is", "value": "x"}]}}
         )
     assert TriggerRequest.objects.count() == 0
+
+
+def test_a_message_handed_over_after_preparation_looked_is_seen_by_the_claim(monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = factories.profile(external_id="u1")
+    made = factories.published(**API)
+    request = name_one(made, "u1")
+    assert request.delivery is not None
+    SendLog.objects.create(
+        opened_month=request.delivery.opened_month, delivery=request.delivery, request_no=request.pk,
+        profile_id=profile.pk, outcome="sent", at=timezone.now(), address="a@b.test", n_attempts=1, code="", detail="",
+    )  # fmt: skip
+    Shard.objects.update(state="done", n_sent=1, n_authorised=1)
+    # As if it had looked a moment earlier.
+    monkeypatch.setattr(served, "note_earlier", lambda *_arguments: False)
+    done = worked(broadcast(made))
+    assert (done.n_named, done.n_queued) == (1, 0)

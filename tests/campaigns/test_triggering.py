@@ -322,3 +322,19 @@ def test_shards_that_are_done_become_one_and_every_figure_stays(monkeypatch: pyt
         assert {state for number, state in numbers if number} == {"waiting"} and (0, "done") in numbers
     assert (before.to_send, before.sent, before.unknown, before.not_sent, before.waiting) == (14, 4, 2, 6, 2)
     assert waits.pk in {request_no for request_no, _ids in waiting()}
+
+
+@pytest.mark.parametrize(("choice", "is_queued"), [("after", True), ("never", False)])
+def test_a_claim_outlives_the_log_and_then_ends_with_the_window(choice: str, is_queued: bool) -> None:
+    with time_machine.travel(NOW, tick=False) as at:
+        made = factories.published(**API, delivery__reeligibility=choice, delivery__reeligible_after=7)
+        factories.profile(external_id="u1")
+        first = ask(made, named("u1"))
+        Claim.objects.update(claimed_at=NOW)
+        hand_over(first, NOW)
+        SendLog.objects.all().delete()
+        TriggerRequest.objects.all().delete()
+        at.shift(dt.timedelta(days=11))
+        assert why(ask(made, named("u1"))) == ["not_eligible_again"], "it may have been handed over late"
+        at.shift(dt.timedelta(days=2))
+        assert why(ask(made, named("u1"))) == ["" if is_queued else "not_eligible_again"]

@@ -9,9 +9,9 @@ from django.db import connection
 
 from accounts import roles
 from audiences import identities
-from campaigns import triggering
+from campaigns import broadcasts, triggering
 from campaigns.models import Campaign
-from delivery import clock, kpi, recipients, sending
+from delivery import clock, kpi, preparation, recipients, sending
 from delivery.models import Claim, Delivery, RequestRecipient, SendLog, Shard, TriggerRequest
 from delivery.requests import Call, Recipient
 from messaging import smtp
@@ -141,3 +141,23 @@ def test_no_request_is_lost_between_two_versions() -> None:
         assert request.delivery is not None
         closed_at = request.delivery.closed_at
         assert closed_at is None or request.received_at <= closed_at
+
+
+def test_a_whole_audience_and_its_people_asked_for_at_the_same_time_are_one_message_each() -> None:
+    """The list is being made while requests name the people in it: each is promised the message by one of the two."""
+    names = [f"u{n}" for n in range(12)]
+    for name in names:
+        factories.profile(external_id=name)
+    made = factories.published(**API)
+    triggering.trigger(str(made.public_id), Call(), is_broadcast=True)
+    broadcasts.run()
+    delivery = Delivery.objects.get(request_no__gt=0)
+
+    def prepare() -> bool:
+        preparation.run(delivery.pk)
+        return True
+
+    at_once([prepare, *(lambda name=name: ask(made, name) for name in names)])
+    broadcasts.run()
+    people = [profile_id for shard in Shard.objects.filter(state="waiting") for profile_id in shard.ids]
+    assert len(people) == len(set(people)) == Claim.objects.count() == 12
