@@ -14,6 +14,7 @@ from api.refusals import Refused
 from audiences import identities, updates
 from campaigns import contents, triggering
 from delivery.requests import MOST_RECIPIENTS, Recipient
+from messaging import content
 
 
 def recipients(entered: Sequence[Mapping[str, Any]]) -> tuple[Recipient, ...]:
@@ -66,6 +67,8 @@ def placed() -> Iterator[None]:
         is_placed = problem.code == "no_message" or problem.message.startswith(("messages", "recipient"))
         told = problem.message if is_placed else f"messages: {problem.message}"
         raise Refused(refusals.OF_DOMAIN.get(problem.code, refusals.BAD_REQUEST), told) from problem
+    except content.ContentInvalid as problem:
+        raise Refused(refusals.BAD_REQUEST, f"messages.email.reply_to: {problem.message}") from problem
 
 
 def _recipient(one: Mapping[str, Any], place: str) -> Recipient:

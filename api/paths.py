@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.urls import URLPattern, path
 
-from api.views import campaigns, figures, segments, sends, subscriptions, triggers
+from api.views import campaigns, figures, messages, segments, sends, subscriptions, triggers
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,11 @@ GROUPS = (
         "triggers",
         "Trigger campaigns",
         (path("campaigns/trigger/send", triggers.TriggerNow.as_view(), name="trigger-send"),),
+    ),
+    Group(
+        "messages",
+        "Messages",
+        (path("messages/send", messages.SendNow.as_view(), name="messages-send"),),
     ),
     Group(
         "sends",

@@ -199,6 +199,7 @@ TABLE: dict[str, tuple[str | None, str | None]] = {
     "api:developers": (VIEW, None),
     "api:schema": (PUBLIC, None),
     "api:trigger-send": (None, KEY),
+    "api:messages-send": (None, KEY),
     "api:sends-id-create": (None, KEY),
     "api:campaigns-list": (KEY, None),
     "api:campaigns-details": (KEY, None),
