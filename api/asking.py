@@ -8,13 +8,25 @@ from typing import Any
 
 from django.utils import timezone
 
-from api import audiences, lookup, refusals, send_ids
+from api import audiences, envelope, lookup, refusals, send_ids
 from api.models import ApiKey
 from api.refusals import Refused
-from audiences import identities, updates
-from campaigns import contents, triggering
+from audiences import identities, rules, updates
+from campaigns import contents, planning, triggering
+from delivery import requests
 from delivery.requests import MOST_RECIPIENTS, Recipient
+from lib.errors import DomainError
 from messaging import content
+
+# Errors of the rooms below, and the part of a call that each of them is about.
+_PLACES: tuple[tuple[type[DomainError], str], ...] = (
+    (triggering.CampaignInvalid, "campaign_id"),
+    (planning.ScheduleInvalid, "schedule"),
+    (requests.ScheduleGone, "schedule_id"),
+    (contents.MessageInvalid, "messages"),
+    (content.ContentInvalid, "messages.email.reply_to"),
+    (rules.RuleProblem, "audience"),
+)
 
 
 def recipients(entered: Sequence[Mapping[str, Any]]) -> tuple[Recipient, ...]:
@@ -57,18 +69,17 @@ def label(key: ApiKey) -> str:
 
 @contextmanager
 def placed() -> Iterator[None]:
-    """Say of what the rooms below refuse where in the call it stands."""
+    """Say of what the rooms below refuse where in the call it stands. Raises Refused."""
     try:
         yield
-    except triggering.CampaignInvalid as problem:
-        sentence = problem.message.removeprefix(f"{refusals.INVALID_CAMPAIGN}: ")
-        raise Refused(refusals.INVALID_CAMPAIGN, f"campaign_id: {sentence[:1].upper()}{sentence[1:]}") from problem
-    except contents.MessageInvalid as problem:
-        is_placed = problem.code == "no_message" or problem.message.startswith(("messages", "recipient"))
-        told = problem.message if is_placed else f"messages: {problem.message}"
-        raise Refused(refusals.OF_DOMAIN.get(problem.code, refusals.BAD_REQUEST), told) from problem
-    except content.ContentInvalid as problem:
-        raise Refused(refusals.BAD_REQUEST, f"messages.email.reply_to: {problem.message}") from problem
+    except DomainError as problem:
+        place = next((place for kind, place in _PLACES if isinstance(problem, kind)), "")
+        told = problem.message.removeprefix(f"{refusals.INVALID_CAMPAIGN}: ")
+        if not place or told.startswith((place.partition(".")[0], "recipient_", refusals.NO_MESSAGE)):
+            raise
+        refused = envelope.refusal(problem)
+        sentence = f"{place}: {told[:1].upper()}{told[1:]}"
+        raise Refused(refused.label, sentence, status=refused.status, headers=refused.headers) from problem
 
 
 def _recipient(one: Mapping[str, Any], place: str) -> Recipient:

@@ -21,12 +21,23 @@ GROUPS = (
     Group(
         "triggers",
         "Trigger campaigns",
-        (path("campaigns/trigger/send", triggers.TriggerNow.as_view(), name="trigger-send"),),
+        (
+            path("campaigns/trigger/send", triggers.TriggerNow.as_view(), name="trigger-send"),
+            path("campaigns/trigger/schedule/create", triggers.CreateSchedule.as_view(), name="trigger-create"),
+            path("campaigns/trigger/schedule/update", triggers.UpdateSchedule.as_view(), name="trigger-update"),
+            path("campaigns/trigger/schedule/delete", triggers.DeleteSchedule.as_view(), name="trigger-delete"),
+        ),
     ),
     Group(
         "messages",
         "Messages",
-        (path("messages/send", messages.SendNow.as_view(), name="messages-send"),),
+        (
+            path("messages/send", messages.SendNow.as_view(), name="messages-send"),
+            path("messages/schedule/create", messages.CreateSchedule.as_view(), name="messages-create"),
+            path("messages/schedule/update", messages.UpdateSchedule.as_view(), name="messages-update"),
+            path("messages/schedule/delete", messages.DeleteSchedule.as_view(), name="messages-delete"),
+            path("messages/scheduled_broadcasts", messages.ListUpcoming.as_view(), name="messages-upcoming"),
+        ),
     ),
     Group(
         "sends",

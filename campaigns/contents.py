@@ -82,14 +82,30 @@ def send(
     spec = read(messages)
     warnings = _check(spec, _TOLD if call.recipients else frozenset())
     message = content.freeze(spec)
-    origin = requests.Origin(KIND, str(message.public_id), message.subject)
+    origin = _origin(message)
     take = requests.plan if call.due_at else requests.take if call.recipients else requests.take_audience
     for _once in range(_TRIES):
         _ensure(origin, message)
         request = take(origin, call)
         if request is not None:
             return Answer(request, warnings)
-    raise DomainError(_("This message is being closed. Try again."), code="busy", status=503)
+    raise _busy()
+
+
+@transaction.atomic
+def rewrite(request: TriggerRequest, messages: Mapping[str, object]) -> Answer:
+    """Let a request that waits for its time, locked by the caller, bring another message. Raises MessageInvalid."""
+    spec = read(messages)
+    warnings = _check(spec, frozenset() if request.is_audience else _TOLD)
+    message = content.freeze(spec)
+    origin = _origin(message)
+    for _once in range(_TRIES):
+        _ensure(origin, message)
+        if requests.lock_standing(origin) is not None:
+            request.origin_id, request.label = origin.id, origin.label[:255]
+            request.save(update_fields=["origin_id", "label"])
+            return Answer(request, warnings)
+    raise _busy()
 
 
 def read(messages: Mapping[str, object]) -> content.ContentSpec:
@@ -198,6 +214,14 @@ def _narrowed(audience: Mapping[str, object] | None, state: str) -> Mapping[str,
     rule = {"field": "consent.email", "op": "is", "value": wanted}
     only: dict[str, object] = {"conditions": {"match": "all", "rules": [rule]}}
     return only if audience is None else only | {"narrowed_by": dict(audience)}
+
+
+def _origin(message: Message) -> requests.Origin:
+    return requests.Origin(KIND, str(message.public_id), message.subject)
+
+
+def _busy() -> DomainError:
+    return DomainError(_("This message is being closed. Try again."), code="busy", status=503)
 
 
 def _ensure(origin: requests.Origin, message: Message) -> None:

@@ -8,6 +8,7 @@ import datetime as dt
 import uuid
 from collections.abc import Mapping
 
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -56,6 +57,21 @@ def update(campaign_id: str, schedule_id: str, schedule: Mapping[str, object]) -
     """
     at = read(schedule)
     return requests.replan(_key(schedule_id), at, origin=_origin(campaign_id))
+
+
+@transaction.atomic
+def rewrite(
+    schedule_id: str, *, schedule: Mapping[str, object] | None = None, messages: Mapping[str, object] | None = None
+) -> contents.Answer:
+    """Replace the schedule, the message or both of a call that brought its own message.
+
+    Raises as `update`, and contents.MessageInvalid; then neither is changed.
+    """
+    request = requests.lock_scheduled(_key(schedule_id), _origin(""))
+    answer = contents.rewrite(request, messages) if messages is not None else contents.Answer(request)
+    if schedule is not None:
+        update("", schedule_id, schedule)
+    return answer
 
 
 def delete(campaign_id: str, schedule_id: str) -> TriggerRequest:

@@ -31,6 +31,8 @@ __all__ = [
     "Recipient",
     "ScheduleGone",
     "cancel",
+    "lock_scheduled",
+    "lock_standing",
     "plan",
     "record",
     "replan",
@@ -117,7 +119,7 @@ def _take_due(request_id: int) -> None:
 @transaction.atomic
 def replan(public_id: uuid.UUID, due_at: dt.datetime, *, origin: Origin) -> TriggerRequest:
     """Give a scheduled request another time. Raises ScheduleGone when its time came, or it is none of `origin`."""
-    request = _scheduled(public_id, origin)
+    request = lock_scheduled(public_id, origin)
     request.due_at = due_at
     request.save(update_fields=["due_at"])
     return request
@@ -126,14 +128,17 @@ def replan(public_id: uuid.UUID, due_at: dt.datetime, *, origin: Origin) -> Trig
 @transaction.atomic
 def cancel(public_id: uuid.UUID, *, origin: Origin) -> TriggerRequest:
     """Take a scheduled request back, so that its time changes nothing. Raises ScheduleGone."""
-    request = _scheduled(public_id, origin)
+    request = lock_scheduled(public_id, origin)
     request.state, request.handled_at = RequestState.CANCELLED, timezone.now()
     request.save(update_fields=["state", "handled_at"])
     return request
 
 
-def _scheduled(public_id: uuid.UUID, origin: Origin) -> TriggerRequest:
-    """A request that still waits for its time, locked. An origin without an id is any of its kind."""
+def lock_scheduled(public_id: uuid.UUID, origin: Origin) -> TriggerRequest:
+    """A request that still waits for its time, locked. An origin without an id is any of its kind.
+
+    Raises ScheduleGone.
+    """
     found = TriggerRequest.objects.filter(public_id=public_id, origin_kind=origin.kind)
     if origin.id:
         found = found.filter(origin_id=origin.id)

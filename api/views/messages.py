@@ -1,16 +1,18 @@
 """Messages that a call brings itself, without a campaign."""
 
+import datetime as dt
 from typing import Any
 
 from rest_framework import serializers
 
-from api import asking, limiting, shapes
+from api import asking, campaign_facts, limiting, shapes
+from api import recipients as named
 from api.contents import Messages
 from api.endpoint import Call, Endpoint
 from api.envelope import Answer
 from api.recipients import Alias
-from api.views.triggers import DISPATCH
-from campaigns import contents
+from api.views.triggers import CAMPAIGN, DISPATCH, SCHEDULE
+from campaigns import contents, planning, upcoming
 from delivery import requests
 
 ASKS: dict[str, Any] = {
@@ -71,12 +73,118 @@ class SendNow(Endpoint):
         return Answer(told(send(called(call, entered), entered)))
 
 
-def called(call: Call, entered: dict[str, Any]) -> requests.Call:
+class Later(Content):
+    schedule = named.Schedule(help_text="When it is sent; at most 366 days ahead.")
+
+
+class CreateSchedule(Endpoint):
+    """Send a message that the call brings at a time.
+
+    Who gets it is decided when the time has come.
+    """
+
+    scope = "messages.schedule.create"
+    takes = Later
+    asks = {**ASKS, "schedule": {"time": "2027-01-15T09:00:00Z"}}
+    answers = {"dispatch_id": DISPATCH, "schedule_id": SCHEDULE}
+
+    def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
+        with asking.placed():
+            due_at = planning.read(entered["schedule"])
+        answer = send(called(call, entered, due_at=due_at), entered)
+        return Answer({**told(answer), "schedule_id": str(answer.request.public_id)})
+
+
+class ScheduledMessage(shapes.Shape):
+    schedule_id = shapes.PublicId(help_text="Of the call that made it.")
+
+
+class RescheduledMessage(ScheduledMessage):
+    schedule = named.Schedule(required=False, help_text="Replaces the first one whole.")
+    messages = Messages(required=False, help_text="Replaces the message.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "schedule" not in attrs and "messages" not in attrs:
+            raise serializers.ValidationError("Give schedule, messages or both.")
+        return attrs
+
+
+class UpdateSchedule(Endpoint):
+    """Give a scheduled message another time, other content, or both. Whom it is for can't change."""
+
+    scope = "messages.schedule.update"
+    takes = RescheduledMessage
+    asks = {"schedule_id": SCHEDULE, "schedule": {"time": "2027-01-15T10:00:00Z"}}
+
+    def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
+        with asking.placed():
+            answer = planning.rewrite(
+                str(entered["schedule_id"]), schedule=entered.get("schedule"), messages=entered.get("messages")
+            )
+        return Answer({"notice": " ".join(answer.warnings)} if answer.warnings else {})
+
+
+class DeleteSchedule(Endpoint):
+    """Delete a scheduled message: its time passes, and nothing is sent."""
+
+    scope = "messages.schedule.delete"
+    takes = ScheduledMessage
+    asks = {"schedule_id": SCHEDULE}
+
+    def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
+        with asking.placed():
+            planning.delete("", str(entered["schedule_id"]))
+        return Answer()
+
+
+class UpcomingQuery(shapes.Shape):
+    end_time = shapes.Moment(help_text="From now to this time; a day is its midnight in UTC.")
+
+
+class ListUpcoming(Endpoint):
+    """List the campaigns that are going to be sent by themselves, each with its next time.
+
+    What was scheduled by API is not in it.
+    """
+
+    scope = "messages.schedule_broadcasts"
+    takes = UpcomingQuery
+    asks = {"end_time": "2027-02-01T00:00:00Z"}
+    answers = {
+        "scheduled_broadcasts": [
+            {
+                "name": "Autumn sale",
+                "id": CAMPAIGN,
+                "type": "Campaign",
+                "tags": ["sale"],
+                "next_send_time": "2027-01-15T09:00:00+00:00",
+                "schedule_type": "Europe/Paris",
+            }
+        ]
+    }
+
+    def look(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
+        return Answer({"scheduled_broadcasts": [_upcoming(one) for one in upcoming.until(entered["end_time"])]})
+
+
+def _upcoming(one: upcoming.Upcoming) -> dict[str, Any]:
+    return {
+        "name": one.campaign.name,
+        "id": str(one.campaign.public_id),
+        "type": "Campaign",
+        "tags": one.campaign.tags,
+        "next_send_time": campaign_facts.moment(one.at),
+        "schedule_type": "local_time_zones" if one.is_local else one.zone,
+    }
+
+
+def called(call: Call, entered: dict[str, Any], *, due_at: dt.datetime | None = None) -> requests.Call:
     """The call of a Content. Raises Refused."""
     return requests.Call(
         recipients=asking.people(entered),
-        audience=asking.audience(entered),
+        audience=asking.audience(entered, at=due_at),
         key_label=asking.label(call.key),
+        due_at=due_at,
         ignores_cap=entered["override_frequency_capping"] or entered["override_messaging_limits"],
     )
 

@@ -1,5 +1,6 @@
 """Triggering campaigns: now, at a time, and taking it back."""
 
+import datetime as dt
 from typing import Any
 
 from rest_framework import serializers
@@ -8,10 +9,11 @@ from api import asking, limiting, shapes
 from api import recipients as named
 from api.endpoint import Call, Endpoint
 from api.envelope import Answer
-from campaigns import triggering
+from campaigns import planning, triggering
 from delivery import requests
 
 CAMPAIGN = "5f0c1f0e-6b7e-4c6e-9d3a-0c5b1a2d3e4f"
+SCHEDULE = "c4a1e6f0-b2d9-4f7e-a3c5-d6e7f8091a2b"
 DISPATCH = "c4a1e6f0b2d94f7ea3c5d6e7f8091a2b"
 _ASKS: dict[str, Any] = {
     "campaign_id": CAMPAIGN,
@@ -67,14 +69,78 @@ class TriggerNow(Endpoint):
         return Answer(told(answer))
 
 
-def called(call: Call, entered: dict[str, Any]) -> requests.Call:
+class TriggerLater(Trigger):
+    attachments = None  # type: ignore[assignment]  # not a field of this one
+    schedule = named.Schedule(help_text="When it is sent; at most 366 days ahead.")
+
+
+class CreateSchedule(Endpoint):
+    """Send a campaign to people at a time.
+
+    Who gets it is decided when the time has come, by the version that is live then.
+    """
+
+    scope = "campaigns.trigger.schedule.create"
+    takes = TriggerLater
+    asks = {**_ASKS, "schedule": {"time": "2027-01-15T09:00:00Z"}}
+    answers = {"dispatch_id": DISPATCH, "schedule_id": SCHEDULE}
+
+    def counts_too(self, entered: dict[str, Any]) -> limiting.Pool | None:
+        return limiting.BROADCASTS if "audience" in entered else None
+
+    def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
+        with asking.placed():
+            due_at = planning.read(entered["schedule"])
+            answer = triggering.trigger(
+                str(entered["campaign_id"]), called(call, entered, due_at=due_at), is_broadcast=entered["broadcast"]
+            )
+        return Answer({**told(answer), "schedule_id": str(answer.request.public_id)})
+
+
+class ScheduledTrigger(shapes.Shape):
+    campaign_id = shapes.PublicId()
+    schedule_id = shapes.PublicId(help_text="Of the call that made it.")
+
+
+class RescheduledTrigger(ScheduledTrigger):
+    schedule = named.Schedule(help_text="Replaces the first one whole.")
+
+
+class UpdateSchedule(Endpoint):
+    """Give a scheduled trigger another time. Nothing else of it can change."""
+
+    scope = "campaigns.trigger.schedule.update"
+    takes = RescheduledTrigger
+    asks = {"campaign_id": CAMPAIGN, "schedule_id": SCHEDULE, "schedule": {"time": "2027-01-15T10:00:00Z"}}
+
+    def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
+        with asking.placed():
+            planning.update(str(entered["campaign_id"]), str(entered["schedule_id"]), entered["schedule"])
+        return Answer()
+
+
+class DeleteSchedule(Endpoint):
+    """Delete a scheduled trigger: its time passes, and nothing is sent."""
+
+    scope = "campaigns.trigger.schedule.delete"
+    takes = ScheduledTrigger
+    asks = {"campaign_id": CAMPAIGN, "schedule_id": SCHEDULE}
+
+    def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
+        with asking.placed():
+            planning.delete(str(entered["campaign_id"]), str(entered["schedule_id"]))
+        return Answer()
+
+
+def called(call: Call, entered: dict[str, Any], *, due_at: dt.datetime | None = None) -> requests.Call:
     """The call of a Trigger. Raises Refused."""
     return requests.Call(
         recipients=asking.recipients(entered.get("recipients", ())),
-        audience=asking.audience(entered),
+        audience=asking.audience(entered, at=due_at),
         trigger=entered.get("trigger_properties", {}),
         send_id=asking.send_id(entered),
         key_label=asking.label(call.key),
+        due_at=due_at,
     )
 
 
