@@ -31,7 +31,17 @@ _PLACES: tuple[tuple[type[DomainError], str], ...] = (
 
 def recipients(entered: Sequence[Mapping[str, Any]]) -> tuple[Recipient, ...]:
     """Those of api.recipients.Recipients. Raises Refused for attributes that can't be stored."""
-    return tuple(_recipient(one, f"recipients[{n}]") for n, one in enumerate(entered))
+    return tuple(recipient(one, f"recipients[{n}]") for n, one in enumerate(entered))
+
+
+def recipient(one: Mapping[str, Any], place: str) -> Recipient:
+    """One person; `place`: where in the call. Raises Refused for attributes that can't be stored."""
+    attributes = one.get("attributes")
+    try:
+        updates.check(attributes or {})
+    except updates.AttributesInvalid as problem:
+        raise Refused(refusals.BAD_REQUEST, f"{place}.attributes: {problem.message}") from problem
+    return Recipient(_name(one), one.get("trigger_properties", {}), attributes, one.get("send_to_existing_only", True))
 
 
 def people(entered: Mapping[str, Any]) -> tuple[Recipient, ...]:
@@ -80,15 +90,6 @@ def placed() -> Iterator[None]:
         refused = envelope.refusal(problem)
         sentence = f"{place}: {told[:1].upper()}{told[1:]}"
         raise Refused(refused.label, sentence, status=refused.status, headers=refused.headers) from problem
-
-
-def _recipient(one: Mapping[str, Any], place: str) -> Recipient:
-    attributes = one.get("attributes")
-    try:
-        updates.check(attributes or {})
-    except updates.AttributesInvalid as problem:
-        raise Refused(refusals.BAD_REQUEST, f"{place}.attributes: {problem.message}") from problem
-    return Recipient(_name(one), one.get("trigger_properties", {}), attributes, one.get("send_to_existing_only", True))
 
 
 def _name(one: Mapping[str, Any]) -> identities.Name:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.urls import URLPattern, path
 
-from api.views import campaigns, figures, messages, segments, sends, subscriptions, triggers
+from api.views import campaigns, figures, messages, segments, sends, subscriptions, transactional, triggers
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,11 @@ GROUPS = (
             path("campaigns/trigger/schedule/create", triggers.CreateSchedule.as_view(), name="trigger-create"),
             path("campaigns/trigger/schedule/update", triggers.UpdateSchedule.as_view(), name="trigger-update"),
             path("campaigns/trigger/schedule/delete", triggers.DeleteSchedule.as_view(), name="trigger-delete"),
+            path(
+                "transactional/v1/campaigns/<str:campaign_id>/send",
+                transactional.SendTransactional.as_view(),
+                name="transactional-send",
+            ),
         ),
     ),
     Group(

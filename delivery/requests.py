@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -31,6 +31,7 @@ __all__ = [
     "Recipient",
     "ScheduleGone",
     "cancel",
+    "earlier",
     "lock_scheduled",
     "lock_standing",
     "plan",
@@ -51,6 +52,8 @@ class ScheduleGone(DomainError):
     status = 404
 
 
+# Class of the advisory locks of names that callers give.
+_EXTERNAL = 0x43680D03
 # Scheduled requests taken in one tick.
 _AT_ONCE = 500
 
@@ -187,6 +190,19 @@ def record(
         due_at=call.due_at,
         handled_at=now if state in {RequestState.QUEUED, RequestState.IGNORED} else None,
     )
+
+
+def earlier(origin: Origin, external_send_id: str, *, within: dt.timedelta) -> TriggerRequest | None:
+    """What was taken for `origin` under this name of the caller's in the last time; None for the first.
+
+    Until the transaction ends, nobody else is answered about this name: of two at once the second finds the first.
+    """
+    with connection.cursor() as cursor:
+        text = f"{origin.kind} {origin.id} {external_send_id}"
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_EXTERNAL, text])
+    same = TriggerRequest.objects.filter(origin_kind=origin.kind, origin_id=origin.id)
+    recent = same.filter(external_send_id=external_send_id, received_at__gt=timezone.now() - within)
+    return recent.exclude(state=RequestState.IGNORED).order_by("-pk").first()
 
 
 def lock_standing(origin: Origin) -> Delivery | None:

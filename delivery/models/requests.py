@@ -64,6 +64,17 @@ class TriggerRequest(models.Model):
             models.Index(fields=["-received_at", "-id"], name="request_newest"),
             # The requests of one campaign.
             models.Index(fields=["origin_kind", "origin_id", "-received_at"], name="request_origin"),
+            # What was asked under one name, of ours or of the caller's.
+            models.Index(
+                fields=["origin_kind", "origin_id", "send_id"],
+                name="request_send_id",
+                condition=~models.Q(send_id=""),
+            ),
+            models.Index(
+                fields=["origin_kind", "origin_id", "external_send_id"],
+                name="request_external_id",
+                condition=~models.Q(external_send_id=""),
+            ),
             # What waits for its time or for a worker.
             models.Index(
                 fields=["due_at"], name="request_waiting_due", condition=models.Q(state__in=["scheduled", "taken"])
