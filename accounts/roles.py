@@ -23,7 +23,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     gettext_noop("Admin"): (*_OPERATOR, MANAGE_TRANSPORTS),
 }
 
-_ROOMS = ("accounts", "audiences", "messaging", "delivery", "campaigns")
+_ROOMS = ("accounts", "audiences", "messaging", "delivery", "campaigns", "api")
 
 
 def sync() -> None:

@@ -1,5 +1,14 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class ApiConfig(AppConfig):
     name = "api"
+
+    def ready(self) -> None:
+        # Models can't be imported before the registry is ready.
+        from accounts import setting_tabs  # noqa: PLC0415
+        from api import limit_settings  # noqa: PLC0415
+
+        limit_settings.register()
+        setting_tabs.register("api:keys", label=_("API keys"), order=60)

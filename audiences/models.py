@@ -377,3 +377,18 @@ class ProfileImportRefusal(models.Model):
     class Meta:
         default_permissions = ()
         constraints = [models.UniqueConstraint(fields=["profile_import", "line"], name="import_refusal_once")]
+
+
+class ProfileAlias(models.Model):
+    """Another name of a person in an outside system: `name` under the heading `label`. Written by the API."""
+
+    profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="aliases")
+    label = models.CharField(max_length=100)
+    name = models.CharField(max_length=200)
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [models.UniqueConstraint(fields=["label", "name"], name="alias_once")]
+
+    def __str__(self) -> str:
+        return f"{self.label}: {self.name}"

@@ -104,6 +104,9 @@ def compile_audience(doc: dict[str, object]) -> CompiledAudience:
         parts.append(fragments.all_of(targets) if doc.get("segments_match") == "all" else fragments.any_of(targets))
     if conditions := doc.get("conditions"):
         parts.append(compiler.group(conditions, "conditions"))  # type: ignore[arg-type]  # checked above
+    if narrowed := doc.get("narrowed_by"):
+        # Of a request: who is in the audience of its campaign and in this one.
+        parts.append(compile_audience(narrowed).targeted)  # type: ignore[arg-type]  # checked there
     left_out = [compiler.segment(item, f"exclude.{i}") for i, item in enumerate(_ids(doc, "exclude"))]
     group = groups.of(doc)
     return CompiledAudience(fragments.all_of(parts), fragments.any_of(left_out) if left_out else None, group)

@@ -70,6 +70,9 @@ def badge(facts: Facts) -> Badge:
     if facts.state == CampaignState.STOPPED:
         return STOPPED
     state = DeliveryState(facts.delivery_state) if facts.delivery_state else None
+    if facts.state == CampaignState.ACTIVE and schedules.is_triggered({"kind": facts.kind}):
+        # What requests asked for is sent all the time; only a pause is news.
+        return PAUSED if state == DeliveryState.PAUSED else LIVE
     if state in _RUNNING:
         return _RUNNING[state]
     if facts.state == CampaignState.ACTIVE and facts.kind in schedules.STANDING:

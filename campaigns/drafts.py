@@ -91,17 +91,18 @@ def create(
     return campaign
 
 
-def duplicate(campaign_id: int, *, by: User, of_draft: bool = False) -> Campaign:
+def duplicate(campaign_id: int, *, by: User, of_draft: bool = False, name: str = "") -> Campaign:
     """A new campaign with what is live in this one, or with its draft: asked for, or never published.
 
-    Date and time are not copied, nor who got it: the copy may go to the same people again.
+    It is called `name`, or "Copy of …". Date and time are not copied, nor who got it: the copy may go to the same
+    people again.
     """
     original = Campaign.objects.select_related("live_version", "draft", "started_from").get(pk=campaign_id)
     draft = Draft.objects.filter(campaign=original).first()
     source = draft if draft and (of_draft or original.live_version is None) else original.live_version
     assert source is not None, "a campaign has a draft or a live version"
     copied = documents.without_schedule(documents.normalise(source.document))
-    name = _("Copy of %(name)s") % {"name": original.name}
+    name = name or _("Copy of %(name)s") % {"name": original.name}
     campaign = create(name=name[:200], by=by, document=copied, started_from=original.started_from)
     campaign.tags = original.tags
     campaign.save(update_fields=["tags"])

@@ -33,7 +33,8 @@ def with_facts(campaigns: QuerySet[Campaign]) -> QuerySet[Campaign]:
     """`campaigns` with `facts` (what the badge depends on, as text), `current_delivery`, `has_draft` and
     `is_in_review` (somebody asked for a confirmation)."""
     latest = (
-        CampaignSend.objects.filter(campaign=OuterRef("pk"))
+        # What single requests opened comes and goes beside the send people mean.
+        CampaignSend.objects.filter(campaign=OuterRef("pk"), delivery__request_no=0)
         .exclude(delivery__state=DeliveryState.CANCELLED)
         .order_by("-pk")
     )

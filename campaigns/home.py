@@ -93,7 +93,9 @@ def build(user: User) -> Home:
     """Home for `user`, at this moment."""
     now = timezone.now()
     sends = CampaignSend.objects.filter(campaign__archived_at__isnull=True).select_related("campaign", "delivery")
-    sending = list(sends.filter(delivery__state__in=[DeliveryState.SENDING, DeliveryState.PAUSED])[:20])
+    # What requests asked for is sent all the time; only a pause is news.
+    moving = Q(delivery__state=DeliveryState.SENDING, delivery__is_standing=False)
+    sending = list(sends.filter(moving | Q(delivery__state=DeliveryState.PAUSED))[:20])
     upcoming = list(
         sends.filter(delivery__state=DeliveryState.CONFIRMED, delivery__start_at__lt=now + _AHEAD).order_by(
             "delivery__start_at"

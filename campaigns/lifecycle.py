@@ -16,7 +16,7 @@ from django_fsm import TransitionNotAllowed, transition
 
 from accounts import access, audit, roles
 from accounts.models import User
-from campaigns import digests, drafts, occurrences, schedules, second_person, settling
+from campaigns import digests, drafts, occurrences, openings, schedules, second_person, settling
 from campaigns import document as documents
 from campaigns.models import Campaign, CampaignSend, CampaignState, CampaignVersion
 from delivery import lifecycle as delivery_lifecycle
@@ -81,6 +81,7 @@ def publish(campaign_id: int, *, version: CampaignVersion, by: User) -> Campaign
         _record("campaign.published", campaign, by, version=version.number, note=version.note)
         _take_kind(campaign, before, section, by)
         campaign.save(update_fields=["state", "live_version", "edited_at", "edited_by", *_ACTIVATED])
+        openings.follow(campaign, by=by)
         settling.close(campaign, why="published", number=version.number, by=by)
         digests.refresh(campaign)
     return campaign
@@ -112,6 +113,7 @@ def activate(campaign_id: int, *, by: User, action: str = "campaign.activated") 
         _move(campaign, _activate)
         _activated(campaign, by)
         campaign.save(update_fields=["state", *_ACTIVATED])
+        openings.follow(campaign, by=by)
         _record(action, campaign, by)
     return campaign
 
@@ -175,6 +177,7 @@ def resume(campaign_id: int, *, by: User) -> Campaign:
         campaign.stop_cause = ""
         _activated(campaign, by)
         campaign.save(update_fields=["state", "stop_cause", *_ACTIVATED])
+        openings.follow(campaign, by=by)
         _record("campaign.resumed", campaign, by)
     return campaign
 
@@ -252,6 +255,8 @@ def _end(delivery: Delivery, by: User) -> None:
     elif delivery.state == DeliveryState.PREPARING:
         delivery_lifecycle.abort(delivery.pk, by=by)
     else:
+        if delivery.is_standing:
+            delivery_lifecycle.close(delivery.pk, by=by)
         delivery_lifecycle.stop(delivery.pk, by=by)
 
 

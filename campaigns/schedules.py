@@ -17,6 +17,11 @@ _USUAL_HOURS = 4
 AGGREGATES = ("day", "week", "month", "year")
 
 
+def is_triggered(delivery: Mapping[str, Any]) -> bool:
+    """Whether it sends when an outside program asks."""
+    return bool(delivery["kind"] == "api")
+
+
 def aggregate(delivery: Mapping[str, Any]) -> str:
     """The period whose repeating sends are counted together: one of AGGREGATES, "" for each send on its own."""
     chosen = str(delivery["aggregate"])

@@ -8,17 +8,16 @@ import datetime as dt
 
 from django.db import transaction
 from django.db.models import F, QuerySet
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts import access, audit, roles
 from accounts.models import User
 from audiences import estimates
 from campaigns import document as documents
-from campaigns import drafts, lifecycle, schedules, spreads, staleness
+from campaigns import drafts, lifecycle, openings, schedules, staleness
 from campaigns.models import Campaign, CampaignSend, CampaignState, CampaignVersion
 from delivery import lifecycle as delivery_lifecycle
-from delivery import opening, rescheduling
+from delivery import rescheduling
 from delivery.models import Delivery, DeliveryState
 from lib import walltimes
 from lib.errors import DomainError
@@ -63,14 +62,15 @@ def open_send(campaign_id: int, *, by: User) -> Delivery:
             delivery_lifecycle.discard(delivery.pk, by=by)
             send.is_replaced = True
             send.save(update_fields=["is_replaced"])
-        delivery = _open(campaign, by=by, estimated=estimated).delivery
+        delivery = openings.open_one(campaign, version, by=by, estimated=estimated).delivery
         return delivery_lifecycle.prepare(delivery.pk, by=by)
 
 
 def open_occurrence(campaign: Campaign, at: dt.datetime, *, asks_because: str = "") -> CampaignSend:
     """Open the send planned for `at` out of the live version and start preparing it. By campaigns.recurring, in the
     transaction in which it locked `campaign`, so that a crash leaves nothing or a send that is being prepared."""
-    send = _open(campaign, occurrence_at=at, asks_because=asks_because)
+    occasion = openings.Occasion(at=at, asks_because=asks_because)
+    send = openings.open_one(campaign, _sendable_version(campaign), occasion=occasion)
     delivery_lifecycle.prepare(send.delivery_id, by=None)
     return send
 
@@ -153,8 +153,9 @@ def waiting(campaign: Campaign) -> list[CampaignSend]:
 
 
 def current(campaign: Campaign) -> Delivery | None:
-    """The send people mean: the newest that was not called off; None before the first."""
-    send = _sends(campaign).exclude(delivery__state=DeliveryState.CANCELLED).order_by("-pk").first()
+    """The send people mean: the newest that was not called off and is of no single request; None before the first."""
+    found = _sends(campaign).filter(delivery__request_no=0).exclude(delivery__state=DeliveryState.CANCELLED)
+    send = found.order_by("-pk").first()
     return send.delivery if send else None
 
 
@@ -192,45 +193,6 @@ def _sendable_version(campaign: Campaign) -> CampaignVersion:
     if campaign.live_version is None:
         raise DomainError(_("%(name)s isn't published. Publish it first.") % name, code="not_published")
     return campaign.live_version
-
-
-def _open(
-    campaign: Campaign,
-    *,
-    by: User | None = None,
-    estimated: int | None = None,
-    occurrence_at: dt.datetime | None = None,
-    asks_because: str = "",
-) -> CampaignSend:
-    version = _sendable_version(campaign)
-    document = documents.normalise(version.document)
-    section = document["delivery"]
-    chosen = schedules.moment(section) if section["kind"] == "at" else None
-    rate = section["rate_per_minute"]
-    delivery = opening.open_delivery(
-        message=version.message,
-        audience=document["audience"],
-        label=_("%(name)s, version %(n)d") % {"name": campaign.name, "n": version.number},
-        origin=("campaign", str(campaign.public_id)),
-        validity_s=int(section["validity_hours"]) * 3600,
-        re_eligible_after_s=documents.re_eligible_after_s(section),
-        rate_per_minute=int(rate) if rate else None,
-        scheduled_at=occurrence_at or (chosen.at if chosen else None),
-        scheduled_zone=section["zone"] if occurrence_at else chosen.zone if chosen else "",
-        spread=spreads.of(section),
-        owner=campaign.owner,
-        author=version.published_by,
-        by=by,
-        n_estimated=estimated,
-        ignores_cap=section["ignores_cap"],
-    )
-    return CampaignSend.objects.create(
-        campaign=campaign,
-        version=version,
-        delivery=delivery,
-        occurrence_at=occurrence_at or timezone.now(),
-        asks_because=asks_because,
-    )
 
 
 def _estimated(campaign: Campaign) -> int | None:

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from campaigns import recurring, sources
+from campaigns import broadcasts, contents, recurring, sources
 from campaigns.models import DraftSnapshot
 
 
@@ -18,3 +18,15 @@ def purge_snapshots() -> int:
 def advance_recurring() -> None:
     """Do what repeating campaigns have due; the delivery tick wakes the workers for it."""
     recurring.run()
+
+
+@shared_task
+def advance_requests() -> None:
+    """Do what requests for a whole audience have due; the delivery tick wakes the workers for it."""
+    broadcasts.run()
+
+
+@shared_task
+def close_idle_contents() -> None:
+    """Close standing deliveries of messages that no call brought lately."""
+    contents.close_idle()

@@ -94,6 +94,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     # First: probes call by IP address and over plain HTTP, without cookies.
     "config.health.ProbeMiddleware",
+    # Outside of all that may answer with a page.
+    "api.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
     # Before everything that looks at cookies: images of messages are for strangers and for caches.
     "messaging.middleware.PublicFilesMiddleware",
@@ -264,12 +266,16 @@ CELERY_BEAT_SCHEDULE = {
     "messaging-notices": {"task": "messaging.tasks.send_notices", "schedule": 10.0, "options": {"expires": 10}},
     # Opens, confirms and closes what repeating campaigns have due. Seconds.
     "campaigns-recurring": {"task": "campaigns.tasks.advance_recurring", "schedule": 20.0, "options": {"expires": 20}},
+    "api-purge": {"task": "api.tasks.purge_calls", "schedule": 3600.0, "options": {"expires": 600}},
+    "campaigns-requests": {"task": "campaigns.tasks.advance_requests", "schedule": 2.0, "options": {"expires": 10}},
+    "campaigns-close-idle": {"task": "campaigns.tasks.close_idle_contents", "schedule": crontab(hour=3, minute=45)},
     "campaigns-purge": {"task": "campaigns.tasks.purge_snapshots", "schedule": 3600.0, "options": {"expires": 600}},
     # Once a night: what was deleted from the media library more than 30 days ago.
     "messaging-purge-media": {"task": "messaging.tasks.purge_media", "schedule": crontab(hour=3, minute=20)},
     # Reads the bounce mailbox, where there is one; makes events of what providers reported. Seconds.
     "delivery-bounces": {"task": "delivery.tasks.fetch_bounces", "schedule": 60.0, "options": {"expires": 60}},
     "delivery-reports": {"task": "delivery.tasks.handle_reports", "schedule": 2.0, "options": {"expires": 10}},
+    "delivery-purge-requests": {"task": "delivery.tasks.purge_requests", "schedule": crontab(hour=3, minute=40)},
     "delivery-purge-reports": {"task": "delivery.tasks.purge_reports", "schedule": crontab(hour=3, minute=35)},
     # Makes the coming months of the log; removes what Settings, Data, says is old enough.
     "delivery-months": {
@@ -343,6 +349,18 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_SCHEMA_CLASS": "api.schema.EndpointSchema",
+    "EXCEPTION_HANDLER": "api.envelope.handle",
+    "UNAUTHENTICATED_USER": None,
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Chappe API",
+    "VERSION": "1",
+    "DESCRIPTION": "Send, schedule and trigger messages, and read what became of them.",
+    "OAS_VERSION": "3.1.0",
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "SERVERS": [{"url": PUBLIC_URL}],
 }
 
 # --- logs -------------------------------------------------------------------------------------------------

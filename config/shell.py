@@ -46,7 +46,9 @@ _NAV = (
     NavItem(_("Templates"), "campaigns:templates", "layout-template", "t"),
     NavItem(_("Media"), "messaging:media", "image", "m"),
     NavItem(_("Deliverability"), "delivery:deliverability", "shield-check", "d"),
+    NavItem(_("Activity log"), "delivery:activity", "scroll-text", "l"),
     NavItem(_("Inbox"), "messaging:inbox", "inbox", "i"),
+    NavItem(_("API docs"), "api:developers", "code", at_end=True),
     NavItem(_("Settings"), "messaging:settings-senders", "settings", permission=roles.MANAGE_TRANSPORTS, at_end=True),
 )
 

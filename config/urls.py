@@ -13,6 +13,7 @@ urlpatterns = [
     path("", include("messaging.urls")),
     path("", include("delivery.urls")),
     path("", include("campaigns.urls")),
+    path("", include("api.urls")),
 ]
 
 handler403 = "config.errors.forbidden"

@@ -29,6 +29,8 @@ _ACTIONS: dict[str, str | Promise] = {
     "delivery.retried": gettext_lazy("Retried at once"),
     "delivery.stopped": gettext_lazy("Stopped"),
     "delivery.finished": gettext_lazy("Finished"),
+    "delivery.opened_for_requests": gettext_lazy("Opened for requests"),
+    "delivery.closed_for_requests": gettext_lazy("Takes no more requests"),
     "delivery.discarded": gettext_lazy("Discarded"),
     "delivery.log_removed": gettext_lazy("Removed old rows"),
 }

@@ -59,6 +59,16 @@ def pick(delivery: Delivery, audience: rules.CompiledAudience, cursor: CursorWra
     return Pick(sql, (*detail.params, *reason.params), has_earlier + (limit is not None), audience.targeted.params)
 
 
+def control_group(delivery: Delivery) -> rules.Fragment | None:
+    """SQL over alias `p`: TRUE for those who are kept from it to compare; None when nobody is. The same people for
+    every send of one origin, whoever is targeted."""
+    percent = delivery.audience.get("control_percent")
+    if not isinstance(percent, int) or isinstance(percent, bool) or not percent:
+        return None
+    sql = f"(hashint8extended(p.id, hashtextextended(%s, 0)) & {_POSITIVE}) %% 100 < %s"
+    return rules.Fragment(sql, (f"{delivery.origin_kind}:{delivery.origin_id}", percent))
+
+
 def _reason(
     delivery: Delivery, audience: rules.CompiledAudience, limit: served.Cap | None, *, has_earlier: bool
 ) -> rules.Fragment:
@@ -72,14 +82,10 @@ def _reason(
         parts.append(f" WHEN e.id IS NOT NULL THEN '{reasons.NOT_ELIGIBLE_AGAIN}'")
     if limit is not None:
         parts.append(f" WHEN f.n >= {limit.most} THEN '{reasons.FREQUENCY_CAP}'")
-    percent = delivery.audience.get("control_percent")
-    if isinstance(percent, int) and not isinstance(percent, bool) and percent:
-        # The same people for every send of one origin, whoever is targeted.
-        parts.append(
-            f" WHEN (hashint8extended(p.id, hashtextextended(%s, 0)) & {_POSITIVE}) %% 100 < %s"
-            f" THEN '{reasons.CONTROL_GROUP}'"
-        )
-        params += [f"{delivery.origin_kind}:{delivery.origin_id}", percent]
+    control = control_group(delivery)
+    if control is not None:
+        parts.append(f" WHEN {control.sql} THEN '{reasons.CONTROL_GROUP}'")
+        params += control.params
     if len(parts) == 1:
         return mail
     return rules.Fragment("".join(parts) + " END)", tuple(params))

@@ -14,7 +14,20 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from delivery import endings, lifecycle, options, preparation, quiet, recovery, refreshing, refused, sending, tracking
+from delivery import (
+    endings,
+    folding,
+    lifecycle,
+    options,
+    preparation,
+    quiet,
+    recovery,
+    refreshing,
+    refused,
+    requests,
+    sending,
+    tracking,
+)
 from delivery.models import Delivery, DeliveryState, Shard, ShardState
 from lib.errors import DomainError
 from messaging import smtp, transports
@@ -52,11 +65,14 @@ def tick() -> Hints:
             cursor.execute(_END_WHEN_STILL, {"ms": f"{_STILL_S * 1000:.0f}"})
             for step in (
                 refreshing.settle_all,
+                requests.run_due,
                 _start_due,
                 recovery.recover_all,
                 _end_expired,
+                _end_expired_requests,
                 quiet.hold_all,
                 _cancel_left,
+                folding.fold_all,
                 _finish,
                 _resume,
                 tracking.drain_spool,
@@ -103,6 +119,14 @@ def _end_expired() -> None:
                 endings.expire_rest(delivery)
 
 
+def _end_expired_requests() -> None:
+    """The same for each request of standing deliveries, whatever became of the delivery."""
+    over = Shard.objects.filter(state=ShardState.WAITING, valid_until__lte=timezone.now(), delivery__is_standing=True)
+    for delivery_id in over.order_by().values_list("delivery_id", flat=True).distinct():
+        with transaction.atomic():
+            endings.expire_requests(Delivery.objects.select_for_update(no_key=True).get(pk=delivery_id))
+
+
 def _cancel_left() -> None:
     """People a worker gave back just as their delivery was stopped, or too many for the request that stopped it."""
     stopped = Delivery.objects.filter(_has_shards(ShardState.WAITING), state=DeliveryState.STOPPED)
@@ -113,6 +137,7 @@ def _cancel_left() -> None:
 
 def _finish() -> None:
     done = Delivery.objects.filter(~_has_shards(ShardState.WAITING, ShardState.LEASED), state=DeliveryState.SENDING)
+    done = done.exclude(is_standing=True, closed_at__isnull=True)
     for delivery_id in done.values_list("pk", flat=True):
         _try(lifecycle.finish, delivery_id)
 

@@ -36,7 +36,7 @@ WITH answers AS (
     GROUP BY request_no, profile_id
 ), handed AS (
     SELECT (l.at AT TIME ZONE 'UTC')::date AS day, lower(split_part(l.address, '@', 2)) AS domain,
-           l.outcome = 'sent' AS is_taken,
+           l.outcome = 'sent' AS is_taken, l.at <= %(final_until)s AS is_over,
            CASE WHEN l.outcome = 'failed' THEN NOT {_IS_SOFT_REFUSAL} ELSE COALESCE(a.is_hard, false) END AS is_hard,
            CASE WHEN l.outcome = 'failed' THEN {_IS_SOFT_REFUSAL} ELSE COALESCE(a.is_soft, false) END AS is_soft,
            COALESCE(a.is_delivered, false) AS is_delivered,
@@ -53,7 +53,7 @@ INSERT INTO delivery_domainday
 SELECT %(id)s, h.day, COALESCE(largest.domain, ''), %(now)s,
     count(*),
     count(*) FILTER (WHERE is_taken AND NOT is_hard AND (is_delivered
-        OR (NOT %(real_time)s AND NOT (is_soft AND %(final)s)))),
+        OR (NOT %(real_time)s AND NOT (is_soft AND is_over)))),
     count(*) FILTER (WHERE is_hard),
     count(*) FILTER (WHERE is_soft AND NOT is_hard AND NOT (is_taken AND is_delivered)),
     count(*) FILTER (WHERE is_taken AND is_complained),
@@ -63,13 +63,16 @@ GROUP BY h.day, COALESCE(largest.domain, '')
 """
 
 
+_READ = ("id", "opened_month", "feedback", "valid_until", "validity_s", "is_standing", "removed")
+
+
 @transaction.atomic
 def rebuild(delivery_id: int) -> None:
     """Count one delivery again. Reads its whole log without locking it; two at once wait for each other.
 
     Raises retention.LogRemoved.
     """
-    delivery = Delivery.objects.only("id", "opened_month", "feedback", "valid_until", "removed").get(pk=delivery_id)
+    delivery = Delivery.objects.only(*_READ).get(pk=delivery_id)
     retention.check(delivery)
     with rollups.reading() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCKS, delivery.pk % 2**31])
@@ -84,7 +87,7 @@ def rebuild(delivery_id: int) -> None:
                 "now": now,
                 "most": MOST_DOMAINS,
                 "real_time": delivery.feedback == Feedback.REAL_TIME,
-                "final": rollups.is_final(delivery, now),
+                "final_until": rollups.final_until(delivery, now),
                 "codes": codes,
                 "shapes": shapes,
             },
@@ -114,8 +117,8 @@ def refresh_recent() -> int:
         Q(state__in=RUNNING) | Q(state__in=[DeliveryState.FINISHED, DeliveryState.STOPPED], ended_at__gte=now - _RECENT)
     )
     n = 0
-    for delivery in recent.annotate(counted_at=Max("domain_days__computed_at")).order_by("pk"):
-        is_small = (delivery.n_to_send or 0) < rollups.SMALL
+    for delivery in recent.select_related("stat").annotate(counted_at=Max("domain_days__computed_at")).order_by("pk"):
+        is_small = rollups.size(delivery, getattr(delivery, "stat", None)) < rollups.SMALL
         is_running = delivery.state in RUNNING
         if is_small or (is_running and (not delivery.counted_at or now - delivery.counted_at >= _LARGE_EVERY)):
             rebuild(delivery.pk)

@@ -5,6 +5,7 @@ holds the lease finds nothing more to authorise. Its row lock orders the two: a 
 asked for later gets nobody. Safe to repeat.
 """
 
+import datetime as dt
 from typing import Any
 
 from django.db import connection, transaction
@@ -12,15 +13,19 @@ from django.db import connection, transaction
 from delivery import reasons
 from delivery.models import Delivery
 
+# The validity period of a standing delivery that takes requests has no end.
+NEVER = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
 # So many people get their row within a request; it takes about ten microseconds each.
 MOST_AT_ONCE = 100_000
 
 _LOCK = """
 SELECT id FROM delivery_shard WHERE delivery_id = %(delivery)s AND state IN ('waiting', 'leased') ORDER BY id FOR UPDATE
 """
-# Whom quiet hours end: those whose first turn has come, in `zones`; everybody when that is null.
-_IN_ZONES = """
+# Whom quiet hours end: those whose first turn has come, in `zones`; everybody when that is null. With `is_over`, those
+# whose request is over.
+_WHOM = """
     AND (%(zones)s::text[] IS NULL OR (s.zone = ANY(%(zones)s) AND s.attempt = 1 AND s.due_at <= now()))
+    AND (NOT %(is_over)s OR s.valid_until <= now())
 """
 _LEFT = """
 SELECT COALESCE(sum(n_ids - n_authorised), 0) FROM delivery_shard
@@ -50,7 +55,7 @@ SELECT %(month)s, s.delivery_id, s.request_no, u.profile_id,
 FROM delivery_shard s
 CROSS JOIN LATERAL unnest(s.ids[s.n_authorised + 1:]) AS u(profile_id)
 LEFT JOIN audiences_profile p ON p.id = u.profile_id
-WHERE s.delivery_id = %(delivery)s AND s.state = 'waiting' {_IN_ZONES}
+WHERE s.delivery_id = %(delivery)s AND s.state = 'waiting' {_WHOM}
 ON CONFLICT DO NOTHING
 """
 _CLOSE = f"""
@@ -58,7 +63,7 @@ UPDATE delivery_shard s SET state = %(state)s,
     n_cancelled = n_cancelled + CASE WHEN %(outcome)s = 'cancelled' THEN n_ids - n_authorised ELSE 0 END,
     n_failed = n_failed + CASE WHEN %(outcome)s = 'failed' THEN n_ids - n_authorised ELSE 0 END,
     n_not_sent = n_not_sent + CASE WHEN %(outcome)s = 'not_sent' THEN n_ids - n_authorised ELSE 0 END
-WHERE delivery_id = %(delivery)s AND state = 'waiting' AND (attempt > 1) = %(is_retry)s {_IN_ZONES}
+WHERE delivery_id = %(delivery)s AND state = 'waiting' AND (attempt > 1) = %(is_retry)s {_WHOM}
 RETURNING n_ids - n_authorised
 """
 
@@ -80,6 +85,11 @@ def expire_rest(delivery: Delivery) -> int:
     return _close(delivery, before="not_sent", after="failed", code=reasons.EXPIRED, state="done")
 
 
+def expire_requests(delivery: Delivery) -> int:
+    """The same for people whose own request is over, in a standing delivery; how many. Its row must be locked."""
+    return _close(delivery, before="not_sent", after="failed", code=reasons.EXPIRED, state="done", is_over=True)
+
+
 def skip_quiet(delivery: Delivery, zones: list[str]) -> int:
     """`not_sent` for people whose first turn has come in quiet hours, in `zones`; how many. Windows that are open close
     by themselves, and their shards come back to be closed later. The delivery's row must be locked."""
@@ -87,7 +97,14 @@ def skip_quiet(delivery: Delivery, zones: list[str]) -> int:
 
 
 def _close(
-    delivery: Delivery, *, before: str, after: str, code: str, state: str, zones: list[str] | None = None
+    delivery: Delivery,
+    *,
+    before: str,
+    after: str,
+    code: str,
+    state: str,
+    zones: list[str] | None = None,
+    is_over: bool = False,
 ) -> int:
     values: dict[str, Any] = {
         "delivery": delivery.pk,
@@ -98,11 +115,12 @@ def _close(
         "detail": reasons.not_sent_sentence(code),
         "state": state,
         "zones": zones,
+        "is_over": is_over,
     }
     n_closed = 0
     with transaction.atomic(), connection.cursor() as cursor:
         # Statements of their own: each sees what was committed before the locks were granted.
-        for statement in (_LOCK, _SPLIT, _CUT, _LOG) if zones is None else (_LOCK, _LOG):
+        for statement in (_LOCK, _LOG) if is_over or zones is not None else (_LOCK, _SPLIT, _CUT, _LOG):
             cursor.execute(statement, values)
         for is_retry, outcome in ((False, before), (True, after)):
             cursor.execute(_CLOSE, {**values, "is_retry": is_retry, "outcome": outcome})

@@ -1,9 +1,10 @@
-"""What must hold before a list is released, judged by delivery.lifecycle under the delivery's lock. Moves nothing."""
+"""Who may move a delivery, and what must hold before a list is released or a delivery ends. Judged by
+delivery.lifecycle under the delivery's lock; moves nothing."""
 
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 
-from accounts import audit, installation
+from accounts import access, audit, installation, roles
 from accounts.models import User
 from delivery import options, refusals, staleness
 from delivery.models import Delivery, DeliveryState
@@ -11,6 +12,27 @@ from delivery.models import Delivery, DeliveryState
 _UNCONFIRMED = frozenset(
     {DeliveryState.NEW, DeliveryState.PREPARING, DeliveryState.PREPARED, DeliveryState.MISSED, DeliveryState.CANCELLED}
 )
+
+
+def require(by: User | None, permission: str, *, owner: int | None = None) -> None:
+    """Raise NotAllowed unless `by`, read again in this transaction, has `permission` or is the owner."""
+    assert by is not None, "a person must ask for this"
+    user = access.fresh(by)
+    if owner is not None and user.pk == owner and user.is_active:
+        return
+    access.check(user, permission)
+
+
+def require_editor(by: User | None) -> None:
+    """Raise NotAllowed unless `by` may edit campaigns; a machine may."""
+    if by is not None:
+        require(by, roles.EDIT)
+
+
+def check_closed(delivery: Delivery) -> None:
+    """Raise WrongState while a standing delivery takes requests: its campaign decides for how long."""
+    if delivery.is_standing and delivery.closed_at is None:
+        raise refusals.WrongState(_("It takes requests. Stop its campaign instead."), code="standing")
 
 
 def is_repeated(delivery: Delivery, by: User, key: str) -> bool:

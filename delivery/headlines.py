@@ -37,6 +37,8 @@ def headline(
     next people are due, if nobody is now."""
     if delivery.state == DeliveryState.SENDING and next_due is not None and panel.waiting:
         return _waiting(panel, next_due)
+    if delivery.state == DeliveryState.SENDING and delivery.is_standing and delivery.closed_at is None:
+        return _standing(panel)
     if delivery.state == DeliveryState.SENDING:
         return _sending(delivery, panel, now, slowed)
     lines = {
@@ -50,6 +52,9 @@ def headline(
 def is_stalled(delivery: Delivery, panel: Panel, now: dt.datetime) -> bool:
     """Whether people wait and nothing was handed over for too long."""
     moved = delivery.progressed_at or delivery.started_at
+    if delivery.is_standing:
+        # Between two requests nothing moves; that one waits for long is told by mail.
+        return False
     return delivery.state == DeliveryState.SENDING and bool(panel.waiting and moved and now - moved >= STALLED)
 
 
@@ -94,6 +99,12 @@ def duration(seconds: float) -> str:
     if hours < 48:
         return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes}
     return _("%(n)d days") % {"n": round(hours / 24)}
+
+
+def _standing(panel: Panel) -> Headline:
+    n = panel.waiting + panel.retrying
+    waiting = ngettext("%(n)s message waits.", "%(n)s messages wait.", n) % {"n": count(n)}
+    return Headline(_("Ready to be triggered"), waiting if n else _("Nothing waits."), "", "radio")
 
 
 def _sending(delivery: Delivery, panel: Panel, now: dt.datetime, slowed: tuple[str, int] | None) -> Headline:

@@ -51,7 +51,7 @@ def _logged(profile_id: int, limit: int) -> list[Entry]:
 
 
 def _entry(row: SendLog, events: list[Event]) -> Entry:
-    is_final = rollups.is_final(row.delivery, timezone.now())
+    is_final = rollups.is_final(row.delivery, timezone.now(), handed_at=row.at)
     known = status.facts((event.kind, event.verdict, event.code) for event in events)
     seen = status.derive(row.outcome, known, feedback=row.delivery.feedback, is_final=is_final)
     reason = "" if seen in {status.Status.SENT, status.Status.PENDING} else recipients.answer(row)

@@ -104,7 +104,7 @@ def panel(delivery: Delivery) -> Panel:
     stat = DeliveryStat.objects.filter(pk=delivery.pk).first()
     counts = _counts([delivery], {delivery.pk: stat} if stat else {})[delivery.pk]
     answers = _answers(delivery, counts, stat)
-    is_small = (delivery.n_to_send or 0) < rollups.SMALL
+    is_small = rollups.size(delivery, stat) < rollups.SMALL
     return Panel(
         **vars(_summary(delivery, counts, answers, stat)),
         targeted=delivery.n_targeted,
@@ -159,6 +159,7 @@ def _counts(deliveries: list[Delivery], stats: dict[int, DeliveryStat]) -> dict[
             not_sent=Sum("n_not_sent"),
             cancelled=Sum("n_cancelled"),
             unknown=Sum("n_unknown"),
+            people=Sum(F("n_ids") - F("n_retried")),
             retrying=Sum(retrying),
         )
     }
@@ -180,7 +181,8 @@ def _has_everybody(delivery: Delivery, stat: DeliveryStat | None) -> bool:
 
 def _from_shards(delivery: Delivery, row: Mapping[str, Any]) -> Counts:
     return Counts(
-        to_send=delivery.n_to_send or 0,
+        # Of a standing delivery everybody whom requests named so far.
+        to_send=row["people"] if delivery.is_standing else delivery.n_to_send or 0,
         sent=row["sent"] + row["failed"],
         refused=row["failed"],
         not_sent=row["not_sent"],
@@ -224,7 +226,7 @@ def _summary(delivery: Delivery, counts: Counts, answers: _Answers, stat: Delive
     opened, clicked = (stat.n_opened, stat.n_clicked) if stat else (0, 0)
     going = pace.measure(delivery, n_processed=counts.processed, n_left=counts.waiting + counts.retrying)
     return Summary(
-        to_send=delivery.n_to_send,
+        to_send=counts.to_send if delivery.is_standing else delivery.n_to_send,
         sent=counts.sent,
         delivered=answers.delivered,
         failed=answers.failed,

@@ -8,7 +8,7 @@ Each move: lock the row, check who asks, move, save what changed, leave an audit
 | abort | preparing → new | edit campaigns |
 | refresh | confirmed → preparing | clock, when somebody chose so; see delivery.refreshing |
 | seal, fail | preparing → prepared, failed | worker |
-| confirm | prepared → confirmed | start deliveries; machine, in the name of a person who may |
+| confirm | prepared → confirmed | start deliveries; machine, in the name of a person who may, or for a request |
 | cancel | confirmed → prepared | start deliveries, or the owner |
 | start, miss | confirmed → sending, missed | clock; start_now: start deliveries |
 | pause | sending → paused | start deliveries, or the owner; worker on trouble |
@@ -16,9 +16,9 @@ Each move: lock the row, check who asks, move, save what changed, leave an audit
 | stop | sending, paused → stopped | start deliveries |
 | finish | sending → finished | worker |
 | discard | new, prepared, missed → cancelled | edit campaigns |
+| stand | new → sending | edit campaigns; a standing delivery, which takes people from requests |
 
-`by` is None for machines: they may prepare, abort and discard what nobody has confirmed. Nothing here sends, renders or
-waits; workers notice the new state within seconds.
+`by` is None for machines: they may prepare, abort and discard what nobody has confirmed. Workers notice soon.
 """
 
 import datetime as dt
@@ -30,9 +30,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_fsm import TransitionNotAllowed, transition
 
-from accounts import access, audit, installation, roles
+from accounts import audit, roles
 from accounts.models import User
-from delivery import endings, gate, options, origins, partitions, refusals, results, timetables
+from delivery import claims, endings, gate, options, origins, partitions, quiet, refusals, results, timetables
 from delivery.models import Delivery, DeliveryState, Shard, ShardState
 from messaging import transports
 
@@ -73,6 +73,7 @@ _to_missed = _transition([S.CONFIRMED], S.MISSED)
 _to_paused = _transition([S.SENDING], S.PAUSED)
 _to_stopped = _transition([S.SENDING, S.PAUSED], S.STOPPED)
 _to_finished = _transition([S.SENDING], S.FINISHED)
+_to_standing = _transition([S.NEW], S.SENDING)
 _to_cancelled = _transition([S.NEW, S.PREPARED, S.MISSED], S.CANCELLED)
 
 
@@ -80,7 +81,7 @@ _to_cancelled = _transition([S.NEW, S.PREPARED, S.MISSED], S.CANCELLED)
 def prepare(delivery_id: int, *, by: User | None) -> Delivery:
     """Ask for a preparation; a worker does it. An earlier one is replaced."""
     delivery = _lock(delivery_id)
-    _require_editor(by)
+    gate.require_editor(by)
     _move(_to_preparing, delivery)
     return _begin(delivery, "delivery.preparing", by, _take_back(delivery))
 
@@ -110,11 +111,9 @@ def _begin(delivery: Delivery, action: str, by: User | None, changed: Sequence[s
 def abort(delivery_id: int, *, by: User | None) -> Delivery:
     """Stop preparing; the worker notices at its next step. Nothing was sent."""
     delivery = _lock(delivery_id)
-    _require_editor(by)
+    gate.require_editor(by)
     _move(_to_new, delivery)
-    delivery.preparing_since = None
-    delivery.n_prepared = 0
-    delivery.failure = ""
+    delivery.preparing_since, delivery.n_prepared, delivery.failure = None, 0, ""
     fields = ["preparing_since", "n_prepared", "failure", *_take_back(delivery)]
     return _save(delivery, "delivery.preparation_aborted", by, fields, machine="scheduler")
 
@@ -126,20 +125,14 @@ def seal(delivery_id: int, *, result: Prepared, preparing_since: dt.datetime, by
     if delivery.preparing_since != preparing_since:
         raise WrongState(_("This preparation was replaced by another one."))
     _move(_to_prepared, delivery)
-    delivery.n_targeted = result.n_targeted
-    delivery.n_to_send = result.n_to_send
+    found = ("n_targeted", "n_to_send", "excluded_by_reason", "samples", "seal", "basis", "timetable", "quiet_hours")
+    for name in found:
+        setattr(delivery, name, getattr(result, name))
     delivery.n_excluded = result.n_targeted - result.n_to_send
     delivery.n_prepared = result.n_targeted
-    delivery.excluded_by_reason = result.excluded_by_reason
-    delivery.samples = result.samples
     delivery.controls = list(result.controls)
-    delivery.seal = result.seal
-    delivery.basis = result.basis
-    delivery.timetable = result.timetable
-    delivery.quiet_hours = result.quiet_hours
     delivery.prepared_at = timezone.now()
-    numbers = ["n_targeted", "n_to_send", "n_excluded", "n_prepared", "excluded_by_reason"]
-    fields = [*numbers, "samples", "controls", "seal", "basis", "timetable", "quiet_hours", "prepared_at"]
+    fields = [*found, "n_excluded", "n_prepared", "controls", "prepared_at"]
     return _save(delivery, "delivery.prepared", by, fields, detail={"n_to_send": result.n_to_send, "seal": result.seal})
 
 
@@ -166,7 +159,7 @@ def confirm(delivery_id: int, *, by: User, seal: str, n_to_send: int, key: str =
     at: asking again with it returns the delivery while it stays confirmed, and confirms nothing after a cancellation.
     """
     delivery = _lock(delivery_id)
-    _require(by, roles.START)
+    gate.require(by, roles.START)
     if key and gate.is_repeated(delivery, by, key):
         return delivery
     gate.check_person(delivery, by)
@@ -182,20 +175,29 @@ def confirm_for(delivery_id: int, *, on_behalf_of: User) -> Delivery:
     did it, and for whom. Raises as `confirm`.
     """
     delivery = _lock(delivery_id)
-    _require(on_behalf_of, roles.START)
+    gate.require(on_behalf_of, roles.START)
     gate.check_person(delivery, on_behalf_of)
     gate.check_list(delivery, delivery.seal, delivery.n_to_send or 0)
     return _confirm(delivery, None, on_behalf_of)
 
 
-def _confirm(delivery: Delivery, by: User | None, person: User, *, key: str = "") -> Delivery:
+@transaction.atomic
+def release(delivery_id: int) -> Delivery:
+    """Let go what a request asked for, at once and in nobody's name: a key may, a person let its campaign."""
+    delivery = _lock(delivery_id)
+    assert delivery.request_no, "people confirm all others"
+    gate.check_list(delivery, delivery.seal, delivery.n_to_send or 0)
+    return _confirm(delivery, None, None)
+
+
+def _confirm(delivery: Delivery, by: User | None, person: User | None, *, key: str = "") -> Delivery:
     _move(_to_confirmed, delivery)
     # It may have waited for months, until retention removed the month it was opened in.
     partitions.ensure(delivery.opened_month)
     now = timezone.now()
     delivery.confirmed_at = now
     delivery.confirmed_by = person
-    soonest = now + _grace()
+    soonest = now + options.grace() if person else now
     if delivery.refreshing_from is not None:
         delivery.refreshing_from = delivery.refresh_guard_percent = None
     first = timetables.first_due(delivery)
@@ -205,10 +207,7 @@ def _confirm(delivery: Delivery, by: User | None, person: User, *, key: str = ""
         "seal": delivery.seal,
         "start_at": delivery.start_at.isoformat(),
     }
-    if by is None:
-        detail["on_behalf_of"] = str(person)
-    if key:
-        detail["key"] = key
+    detail |= ({"on_behalf_of": str(person)} if person and by is None else {}) | ({"key": key} if key else {})
     fields = ["confirmed_at", "confirmed_by", "start_at", "refreshing_from", "refresh_guard_percent"]
     return _save(delivery, "delivery.confirmed", by, fields, detail=detail, machine="scheduler")
 
@@ -217,7 +216,7 @@ def _confirm(delivery: Delivery, by: User | None, person: User, *, key: str = ""
 def cancel(delivery_id: int, *, by: User) -> Delivery:
     """Take a confirmation back before the first message; the list stays prepared."""
     delivery = _lock(delivery_id)
-    _require(by, roles.START, owner=delivery.owner_id)
+    gate.require(by, roles.START, owner=delivery.owner_id)
     if delivery.state in {S.SENDING, S.PAUSED, S.FINISHED}:
         raise WrongState(_("It has started. Stop the rest instead."), code="already_started")
     if delivery.state != S.CONFIRMED:
@@ -231,8 +230,8 @@ def start_now(delivery_id: int, *, by: User) -> Delivery:
     """Skip the rest of the grace period or of the wait for the schedule. Not for people who each have a time of their
     own: reschedule those."""
     delivery = _lock(delivery_id)
-    _require(by, roles.START)
-    if delivery.local_time and delivery.start_at and delivery.start_at > timezone.now() + _grace():
+    gate.require(by, roles.START)
+    if delivery.local_time and delivery.start_at and delivery.start_at > timezone.now() + options.grace():
         raise WrongState(_("Each person has a time of their own. Reschedule it instead."), code="local_time")
     return _start(delivery, by)
 
@@ -242,7 +241,7 @@ def start(delivery_id: int, *, by: User | None = None) -> Delivery:
     """Begin sending; the clock calls it when `start_at` has come. The validity period begins here."""
     delivery = _lock(delivery_id)
     if by is not None:
-        _require(by, roles.START)
+        gate.require(by, roles.START)
     if delivery.start_at is not None and delivery.start_at > timezone.now():
         raise WrongState(_("It isn't due yet."), code="not_due")
     return _start(delivery, by)
@@ -271,7 +270,7 @@ def pause(delivery_id: int, *, by: User | None, cause: str = "person", trouble: 
     """No new window opens from now on; what is on the wire ends. `cause`: "person", "transport" or "errors"."""
     delivery = _lock(delivery_id)
     if cause == "person" or by is not None:
-        _require(by, roles.START, owner=delivery.owner_id)
+        gate.require(by, roles.START, owner=delivery.owner_id)
     _move(_to_paused, delivery)
     now = timezone.now()
     delivery.pause_cause = cause
@@ -291,25 +290,21 @@ def resume(delivery_id: int, *, by: User | None) -> Delivery:
     """Go on with everybody who has not had it. A machine may only end a pause for a mail server's trouble."""
     delivery = _lock(delivery_id)
     if by is not None or delivery.pause_cause != "transport":
-        _require(by, roles.START)
+        gate.require(by, roles.START)
     _move(_back_to_sending, delivery)
     delivery.pause_cause = ""
     delivery.paused_at = delivery.paused_by = delivery.trouble_at = None
     delivery.trouble = ""
-    return _save(
-        delivery,
-        "delivery.resumed",
-        by,
-        ["pause_cause", "paused_at", "paused_by", "trouble", "trouble_at"],
-        machine="scheduler",
-    )
+    fields = ["pause_cause", "paused_at", "paused_by", "trouble", "trouble_at"]
+    return _save(delivery, "delivery.resumed", by, fields, machine="scheduler")
 
 
 @transaction.atomic
 def stop(delivery_id: int, *, by: User) -> Delivery:
     """End it for good: everybody who is in no window gets a `cancelled` row, for very many by the next tick."""
     delivery = _lock(delivery_id)
-    _require(by, roles.START)
+    gate.require(by, roles.START)
+    gate.check_closed(delivery)
     _move(_to_stopped, delivery)
     n_left = endings.n_left(delivery)
     if n_left <= endings.MOST_AT_ONCE:
@@ -326,17 +321,44 @@ def finish(delivery_id: int, *, by: User | None = None) -> Delivery:
     open_states = (ShardState.WAITING, ShardState.LEASED)
     if Shard.objects.filter(delivery=delivery, state__in=open_states).exists():
         raise WrongState(_("Not everybody has an outcome yet."), code="not_finished")
+    gate.check_closed(delivery)
     _move(_to_finished, delivery)
     delivery.ended_at = timezone.now()
     return _save(delivery, "delivery.finished", by, ["ended_at"])
 
 
 @transaction.atomic
+def stand(delivery_id: int, *, by: User | None) -> Delivery:
+    """Let a new standing delivery take requests. Each has a validity period of its own, so that it has no end yet."""
+    delivery = _lock(delivery_id)
+    gate.require_editor(by)
+    assert delivery.is_standing
+    _move(_to_standing, delivery)
+    delivery.confirmed_at = delivery.started_at = timezone.now()
+    delivery.valid_until, delivery.quiet_hours = endings.NEVER, quiet.pin(delivery)
+    started = ["confirmed_at", "started_at", "valid_until", "quiet_hours"]
+    return _save(delivery, "delivery.opened_for_requests", by, started)
+
+
+@transaction.atomic
+def close(delivery_id: int, *, by: User | None) -> Delivery:
+    """Take no more requests; those taken are sent, then it finishes. Safe to repeat. Waits for requests being taken."""
+    delivery = _lock(delivery_id)
+    gate.require_editor(by)
+    if delivery.closed_at is None:
+        delivery.closed_at = timezone.now()
+        delivery.valid_until = delivery.closed_at + dt.timedelta(seconds=delivery.validity_s)
+        _save(delivery, "delivery.closed_for_requests", by, ["closed_at", "valid_until"])
+    return delivery
+
+
+@transaction.atomic
 def discard(delivery_id: int, *, by: User | None) -> Delivery:
     """Drop a send that was never confirmed."""
     delivery = _lock(delivery_id)
-    _require_editor(by)
+    gate.require_editor(by)
     _move(_to_cancelled, delivery)
+    claims.free(delivery)
     delivery.ended_at = timezone.now()
     delivery.ended_by = by
     fields = ["ended_at", "ended_by", *_take_back(delivery)]
@@ -351,27 +373,8 @@ def _take_back(delivery: Delivery) -> list[str]:
     return fields
 
 
-def _grace() -> dt.timedelta:
-    return dt.timedelta(seconds=installation.number(options.GRACE_S))
-
-
 def _lock(delivery_id: int) -> Delivery:
     return Delivery.objects.select_for_update(no_key=True).get(pk=delivery_id)
-
-
-def _require(by: User | None, permission: str, *, owner: int | None = None) -> None:
-    """Raise NotAllowed unless `by`, read again in this transaction, has `permission` or is the owner."""
-    assert by is not None, "a person must ask for this"
-    user = access.fresh(by)
-    if owner is not None and user.pk == owner and user.is_active:
-        return
-    access.check(user, permission)
-
-
-def _require_editor(by: User | None) -> None:
-    """Raise NotAllowed unless `by` may edit campaigns; a machine may."""
-    if by is not None:
-        _require(by, roles.EDIT)
 
 
 def _move(move: Callable[[Delivery], None], delivery: Delivery) -> None:

@@ -42,6 +42,8 @@ class Filter:
     # The key after which (or, `is_back`, before which) the page begins.
     after: int | None = None
     is_back: bool = False
+    # The request of `after`, where one person may be in several; 0 elsewhere.
+    after_request: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ class Page(Generic[Row]):
     """Up to PAGE rows and the keys of the neighbouring pages, None where there is none."""
 
     rows: list[Row]
-    previous: int | None = None
-    next: int | None = None
+    previous: int | str | None = None
+    next: int | str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Sending:
     at: dt.datetime
     n_attempts: int
     answer: str
+    request_no: int = 0
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,9 @@ class Tracked:
 
 def sending(of: Delivery, wanted: Filter) -> Page[Sending]:
     """Recipients with an outcome, by profile. Those who wait have no row yet."""
+    if of.is_standing:
+        requested, before, after = _by_request(_sendlog(of, wanted), wanted)
+        return Page(_sending_rows(of, requested), before, after)
     rows, previous, following = keyset(_sendlog(of, wanted), wanted, "profile_id")
     return Page(_sending_rows(of, rows), previous, following)
 
@@ -104,6 +110,10 @@ def tracking(of: Delivery, wanted: Filter) -> Page[Tracked]:
 
 def export_sending(of: Delivery, wanted: Filter) -> Iterator[Sending]:
     """All rows of `sending`, in batches."""
+    if of.is_standing:
+        for requested in _batches_by_request(_sendlog(of, wanted)):
+            yield from _sending_rows(of, requested)
+        return
     for rows in batches(_sendlog(of, wanted), "profile_id"):
         yield from _sending_rows(of, rows)
 
@@ -149,6 +159,36 @@ def batches(rows: QuerySet[Any], key: str) -> Iterator[list[Any]]:
         after = getattr(found[-1], key)
 
 
+def _by_request(rows: QuerySet[SendLog], wanted: Filter) -> tuple[list[SendLog], str | None, str | None]:
+    """As `keyset`, newest request first: a person may be in many requests of a standing delivery. Keys: "17.4031"."""
+    is_rising = wanted.is_back
+    if wanted.after is not None:
+        rows = rows.filter(_beyond((wanted.after_request, wanted.after), is_rising=is_rising))
+    order = ("request_no", "profile_id") if is_rising else ("-request_no", "-profile_id")
+    found = list(rows.order_by(*order)[: PAGE + 1])
+    has_more = len(found) > PAGE
+    found = found[:PAGE]
+    if is_rising:
+        found.reverse()
+    if not found:
+        return [], None, None
+    has_previous = has_more if is_rising else wanted.after is not None
+    keys = [f"{row.request_no}.{row.profile_id}" for row in (found[0], found[-1])]
+    return found, keys[0] if has_previous else None, keys[1] if is_rising or has_more else None
+
+
+def _batches_by_request(rows: QuerySet[SendLog]) -> Iterator[list[SendLog]]:
+    after = (0, 0)
+    while found := list(rows.filter(_beyond(after, is_rising=True)).order_by("request_no", "profile_id")[:_BATCH]):
+        yield found
+        after = (found[-1].request_no, found[-1].profile_id)
+
+
+def _beyond(key: tuple[int, int], *, is_rising: bool) -> Q:
+    side = "gt" if is_rising else "lt"
+    return Q(**{f"request_no__{side}": key[0]}) | Q(**{"request_no": key[0], f"profile_id__{side}": key[1]})
+
+
 def _sendlog(of: Delivery, wanted: Filter) -> QuerySet[SendLog]:
     rows = SendLog.objects.filter(opened_month=of.opened_month, delivery=of)
     if wanted.search:
@@ -179,7 +219,8 @@ def _with_status(of: Delivery, wanted: str) -> Q:
     is_real_time = of.feedback == Feedback.REAL_TIME
     if is_real_time:
         soft |= Q(Exists(answers.filter(kind=EventKind.DEFERRED)))
-    failed = final | (soft & ~confirmed) if is_real_time or rollups.is_final(of, timezone.now()) else final
+    is_over = Q(at__lte=rollups.final_until(of, timezone.now()))
+    failed = final | (soft & ~confirmed if is_real_time else soft & ~confirmed & is_over)
     if wanted == status.Status.FAILED:
         return Q(outcome=Outcome.FAILED) | (handed & failed)
     if wanted == status.Status.PENDING:
@@ -194,12 +235,14 @@ def _sending_rows(of: Delivery, rows: list[SendLog]) -> list[Sending]:
     events = Event.objects.filter(opened_month=of.opened_month, delivery=of, kind__in=status.KINDS, profile_id__in=ids)
     for event in events.order_by("at", "id"):
         answers.setdefault((event.request_no, event.profile_id), []).append(event)
-    is_final = rollups.is_final(of, timezone.now())
+    now = timezone.now()
     found = []
     for row in rows:
         came = answers.get((row.request_no, row.profile_id), [])
         known = status.facts((event.kind, event.verdict, event.code) for event in came)
-        seen = status.derive(row.outcome, known, feedback=of.feedback, is_final=is_final)
+        seen = status.derive(
+            row.outcome, known, feedback=of.feedback, is_final=rollups.is_final(of, now, handed_at=row.at)
+        )
         said = recipients.bounce_answer(came) if seen == status.Status.FAILED else ""
         found.append(
             Sending(
@@ -210,6 +253,7 @@ def _sending_rows(of: Delivery, rows: list[SendLog]) -> list[Sending]:
                 at=row.at,
                 n_attempts=row.n_attempts,
                 answer=said or recipients.answer(row),
+                request_no=row.request_no,
             )
         )
     return found

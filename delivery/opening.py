@@ -47,12 +47,15 @@ def open_delivery(
     n_estimated: int | None = None,
     author: User | None = None,
     ignores_cap: bool = False,
+    is_standing: bool = False,
+    request_no: int = 0,
 ) -> Delivery:
     """A new delivery in state `new`, through the default transport. Nothing is chosen and nothing is sent yet.
 
     `origin` is (kind, id) as text, such as ("campaign", "<uuid>"); earlier deliveries of the same origin count for
     re-eligibility. `re_eligible_after_s`: None = never again, 0 = every time. `author` published the message.
-    `ignores_cap`: the sending limit does not hold for it.
+    `ignores_cap`: the sending limit does not hold for it. `is_standing`: it takes people from requests; `request_no`:
+    the request for a whole audience that it is for.
     """
     month = partitions.month_of(timezone.now())
     with transaction.atomic():
@@ -80,6 +83,8 @@ def open_delivery(
             n_estimated=n_estimated,
             author=author,
             ignores_cap=ignores_cap,
+            is_standing=is_standing,
+            request_no=request_no,
         )
         subject, who = ("delivery", str(delivery.public_id)), "" if by else "scheduler"
         audit.record("delivery.opened", subject=subject, by=by, label=who, detail={"label": delivery.label})

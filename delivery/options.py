@@ -20,6 +20,7 @@ SECOND_PERSON = "delivery.second_person"
 CAP_MESSAGES = "delivery.cap_messages"
 CAP_HOURS = "delivery.cap_hours"
 PROCESSES = "delivery.send_processes"
+KEEP_REQUESTS_DAYS = "delivery.keep_requests_days"
 FAILED_WARN = "delivery.failed_warn_percent"
 FAILED_ERR = "delivery.failed_err_percent"
 
@@ -38,9 +39,19 @@ def most_lateness() -> dt.timedelta:
     return dt.timedelta(minutes=installation.number(LATE_AFTER_MIN))
 
 
+def grace() -> dt.timedelta:
+    """How long a confirmation can be taken back before the first message."""
+    return dt.timedelta(seconds=installation.number(GRACE_S))
+
+
+def requests_kept() -> dt.timedelta:
+    """How long requests are kept once they are done with."""
+    return dt.timedelta(days=installation.number(KEEP_REQUESTS_DAYS))
+
+
 def register() -> None:
     """Called once when Django starts."""
-    installation.register(GENERAL, [*_confirming(), *_thresholds()])
+    installation.register(GENERAL, [*_confirming(), *_thresholds(), _keeping()])
     installation.register(LIMITS, [*_caps(), *_quiet(), *_limits()])
 
 
@@ -105,6 +116,19 @@ def _thresholds() -> list[installation.Setting]:
             most=100,
         ),
     ]
+
+
+def _keeping() -> installation.Setting:
+    return installation.Setting(
+        KEEP_REQUESTS_DAYS,
+        "number",
+        _("Keep requests in the activity log for"),
+        90,
+        _("What outside programs asked for, with the people and properties they named. Messages stay in the log."),
+        _("days"),
+        least=7,
+        most=3650,
+    )
 
 
 def _caps() -> list[installation.Setting]:

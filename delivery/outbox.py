@@ -86,7 +86,7 @@ class Outbox:
                 continue
             try:
                 entry.mail_from, entry.rcpt_to, entry.data = self._program.render(
-                    entry.person, request_no=held.request_no
+                    entry.person, request_no=held.request_no, trigger=held.asked.of(entry.person.id)
                 )
             except DomainError as problem:
                 self._not_sent(entry, problem.code, problem.message)

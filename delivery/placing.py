@@ -23,8 +23,8 @@ _PART = 1 << 22
 _INSERT = """
 INSERT INTO delivery_shard (delivery_id, number, attempt, request_no, wave, zone, domain, ids, n_ids, state, due_at,
     fence, n_authorised, n_sent, n_failed, n_not_sent, n_unknown, n_cancelled, n_retried, lease_owner)
-SELECT %(delivery)s, row_number() OVER (ORDER BY wave, zone, domain = '', domain, part, start), 1, 0, wave, zone,
-    domain, ids, cardinality(ids), 'waiting', now(), 0, 0, 0, 0, 0, 0, 0, 0, ''
+SELECT %(delivery)s, row_number() OVER (ORDER BY wave, zone, domain = '', domain, part, start), 1, %(request)s, wave,
+    zone, domain, ids, cardinality(ids), 'waiting', now(), 0, 0, 0, 0, 0, 0, 0, 0, ''
 FROM (
     SELECT wave, zone, domain, part, start, everybody[start:start + %(size)s - 1] AS ids
     FROM (
@@ -71,7 +71,7 @@ def place(delivery: Delivery, cursor: CursorWrapper, *, n: int) -> Placed:
     timetables.check_waves(delivery, n)
     quiet_hours = quiet.pin(delivery)
     parts = {"wave": "0", "zone": "''", "domain": "''", "joins": "", "part": "0" if n <= _PART else f"id / {_PART}"}
-    values: dict[str, Any] = {"delivery": delivery.pk, "size": SHARD_SIZE}
+    values: dict[str, Any] = {"delivery": delivery.pk, "size": SHARD_SIZE, "request": delivery.request_no}
     waves = timetables.waves(delivery)
     if waves is not None and len(ends := waves.ends(n)) > 1:
         parts["wave"] = _WAVE

@@ -20,7 +20,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from audiences import rules
-from delivery import choosing, controls, lifecycle, mailboxes, placing, reasons, samples, served, staleness
+from delivery import choosing, claims, controls, lifecycle, mailboxes, placing, reasons, samples, served, staleness
 from delivery.models import Delivery, DeliveryState
 from lib.errors import DomainError
 
@@ -177,6 +177,8 @@ def _store(delivery: Delivery, cursor: CursorWrapper, n_chosen: int) -> tuple[di
     with transaction.atomic():
         locked = Delivery.objects.select_for_update(no_key=True).get(pk=delivery.pk)
         _still_ours(locked, delivery)
+        if delivery.request_no:
+            claims.claim_chosen(delivery, cursor)
         cursor.execute("DELETE FROM delivery_exclusion WHERE delivery_id = %s", [delivery.pk])
         cursor.execute("DELETE FROM delivery_shard WHERE delivery_id = %s", [delivery.pk])
         cursor.execute(

@@ -3,6 +3,7 @@
 EXCLUSIONS are found by preparation: one per person, the first that applies, in this order. The duplicate comes last, so
 that the one of two profiles that is kept is always one who may get the message. What an exclusion's `detail` holds is
 for programs (see `detail`); people read its words in their own language and time zone.
+REQUESTS are found, besides those, when a request names somebody.
 NOT_SENT are found later, when a person's window comes or when a send ends.
 """
 
@@ -39,6 +40,17 @@ EXCLUSIONS: dict[str, str | Promise] = {
     DUPLICATE_ADDRESS: _("Same address as another profile"),
 }
 
+# Only in requests, which name people one by one.
+NOT_IN_AUDIENCE = "not_in_audience"
+NOBODY = "nobody"
+NAMED_TWICE = "named_twice"
+
+REQUESTS: dict[str, str | Promise] = {
+    NOT_IN_AUDIENCE: _("Not in the audience"),
+    NOBODY: _("Nobody has this name"),
+    NAMED_TWICE: _("Named twice in the request"),
+}
+
 GONE = "gone"
 EXPIRED = "expired"
 QUIET_HOURS = "quiet_hours"
@@ -67,7 +79,7 @@ NOT_SENT: dict[str, str | Promise] = {
 
 def exclusion_sentence(code: str) -> str:
     """The words for an exclusion reason; the code itself when it is none of ours."""
-    return str(EXCLUSIONS.get(code, code))
+    return str(EXCLUSIONS.get(code) or REQUESTS.get(code, code))
 
 
 def detail(code: str, stored: str) -> str:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from audiences import profiles
 from audiences.models import Profile
-from delivery import origins, reasons, rollups, status
+from delivery import origins, reasons, rollups, status, triggers
 from delivery.models import Attempt, Delivery, Event, EventKind, Outcome, SendLog
 from messaging import links, personalization, preview, verdicts
 from messaging.verdicts import Kind
@@ -66,7 +66,7 @@ def find(of: Delivery, profile_id: int, request_no: int = 0) -> Recipient | None
     events = list(Event.objects.filter(**mine).order_by(_ANSWERS_FIRST, "at", "id")[:_MOST])
     attempts = list(Attempt.objects.filter(**mine).order_by("at", "id")[:_MOST])
     known = status.facts((event.kind, event.verdict, event.code) for event in events)
-    is_final = rollups.is_final(of, timezone.now())
+    is_final = rollups.is_final(of, timezone.now(), handed_at=row.at)
     steps = [_attempt(attempt) for attempt in attempts] + [_outcome(row)] + [_event(event, of) for event in events]
     return Recipient(
         profile_id=profile_id,
@@ -88,6 +88,9 @@ def answer(row: SendLog) -> str:
     """The server's words, or why nothing was handed over, in words."""
     if row.outcome in {Outcome.NOT_SENT, Outcome.CANCELLED, Outcome.UNKNOWN} and row.code in reasons.NOT_SENT:
         sentence = reasons.not_sent_sentence(row.code)
+        if row.request_no and row.detail:
+            # Of somebody who was not even queued it says why.
+            return row.detail
         return f"{sentence} {row.detail}".strip() if row.detail and row.detail != sentence else sentence
     return row.detail or row.code
 
@@ -126,7 +129,8 @@ def message_html(of: Delivery, profile_id: int, request_no: int = 0, *, is_their
         token = links.page_token(of.pk, profile_id, request_no)
         urls = {"unsubscribe_url": links.unsubscribe_url(token), "mirror_url": links.mirror_url(token)}
     try:
-        return preview.render(of.message, person, campaign=origins.campaign(of), urls=urls).html
+        trigger = triggers.for_reader(request_no, profile_id)
+        return preview.render(of.message, person, campaign=origins.campaign(of), urls=urls, trigger=trigger).html
     except (personalization.RenderProblem, personalization.Aborted) as error:
         return str(error)
 

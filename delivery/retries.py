@@ -51,9 +51,11 @@ WHERE id = (
 # Later shards take their own id as number: it is above every number that preparation gave.
 _INSERT = """
 INSERT INTO delivery_shard (id, number, delivery_id, attempt, request_no, ids, n_ids, state, due_at, fence,
-    n_authorised, n_sent, n_failed, n_not_sent, n_unknown, n_cancelled, n_retried, lease_owner, zone, domain)
+    n_authorised, n_sent, n_failed, n_not_sent, n_unknown, n_cancelled, n_retried, lease_owner, zone, domain,
+    valid_until)
 SELECT id, id, %(delivery)s, %(attempt)s, %(request)s, %(ids)s::bigint[], cardinality(%(ids)s::bigint[]), 'waiting',
-    %(due)s, 0, 0, 0, 0, 0, 0, 0, 0, '', %(zone)s, %(domain)s
+    %(due)s, 0, 0, 0, 0, 0, 0, 0, 0, '', %(zone)s, %(domain)s,
+    %(valid_until)s
 FROM nextval(pg_get_serial_sequence('delivery_shard', 'id')) AS id
 """
 
@@ -96,10 +98,12 @@ def plan(
     ids: list[int],
     due_at: dt.datetime,
     place: tuple[str, str] = ("", ""),
+    valid_until: dt.datetime | None = None,
 ) -> None:
     """Put `ids` into a waiting shard of attempt number `attempt`, within the caller's transaction.
 
-    `place`: the zone and the domain of the shard they come from, under whose limits they stay.
+    `place`: the zone and the domain of the shard they come from, under whose limits they stay; `valid_until`: the end
+    of their request, where it has one of its own.
     People with the same `due_at` and place share a shard, so that a thousand windows do not leave a thousand shards.
     """
     values = {
@@ -111,6 +115,7 @@ def plan(
         "most": _MAX_IDS,
         "zone": place[0],
         "domain": place[1],
+        "valid_until": valid_until,
     }
     if connection.execute(_APPEND, values).fetchone() is None:
         connection.execute(_INSERT, values)

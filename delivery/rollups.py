@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
-from delivery import retention
+from delivery import endings, retention
 from delivery.models import Delivery, DeliveryStat, DeliveryState
 from messaging.models import Feedback
 
@@ -63,7 +63,7 @@ WITH answers AS (
                 WHEN a.is_hard THEN 'failed'
                 WHEN a.is_delivered THEN 'delivered'
                 WHEN %(real_time)s THEN CASE WHEN a.is_soft OR a.is_deferred THEN 'failed' ELSE 'pending' END
-                WHEN a.is_soft AND %(final)s THEN 'failed'
+                WHEN a.is_soft AND l.at <= %(final_until)s THEN 'failed'
                 ELSE 'delivered' END AS verdict
     FROM delivery_sendlog l
     {join} answers a ON a.request_no = l.request_no AND a.profile_id = l.profile_id
@@ -116,11 +116,20 @@ def rebuild(delivery_id: int) -> DeliveryStat:
 
     Raises retention.LogRemoved.
     """
-    delivery = Delivery.objects.only("id", "opened_month", "feedback", "valid_until", "removed").get(pk=delivery_id)
+    delivery = Delivery.objects.only(
+        "id", "opened_month", "feedback", "valid_until", "validity_s", "is_standing", "removed"
+    ).get(pk=delivery_id)
     now = timezone.now()
     with reading() as cursor:
         cursor.execute(_REBUILD, verdict_values(delivery, now))
     return DeliveryStat.objects.get(pk=delivery_id)
+
+
+def size(delivery: Delivery, stat: DeliveryStat | None) -> int:
+    """How many messages it is about: of a standing delivery those it had when it was counted last."""
+    if not delivery.is_standing or stat is None:
+        return delivery.n_to_send or 0
+    return stat.n_sent + stat.n_failed_at_handover + stat.n_not_sent + stat.n_cancelled + stat.n_unknown
 
 
 @contextlib.contextmanager
@@ -142,19 +151,31 @@ def verdict_values(delivery: Delivery, now: dt.datetime) -> dict[str, Any]:
         "month": delivery.opened_month,
         "now": now,
         "real_time": delivery.feedback == Feedback.REAL_TIME,
-        "final": is_final(delivery, now),
+        "final_until": final_until(delivery, now),
     }
 
 
-def is_final(delivery: Delivery, now: dt.datetime) -> bool:
-    """True once the validity period is over: soft bounces are not retried any more."""
+def is_final(delivery: Delivery, now: dt.datetime, *, handed_at: dt.datetime | None = None) -> bool:
+    """True once the validity period is over: soft bounces are not retried any more. `handed_at`: of one message; it
+    matters for standing deliveries, whose requests have periods of their own."""
+    if handed_at is not None:
+        return handed_at <= final_until(delivery, now)
     return delivery.valid_until is not None and delivery.valid_until <= now
+
+
+def final_until(delivery: Delivery, now: dt.datetime) -> dt.datetime:
+    """Messages handed over up to then are final."""
+    if is_final(delivery, now):
+        return endings.NEVER
+    if delivery.is_standing:
+        return now - dt.timedelta(seconds=delivery.validity_s)
+    return dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 def freshen(delivery: Delivery) -> None:
     """Rebuild a small send whose figures are older than FRESH_S; larger ones wait for the hour or for Compute stats."""
     stat = DeliveryStat.objects.filter(pk=delivery.pk).first()
-    if delivery.started_at is None or (delivery.n_to_send or 0) >= SMALL or delivery.is_frozen:
+    if delivery.started_at is None or size(delivery, stat) >= SMALL or delivery.is_frozen:
         return
     if stat and timezone.now() - stat.computed_at < dt.timedelta(seconds=FRESH_S):
         return

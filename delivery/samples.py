@@ -9,7 +9,7 @@ import random
 from django.db.backends.utils import CursorWrapper
 
 from audiences import profiles
-from delivery import origins
+from delivery import origins, triggers
 from delivery.models import Delivery
 from lib.errors import DomainError
 from messaging import channels, preview
@@ -43,7 +43,7 @@ def take(delivery: Delivery, cursor: CursorWrapper, *, n: int) -> list[dict[str,
 
     Each: profile_id, public_id, name, email, subject, n_bytes, problem ("" or a sentence for people).
     """
-    campaign = origins.campaign(delivery)
+    campaign, trigger = origins.campaign(delivery), triggers.common(delivery.request_no)
     program = channels.REGISTRY[delivery.message.channel].compile(
         delivery.message, delivery_id=delivery.pk, delivery_ref=str(delivery.public_id), campaign=campaign
     )
@@ -59,8 +59,9 @@ def take(delivery: Delivery, cursor: CursorWrapper, *, n: int) -> list[dict[str,
             "problem": "",
         }
         try:
-            sample["n_bytes"] = len(program.render(person).data)
-            sample["subject"] = preview.render(delivery.message, person, campaign=campaign).subject
+            sample["n_bytes"] = len(program.render(person, trigger=trigger).data)
+            shown = preview.render(delivery.message, person, campaign=campaign, trigger=trigger)
+            sample["subject"] = shown.subject
         except DomainError as problem:
             sample["problem"] = problem.message
         samples.append(sample)

@@ -3,10 +3,12 @@
 from celery import shared_task
 
 from delivery import (
+    activity_log,
     alerting,
     clock,
     computing,
     domain_days,
+    options,
     partitions,
     preparation,
     recovery,
@@ -71,6 +73,11 @@ def purge_reports() -> None:
 def keep_months() -> None:
     partitions.make_ahead()
     removal.run()
+
+
+@shared_task
+def purge_requests() -> None:
+    activity_log.purge(keep=options.requests_kept())
 
 
 def watch() -> int:

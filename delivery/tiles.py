@@ -58,7 +58,9 @@ class Tile:
 
 def of_panel(delivery: Delivery, panel: Panel, limits: thresholds.Limits) -> list[Tile]:
     """The tiles in their order."""
-    targeted = _("of %(n)s targeted") % {"n": headlines.count(panel.targeted or 0)}
+    # Requests name people one by one.
+    of_all = _("of %(n)s targeted") % {"n": headlines.count(panel.targeted or 0)}
+    targeted = "" if delivery.is_standing else of_all
     share = _("%(rate)s of to send") % {"rate": headlines.percent(panel.sent_rate)} if panel.to_send else ""
     return [
         Tile("to-send", headlines.count(panel.to_send or 0), targeted),

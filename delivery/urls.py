@@ -1,11 +1,13 @@
 from django.urls import path
 
-from delivery.views import control, deliverability, hooks, lists, logs, panel, public
+from delivery.views import activity, control, deliverability, hooks, lists, logs, panel, public
 
 app_name = "delivery"
 urlpatterns = [
     path("deliverability/", deliverability.overview, name="deliverability"),
     path("deliverability/check-dns/", deliverability.check_dns, name="check-dns"),
+    path("activity/", activity.listing, name="activity"),
+    path("activity/requests/<uuid:public_id>/", activity.detail, name="activity-request"),
     path("deliveries/pill/", panel.pill, name="pill"),
     path("deliveries/figures/", lists.figures, name="figures"),
     path("deliveries/<uuid:public_id>/panel/", panel.panel, name="panel"),

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import psycopg
 
 from audiences import mailable, profiles
-from delivery import journal, logrows, reasons, retries
+from delivery import journal, logrows, reasons, retries, triggers
 from delivery.models import Outcome
 from messaging.verdicts import Verdict
 
@@ -64,6 +64,10 @@ class Lease:
     # Where quiet hours and limits by domain apply to its people; "" where none do.
     zone: str = ""
     domain: str = ""
+    # The end of its own request, where it has one before the delivery's.
+    valid_until: dt.datetime | None = None
+    # What its request says about its people.
+    asked: triggers.Triggers = triggers.NONE
     rows: logrows.Writer = field(init=False)
     # Outcomes stored so far, outcomes still to store, and positions that were authorised and not handed over.
     n_settled: int = field(init=False)
@@ -110,24 +114,25 @@ FROM delivery_delivery d LEFT JOIN audiences_subscriptiongroup g
     ON g.public_id::text = d.audience ->> 'subscription_group'
 WHERE d.id = %(delivery)s AND d.state = 'sending' AND s.id = (
     SELECT id FROM delivery_shard WHERE delivery_id = %(delivery)s AND state = 'waiting' AND due_at <= now()
+        AND (valid_until IS NULL OR valid_until > now())
         AND zone <> ALL(%(quiet)s::text[]) AND domain <> ALL(%(busy)s::text[])
     ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
 )
 RETURNING s.id, s.attempt, s.request_no, s.ids, s.n_ids, s.n_authorised, s.fence, d.opened_month, g.id, g.default_state,
-    s.zone, s.domain
+    s.zone, s.domain, s.valid_until
 """
 _RECORD = """
 UPDATE delivery_shard s SET
     n_sent = s.n_sent + %(sent)s, n_failed = s.n_failed + %(failed)s, n_not_sent = s.n_not_sent + %(not_sent)s,
     n_unknown = s.n_unknown + %(unknown)s, n_retried = s.n_retried + %(retried)s,
-    n_authorised = CASE WHEN d.state = 'sending' AND d.valid_until > now()
+    n_authorised = CASE WHEN d.state = 'sending' AND COALESCE(s.valid_until, d.valid_until) > now()
         THEN GREATEST(s.n_authorised, LEAST(s.n_ids, %(target)s)) ELSE s.n_authorised END,
     state = CASE WHEN s.n_sent + s.n_failed + s.n_not_sent + s.n_unknown + s.n_retried + s.n_cancelled + %(n)s = s.n_ids
         THEN 'done' ELSE s.state END,
     lease_until = now() + make_interval(secs => %(lease_s)s)
 FROM delivery_delivery d
 WHERE s.id = %(shard)s AND s.fence = %(fence)s AND s.state = 'leased' AND d.id = s.delivery_id
-RETURNING s.n_ids, s.n_authorised, d.state = 'sending' AND d.valid_until > now()
+RETURNING s.n_ids, s.n_authorised, d.state = 'sending' AND COALESCE(s.valid_until, d.valid_until) > now()
 """
 _ATTEMPTS = """
 INSERT INTO delivery_attempt
@@ -166,15 +171,15 @@ def lease(
         if row is None:
             notes.remove()
             return None
-        shard_id, attempt, request_no, ids, n_ids, n_authorised, fence, month, group_id, default, zone, domain = row
+        shard_id, attempt, request_no, ids, n_ids, n_authorised, fence, month, group_id, default, *place = row
         terms = mailable.Terms(group_id, default) if group_id is not None else None  # type: ignore[arg-type]
         notes.resize(n_ids)  # type: ignore[arg-type]
+        asked = triggers.of(connection, int(request_no))  # type: ignore[call-overload]
     except BaseException:
         notes.abandon()
         raise
-    place = (terms, zone, domain)
-    held = (shard_id, delivery_id, month, attempt, request_no, ids, n_ids, n_authorised, fence, notes, *place)
-    return Lease(*held)  # type: ignore[arg-type]
+    held = (shard_id, delivery_id, month, attempt, request_no, ids, n_ids, n_authorised, fence, notes, terms, *place)
+    return Lease(*held, asked=asked)  # type: ignore[arg-type,misc]
 
 
 def advance(
@@ -282,7 +287,10 @@ def _sort(held: Lease, settled: list[Settled], valid_until: dt.datetime) -> _Bat
         if outcome is None:
             if one.verdict not in due_by_verdict:
                 due_by_verdict[one.verdict] = retries.next_due(
-                    held.attempt, now=dt.datetime.now(dt.UTC), valid_until=valid_until, verdict=one.verdict
+                    held.attempt,
+                    now=dt.datetime.now(dt.UTC),
+                    valid_until=held.valid_until or valid_until,
+                    verdict=one.verdict,
                 )
             due_at = due_by_verdict[one.verdict]
             if due_at is not None:
@@ -312,6 +320,7 @@ def _store(connection: Connection, held: Lease, batch: _Batch) -> None:
             ids=ids,
             due_at=due_at,
             place=(held.zone, held.domain),
+            valid_until=held.valid_until,
         )
 
 

@@ -19,10 +19,12 @@ from messaging import links
 from tests import factories, worlds
 
 PUBLIC = "public"
+# For programs with an API key only: whoever is signed in is nobody there.
+KEY = "key"
 EDIT, VIEW, START = roles.EDIT, roles.VIEW, roles.START
 MANAGE, AUDIENCE = roles.MANAGE_TRANSPORTS, roles.MANAGE_AUDIENCE
 # Archiving and deleting are for the owner and for those who may start deliveries; here nobody is the owner.
-# Route name → who may GET it and who may POST it: a permission, PUBLIC, or None where the method is not offered.
+# Route name → who may GET it and who may POST it: a permission, PUBLIC, KEY, or None where the method is not offered.
 TABLE: dict[str, tuple[str | None, str | None]] = {
     "accounts:sign-in": (PUBLIC, PUBLIC),
     "accounts:sign-out": (None, PUBLIC),
@@ -131,6 +133,8 @@ TABLE: dict[str, tuple[str | None, str | None]] = {
     "audiences:estimate": (None, VIEW),
     "audiences:membership": (None, VIEW),
     "audiences:sample": (None, AUDIENCE),
+    "delivery:activity": (VIEW, None),
+    "delivery:activity-request": (VIEW, None),
     "delivery:deliverability": (VIEW, None),
     "delivery:check-dns": (None, MANAGE),
     "delivery:pill": (VIEW, None),
@@ -189,6 +193,31 @@ TABLE: dict[str, tuple[str | None, str | None]] = {
     "messaging:sending-test": (None, MANAGE),
     "messaging:sending-test-mail": (None, MANAGE),
     "messaging:sending-environment": (None, MANAGE),
+    "api:keys": (MANAGE, None),
+    "api:key-new": (MANAGE, MANAGE),
+    "api:key-revoke": (MANAGE, MANAGE),
+    "api:developers": (VIEW, None),
+    "api:schema": (PUBLIC, None),
+    "api:trigger-send": (None, KEY),
+    "api:trigger-create": (None, KEY),
+    "api:trigger-update": (None, KEY),
+    "api:trigger-delete": (None, KEY),
+    "api:transactional-send": (None, KEY),
+    "api:messages-send": (None, KEY),
+    "api:messages-create": (None, KEY),
+    "api:messages-update": (None, KEY),
+    "api:messages-delete": (None, KEY),
+    "api:messages-upcoming": (KEY, None),
+    "api:sends-id-create": (None, KEY),
+    "api:campaigns-list": (KEY, None),
+    "api:campaigns-details": (KEY, None),
+    "api:campaigns-data-series": (KEY, None),
+    "api:campaigns-duplicate": (None, KEY),
+    "api:segments-list": (KEY, None),
+    "api:segments-details": (KEY, None),
+    "api:subscription-get": (KEY, None),
+    "api:subscription-set": (None, KEY),
+    "api:subscription-set-many": (None, KEY),
 }
 # Other routes: the component page of a local installation.
 TABLE["dev-components"] = (PUBLIC, None)
@@ -224,11 +253,13 @@ def arguments(name: str, world: worlds.World) -> dict[str, object]:
         "campaigns:delete": world.fresh,
         "campaigns:template": world.template,
         "campaigns": world.campaign,
+        "delivery:activity": world.call,
         "delivery:profile": world.profile,
         "delivery": world.delivery,
         "messaging:inbox": world.caught,
         "messaging:media": world.media,
         "messaging:sender": world.sender,
+        "api": world.key,
     }
     owner = next((thing for prefix, thing in public_id.items() if name.startswith(prefix)), None)
     version = world.campaign.live_version
@@ -239,6 +270,7 @@ def arguments(name: str, world: worlds.World) -> dict[str, object]:
         "name": "picture.png",
         "public_id": getattr(owner, "public_id", ""),
         "request_id": world.request.public_id,
+        "campaign_id": world.campaign.public_id,
         "delivery_id": world.delivery.public_id,
         "profile_id": world.profile.public_id,
         "version_id": version.public_id,
@@ -283,6 +315,8 @@ def wrong_answer(role: str | None, needed: str, status: int, target: str) -> str
     is_sent_to_sign_in = status == 302 and "/accounts/sign-in/" in target
     if needed == PUBLIC:
         is_right = status < 500 and status not in (401, 403)
+    elif needed == KEY:
+        is_right = status == 401
     elif role is None:
         is_right = is_sent_to_sign_in
     elif role != "" and needed in roles.ROLES[role]:

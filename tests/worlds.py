@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from django.utils import timezone
 
 from accounts.models import User
+from api import keys
+from api.models import ApiKey
 from audiences import imports
 from audiences.models import Profile, ProfileImport, Segment, SubscriptionGroup
 from campaigns import approvals, drafts, sends
 from campaigns.models import Campaign, ConfirmationRequest
-from delivery import preparation
-from delivery.models import Delivery, Outcome, SendLog
+from delivery import preparation, requests
+from delivery.models import Delivery, Outcome, SendLog, TriggerRequest
 from messaging.models import CaughtMessage, MediaFile, Sender, Template
 from tests import factories
 
@@ -36,6 +38,8 @@ class World:
     template: Template
     media: MediaFile
     request: ConfirmationRequest
+    key: ApiKey
+    call: TriggerRequest
 
 
 def make() -> World:
@@ -85,4 +89,6 @@ def make() -> World:
         template=factories.template(owner),
         media=factories.media(),
         request=request,
+        key=keys.create(keys.Wanted(name="World", scopes=("campaigns.list",)), by=factories.user("Admin")).key,
+        call=requests.record(requests.Origin("campaign", str(campaign.public_id), campaign.name), requests.Call()),
     )

@@ -13,11 +13,13 @@ from delivery.models.log import (
     RefusalLook,
     SendLog,
 )
+from delivery.models.requests import Claim, RequestRecipient, RequestState, TriggerRequest
 
 __all__ = [
     "ENDED",
     "RUNNING",
     "Attempt",
+    "Claim",
     "Criterion",
     "Delivery",
     "DeliveryStat",
@@ -31,8 +33,11 @@ __all__ = [
     "Outcome",
     "PastRecipients",
     "RefusalLook",
+    "RequestRecipient",
+    "RequestState",
     "SendLog",
     "SentAlert",
     "Shard",
     "ShardState",
+    "TriggerRequest",
 ]

@@ -56,6 +56,12 @@ class Delivery(models.Model):
     # {"size": 30, "unit": "percent" | "people", "every_s": 3600}; {} = not in waves.
     waves = models.JSONField(default=dict, blank=True)
     ignores_quiet_hours = models.BooleanField(default=False)
+    # Takes people from requests for as long as it is open, instead of having a list; never prepared as a whole.
+    is_standing = models.BooleanField(default=False, db_default=False)
+    # Of a standing one: from when on it takes no more requests. What it took by then is still sent.
+    closed_at = models.DateTimeField(null=True, blank=True)
+    # The request for a whole audience that it was opened for; 0 = none.
+    request_no = models.BigIntegerField(default=0, db_default=0)
     # Content people wait for, such as a receipt: sent however much they had lately.
     ignores_cap = models.BooleanField(default=False)
     # First day of the month it was opened in: the partition of its log rows.
@@ -136,10 +142,16 @@ class Delivery(models.Model):
             ),
         ]
         constraints = [
+            # Each request finds the one that takes it.
+            models.UniqueConstraint(
+                fields=["origin_kind", "origin_id"],
+                condition=models.Q(is_standing=True, closed_at__isnull=True),
+                name="delivery_one_open_standing",
+            ),
             models.CheckConstraint(
                 name="delivery_sealed_adds_up",
                 condition=models.Q(seal="") | models.Q(n_targeted=models.F("n_excluded") + models.F("n_to_send")),
-            )
+            ),
         ]
 
     def __str__(self) -> str:
@@ -179,6 +191,8 @@ class Shard(models.Model):
     n_ids = models.IntegerField()
     state = models.CharField(max_length=10, choices=ShardState.choices, default=ShardState.WAITING)
     due_at = models.DateTimeField()
+    # Where it ends before its delivery does: a request of a standing delivery has a validity period of its own.
+    valid_until = models.DateTimeField(null=True, blank=True)
     fence = models.IntegerField(default=0)
     n_authorised = models.IntegerField(default=0)
     n_sent = models.IntegerField(default=0)

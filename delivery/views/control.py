@@ -92,7 +92,7 @@ def compute(request: HttpRequest, public_id: UUID) -> HttpResponse:
     known = computing.status(delivery)
     if known.wait_s:
         raise DomainError(_("The figures were computed less than 30 s ago."), code="just_computed", status=429)
-    if (delivery.n_to_send or 0) < rollups.SMALL:
+    if rollups.size(delivery, getattr(delivery, "stat", None)) < rollups.SMALL:
         text = computing.run(delivery.pk)
     else:
         if not known.is_running:

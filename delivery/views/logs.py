@@ -88,7 +88,8 @@ def recipient(request: HttpRequest, public_id: UUID, profile_id: UUID) -> HttpRe
     """One person's record: a drawer when a script asks, else a page of its own."""
     delivery = get(public_id)
     profile = get_object_or_404(Profile, public_id=profile_id)
-    found = recipients.find(delivery, profile.pk)
+    request_no = _request_no(request) or delivery.request_no
+    found = recipients.find(delivery, profile.pk, request_no)
     if found is None:
         raise Http404
     context = {
@@ -96,8 +97,8 @@ def recipient(request: HttpRequest, public_id: UUID, profile_id: UUID) -> HttpRe
         "profile": profile,
         "recipient": found,
         "badge": status.badge(found.status),
-        "frame_url": reverse("delivery:recipient-message", args=[public_id, profile_id]),
-        "here": request.path,
+        "frame_url": f"{reverse('delivery:recipient-message', args=[public_id, profile_id])}?request={request_no}",
+        "here": request.get_full_path(),
         "back_url": reverse("delivery:log", args=[public_id, "sending"]),
         "tabs": pages.tabs(delivery, None, "sending"),
     }
@@ -110,7 +111,9 @@ def recipient(request: HttpRequest, public_id: UUID, profile_id: UUID) -> HttpRe
 def recipient_message(request: HttpRequest, public_id: UUID, profile_id: UUID) -> HttpResponse:
     """The message as this person gets it, where it can run nothing and loads no tracking of ours."""
     profile = get_object_or_404(Profile, public_id=profile_id)
-    return frames.response(recipients.message_html(get(public_id), profile.pk))
+    delivery = get(public_id)
+    request_no = _request_no(request) or delivery.request_no
+    return frames.response(recipients.message_html(delivery, profile.pk, request_no))
 
 
 @access.requires(roles.VIEW)
@@ -131,7 +134,7 @@ def _wanted(request: HttpRequest) -> logs.Filter:
     get_value = request.GET.get
     known = get_value("status", "")
     after, before = get_value("after", ""), get_value("before", "")
-    key = after or before
+    asked, _dot, key = (after or before).rpartition(".")
     return logs.Filter(
         search=get_value("q", "").replace("\x00", "").strip()[:320],
         status=known if known in status.Status.values else "",
@@ -140,9 +143,20 @@ def _wanted(request: HttpRequest) -> logs.Filter:
         severity=severity if (severity := get_value("severity", "")) in activities.SEVERITIES else "",
         domain=get_value("domain", "").strip().lstrip("@").replace("\x00", "")[:253],
         has_automatic=get_value("automatic", "") == "1",
-        after=int(key) if key.isascii() and key.isdigit() and len(key) < 19 else None,
+        after=int(key) if _is_number(key) else None,
+        after_request=int(asked) if _is_number(asked) else 0,
         is_back=bool(before and not after),
     )
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 19
+
+
+def _request_no(request: HttpRequest) -> int:
+    """Which of a person's messages in a standing delivery is meant; 0 elsewhere."""
+    text = request.GET.get("request", "")
+    return int(text) if _is_number(text) else 0
 
 
 def _query(request: HttpRequest, **changes: object) -> str:

@@ -77,6 +77,7 @@ def pill(request: HttpRequest) -> HttpResponse:
     """What is being sent right now, for the top bar; nothing when nothing is."""
     deliveries = list(
         Delivery.objects.filter(state__in=[*RUNNING, DeliveryState.CONFIRMED])
+        .exclude(state=DeliveryState.SENDING, is_standing=True)
         .exclude(state=DeliveryState.CONFIRMED, start_at__gt=timezone.now() + dt.timedelta(minutes=5))
         .order_by("-started_at")[:_PILL_MOST]
     )

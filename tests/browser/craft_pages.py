@@ -112,6 +112,7 @@ def for_admins(live: Campaign) -> dict[str, str]:
         f"settings {page.slug}": reverse("accounts:installation", args=[page.slug]) for page in installation.pages()
     }
     pages |= {name: reverse(f"messaging:{name}") for name in ("settings-senders", "settings-sending", "sender-new")}
+    pages |= {f"api {name}": reverse(f"api:{name}") for name in ("keys", "key-new")}
     send = Delivery.objects.latest("pk")
     factories.group(name="Zazou")
     token = links.page_token(send.pk, factories.profile(email="zita@z.test").pk)

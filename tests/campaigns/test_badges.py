@@ -30,8 +30,13 @@ ROWS: dict[tuple[C, str, str], tuple[badges.Badge, ...]] = {
     (C.PUBLISHED, "repeat", "stale"): (P, P, P, P, SCH, SEN, PAU, P, P, P, P, P),
     (C.ACTIVE, "repeat", "fresh"): (LIV, LIV, LIV, AWA, SCH, SEN, PAU, LIV, LIV, LIV, FAI, FAI),
     (C.ACTIVE, "repeat", "stale"): (LIV, LIV, LIV, LIV, SCH, SEN, PAU, LIV, LIV, LIV, LIV, LIV),
+    (C.PUBLISHED, "api", "fresh"): (P, P, P, AWA, SCH, SEN, PAU, FIN, STO, P, FAI, FAI),
+    (C.PUBLISHED, "api", "stale"): (P, P, P, P, SCH, SEN, PAU, P, P, P, P, P),
+    # Requests are sent all the time: only a pause is news.
+    (C.ACTIVE, "api", "fresh"): (LIV, LIV, LIV, LIV, LIV, LIV, PAU, LIV, LIV, LIV, LIV, LIV),
+    (C.ACTIVE, "api", "stale"): (LIV, LIV, LIV, LIV, LIV, LIV, PAU, LIV, LIV, LIV, LIV, LIV),
 }
-SAME = {"at": "once", "api": "repeat"}
+SAME = {"at": "once"}
 EVERY = list(itertools.product(C, ("once", "at", "repeat", "api"), ("fresh", "stale"), range(len(STATES))))
 
 

@@ -99,7 +99,7 @@ def test_publishing_a_triggered_campaign_makes_it_ready_and_shows_its_id(people:
     assert "Version 1 is live." in html and "It is ready to be triggered." in html
     assert "Ready to be triggered" in html and str(made.public_id) in html
     assert Campaign.objects.get().state == CampaignState.ACTIVE
-    assert Delivery.objects.count() == 0
+    assert Delivery.objects.get().is_standing
 
 
 def test_the_start_dialog_warns_when_nobody_is_asked(people: dict[str, User]) -> None:

@@ -55,7 +55,7 @@ def test_navigation_shows_what_the_role_may_open(
     assert ("Approvals" in labels) is (role != "Viewer")
     rest = [label for label in labels if label != "Approvals"]
     assert rest[:6] == ["Home", "Campaigns", "Segments", "Profiles", "Templates", "Media"]
-    assert rest[6:8] == ["Deliverability", "Inbox"]
+    assert rest[6:9] == ["Deliverability", "Activity log", "Inbox"]
     assert ("Settings" in labels) is sees_settings
     assert bool(built.urls["new_campaign"]) is can_create
     assert bool(built.urls["admin"]) is opens_admin
@@ -79,6 +79,7 @@ def test_a_stranger_sees_no_navigation() -> None:
         ("/templates/new/", "Templates"),
         ("/settings/sending/", "Settings"),
         ("/deliverability/quarantine/", "Deliverability"),
+        ("/activity/requests/", "Activity log"),
         ("/me/", None),
     ],
 )

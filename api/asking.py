@@ -1,0 +1,103 @@
+"""What a call says, as the rooms below take it: its people, its audience, its send id, and what they refuse, with the
+place in the call where it stands."""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from django.utils import timezone
+
+from api import audiences, envelope, lookup, refusals, send_ids
+from api.models import ApiKey
+from api.refusals import Refused
+from audiences import identities, rules, updates
+from campaigns import contents, planning, triggering
+from delivery import requests
+from delivery.requests import MOST_RECIPIENTS, Recipient
+from lib.errors import DomainError
+from messaging import content
+
+# Errors of the rooms below, and the part of a call that each of them is about.
+_PLACES: tuple[tuple[type[DomainError], str], ...] = (
+    (triggering.CampaignInvalid, "campaign_id"),
+    (planning.ScheduleInvalid, "schedule"),
+    (requests.ScheduleGone, "schedule_id"),
+    (contents.MessageInvalid, "messages"),
+    (content.ContentInvalid, "messages.email.reply_to"),
+    (rules.RuleProblem, "audience"),
+)
+
+
+def recipients(entered: Sequence[Mapping[str, Any]]) -> tuple[Recipient, ...]:
+    """Those of api.recipients.Recipients. Raises Refused for attributes that can't be stored."""
+    return tuple(recipient(one, f"recipients[{n}]") for n, one in enumerate(entered))
+
+
+def recipient(one: Mapping[str, Any], place: str) -> Recipient:
+    """One person; `place`: where in the call. Raises Refused for attributes that can't be stored."""
+    attributes = one.get("attributes")
+    try:
+        updates.check(attributes or {})
+    except updates.AttributesInvalid as problem:
+        raise Refused(refusals.BAD_REQUEST, f"{place}.attributes: {problem.message}") from problem
+    return Recipient(_name(one), one.get("trigger_properties", {}), attributes, one.get("send_to_existing_only", True))
+
+
+def people(entered: Mapping[str, Any]) -> tuple[Recipient, ...]:
+    """Those of `external_user_ids` and `user_aliases`. Raises Refused for too many."""
+    ids = [identities.Name(identities.EXTERNAL_ID, one) for one in entered.get("external_user_ids", ())]
+    names = [*ids, *(_alias(one) for one in entered.get("user_aliases", ()))]
+    if len(names) > MOST_RECIPIENTS:
+        raise Refused(refusals.TOO_MANY_USERS, f"external_user_ids: Give at most {MOST_RECIPIENTS}, not {len(names)}.")
+    return tuple(Recipient(name) for name in names)
+
+
+def audience(entered: Mapping[str, Any], *, at: dt.datetime | None = None) -> dict[str, object] | None:
+    """Who must be in it, from `audience` and `segment_id`; None for whoever. `at`: when it is sent."""
+    found: dict[str, object] = {}
+    if "audience" in entered:
+        found = audiences.read(entered["audience"], at=at or timezone.now())
+    if "segment_id" in entered:
+        found["segments"] = [str(lookup.segment(entered["segment_id"]).public_id)]
+    return found or None
+
+
+def send_id(entered: Mapping[str, Any]) -> str:
+    """The registered send id of a campaign's call; "" without. Raises Refused for one that nobody registered."""
+    wanted: str = entered.get("send_id", "")
+    if wanted and not send_ids.is_known(lookup.campaign(entered["campaign_id"], is_api=True), wanted):
+        sentence = "send_id: It is not registered for this campaign. Register it with /sends/id/create."
+        raise Refused(refusals.BAD_REQUEST, sentence)
+    return wanted
+
+
+def label(key: ApiKey) -> str:
+    """How the activity log calls who asked."""
+    return f"{key.name} ({key.prefix}…)"
+
+
+@contextmanager
+def placed() -> Iterator[None]:
+    """Say of what the rooms below refuse where in the call it stands. Raises Refused."""
+    try:
+        yield
+    except DomainError as problem:
+        place = next((place for kind, place in _PLACES if isinstance(problem, kind)), "")
+        told = problem.message.removeprefix(f"{refusals.INVALID_CAMPAIGN}: ")
+        if not place or told.startswith((place.partition(".")[0], "recipient_", refusals.NO_MESSAGE)):
+            raise
+        refused = envelope.refusal(problem)
+        sentence = f"{place}: {told[:1].upper()}{told[1:]}"
+        raise Refused(refused.label, sentence, status=refused.status, headers=refused.headers) from problem
+
+
+def _name(one: Mapping[str, Any]) -> identities.Name:
+    if "user_alias" in one:
+        return _alias(one["user_alias"])
+    kind = next(kind for kind in identities.KINDS if kind in one)
+    return identities.Name(kind, one[kind], priorities=tuple(one.get("prioritization", ())))
+
+
+def _alias(one: Mapping[str, str]) -> identities.Name:
+    return identities.Name(identities.ALIAS, one["alias_name"], label=one["alias_label"])

@@ -1,0 +1,101 @@
+"""What the API says of a campaign, in the reference's names. Reads only."""
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import Max, Min
+
+from api import lookup
+from campaigns import document as documents
+from campaigns.models import Campaign, CampaignSend, CampaignState, CampaignVersion, Draft
+from messaging.models import BodyKind
+
+_UNIT_S = {"days": 86_400, "hours": 3_600}
+# What happened, as a conversion, in the reference's names.
+_CONVERSIONS = {"opened": "Opens Email", "clicked": "Clicks Email"}
+
+
+def variation_id(campaign: Campaign) -> str:
+    """The id of the campaign's one message, the same in all its versions: clients keep it."""
+    return str(uuid.uuid5(campaign.public_id, "email"))
+
+
+def row(campaign: Campaign) -> dict[str, Any]:
+    """One campaign of the list; `campaign` out of lookup.campaigns."""
+    return {
+        "id": str(campaign.public_id),
+        "last_edited": moment(campaign.edited_at),
+        "name": campaign.name,
+        "is_api_campaign": lookup.is_api(campaign),
+        "tags": campaign.tags,
+    }
+
+
+def details(campaign: Campaign, *, of_draft: bool) -> dict[str, Any]:
+    """Everything of one campaign; what is live unless its draft is asked for or nothing is. Three queries."""
+    draft = Draft.objects.filter(campaign=campaign).first()
+    version = campaign.live_version
+    source: Draft | CampaignVersion | None = draft if draft and (of_draft or version is None) else version
+    document = documents.normalise(source.document if source else None)
+    sent = CampaignSend.objects.filter(campaign=campaign).aggregate(
+        first=Min("delivery__started_at"), last=Max("delivery__started_at")
+    )
+    return {
+        "created_at": moment(campaign.created_at),
+        "updated_at": moment(campaign.edited_at),
+        "archived": campaign.archived_at is not None,
+        "draft": campaign.state == CampaignState.DRAFT,
+        "enabled": campaign.state == CampaignState.ACTIVE,
+        "has_post_launch_draft": draft is not None and version is not None,
+        "name": campaign.name,
+        "description": "",
+        "schedule_type": "api_triggered" if document["delivery"]["kind"] == "api" else "time_based",
+        "channels": ["email"],
+        "first_sent": moment(sent["first"]),
+        "last_sent": moment(sent["last"]),
+        "tags": campaign.tags,
+        "teams": [],
+        "messages": {variation_id(campaign): _message(document)},
+        "conversion_behaviors": _conversions(document["tracking"]),
+    }
+
+
+def moment(at: dt.datetime | None) -> str | None:
+    """ISO 8601 in UTC."""
+    return at.astimezone(dt.UTC).isoformat(timespec="seconds") if at else None
+
+
+def _message(document: documents.Document) -> dict[str, Any]:
+    compose, sender = document["compose"], documents.sender(document)
+    return {
+        "channel": "email",
+        "name": "Email",
+        "extras": {},
+        "subject": compose["subject"],
+        "body": compose["body"],
+        "from": f"{sender.name} <{sender.address}>" if sender else "",
+        "reply_to": sender.reply_to if sender else "",
+        "title": compose["subject"],
+        "amp_body": "",
+        "preheader": "" if compose["no_preheader"] else compose["preheader"],
+        "custom_plain_text": compose["text"] if compose["text_mode"] == "own" else "",
+        "should_inline_css": compose["body_kind"] != BodyKind.MJML,
+        "should_whitespace_header": False,
+        "email_headers": {},
+    }
+
+
+def _conversions(tracking: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found = []
+    for name in ("conversion", "conversion2"):
+        event = tracking[f"{name}_event"]
+        within = tracking[f"{name}_within"]
+        if not event or not isinstance(within, int):
+            continue
+        window = within * _UNIT_S.get(tracking[f"{name}_unit"], 86_400)
+        known = _CONVERSIONS.get(event)
+        kind = {"type": known} if known else {"type": "Performs Custom Event", "custom_event_name": event}
+        found.append({**kind, "window": window})
+    return found

@@ -1,0 +1,49 @@
+"""The message that a call brings, as a shape: what campaigns.contents reads, with the places of what can't be taken.
+
+Other channels and other fields of the reference pass here, so that they are refused by their names and never dropped.
+"""
+
+from email.utils import parseaddr
+from typing import Any
+
+from rest_framework import serializers
+
+from api import shapes
+
+# As long as messaging keeps them.
+_MOST_NAME = 120
+_MOST_BODY = 2 * 1024 * 1024
+
+
+class Email(shapes.Shape):
+    """An email. Bodies are Liquid, with the person as profile."""
+
+    app_id = shapes.Text(required=False, allow_blank=True, help_text="Any text: Chappe has no apps.")
+    subject = shapes.Text(required=False, max_length=998, help_text="Needed unless a template gives it.")
+    reply_to = shapes.Text(required=False, allow_blank=True, max_length=320, help_text="NO_REPLY_TO for none.")
+    preheader = shapes.Text(required=False, allow_blank=True, max_length=998)
+    body = shapes.Text(required=False, max_length=_MOST_BODY, help_text="HTML; needed without email_template_id.")
+    plaintext_body = shapes.Text(
+        required=False, allow_blank=True, max_length=_MOST_BODY, help_text="Made from the body when it is left out."
+    )
+    email_template_id = shapes.Text(required=False, help_text="Gives what the call leaves out.")
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        told = "Shop <shop@example.com>; one of the senders in Settings."
+        return {"from": shapes.Text(max_length=_MOST_NAME + 324, help_text=told), **super().get_fields()}
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        super().to_internal_value(data)
+        if len(parseaddr(data["from"])[0]) > _MOST_NAME:
+            raise serializers.ValidationError({"from": [f"Use at most {_MOST_NAME} characters for the name."]})
+        return {name: value for name, value in data.items() if value is not None}
+
+
+class Messages(shapes.Shape):
+    """One message for each channel; there is only email."""
+
+    email = Email(required=False)
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        found = super().to_internal_value(data)
+        return {**{name: value for name, value in data.items() if value is not None}, **found}

@@ -1,0 +1,60 @@
+"""Keeps pages away from programs: whatever fails before or beside an endpoint is answered in the API's own form.
+
+Some prefixes belong to the API alone. Campaigns and segments have pages too; there a call is one that brings a key.
+"""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+
+from api import envelope, refusals
+from api.refusals import Refused
+
+_OWN = ("/messages/", "/sends/", "/users/", "/transactional/", "/canvas/", "/subscription/", "/v2/", "/api/")
+_SHARED = ("/campaigns", "/segments")
+
+
+class ApiMiddleware:
+    """Stands outside of everything that may answer with a page or send to the sign-in."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        answer = self.get_response(request)
+        if getattr(answer, envelope.MARK, False):
+            return answer
+        if answer.status_code in (301, 302) and answer.get("Location", "").startswith("https://"):
+            return _unencrypted() if _is_call(request) else answer
+        if f"{request.path}/".startswith(_OWN) and answer.status_code >= 400:
+            return _enveloped(request, answer)
+        if request.path.startswith(_SHARED) and _is_call(request):
+            return _enveloped(request, answer)
+        return answer
+
+
+def _is_call(request: HttpRequest) -> bool:
+    return request.headers.get("Authorization", "").lower().startswith("bearer ")
+
+
+def _unencrypted() -> HttpResponse:
+    """Instead of a redirect, which most clients follow with another method and without a body."""
+    told = "Use https. This API key went over the network unencrypted: revoke it and create another one."
+    return envelope.plain(refusals.denied(told))
+
+
+def _enveloped(request: HttpRequest, answer: HttpResponse) -> HttpResponse:
+    status = answer.status_code
+    if status < 400 or status == 404:
+        told = f"There is no endpoint {request.method} {request.path[:100]}. Endpoints have no slash at their end."
+        return envelope.plain(Refused(refusals.NOT_FOUND, told, status=404))
+    if status == 503:
+        told = "The database doesn't answer. Nothing was done. Repeat the call after the time in Retry-After."
+        return envelope.plain(
+            Refused(refusals.AWAY, told, status=503, headers={"Retry-After": answer.get("Retry-After", "5")})
+        )
+    if status >= 500:
+        # What broke is in the log already, where the page was made.
+        return envelope.plain(Refused(refusals.BROKEN, "Something broke on our side. Nothing was done.", status=status))
+    told = "This call could not be read. Check its address, its host and its headers."
+    return envelope.plain(Refused(refusals.LABELS.get(status, refusals.BAD_REQUEST), told, status=status))

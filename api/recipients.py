@@ -1,0 +1,90 @@
+"""How calls name people and times: the recipients, the alias and the schedule object of the reference, as shapes.
+
+What is checked here needs no database: that a recipient has exactly one name, and that what excludes each other does
+not come together. Who is meant and who may get it is decided below.
+"""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from api import refusals, shapes
+from api.refusals import Refused
+
+MOST = 50
+NAMES = ("external_user_id", "user_alias", "braze_id", "email")
+PRIORITIES = ("identified", "unidentified", "most_recently_updated", "least_recently_updated")
+
+
+class Alias(shapes.Shape):
+    alias_name = shapes.Text()
+    alias_label = shapes.Text()
+
+
+class Recipient(shapes.Shape):
+    """One person, by exactly one of NAMES."""
+
+    external_user_id = shapes.Text(required=False, max_length=200, help_text="Your own id of the person.")
+    user_alias = Alias(required=False)
+    braze_id = shapes.Text(required=False, help_text="Chappe's id of the profile.")
+    email = shapes.Text(required=False, max_length=320, help_text="Needs prioritization.")
+    prioritization = shapes.Many(
+        shapes.OneOf(PRIORITIES), required=False, help_text="Who is meant when several have the address."
+    )
+    trigger_properties = shapes.Properties(
+        required=False, help_text="For this person; they win over those of the call. At most 50 KB."
+    )
+    send_to_existing_only = shapes.Flag(default=True, help_text="false makes the profile; needs attributes.")
+    attributes = shapes.Properties(required=False, help_text="Written to the profile before the message.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if sum(name in attrs for name in NAMES) != 1:
+            raise serializers.ValidationError(f"Give exactly one of {', '.join(NAMES)}.")
+        if "email" in attrs and not attrs.get("prioritization"):
+            raise serializers.ValidationError({"prioritization": ["Give this field; an email needs it."]})
+        if attrs["send_to_existing_only"]:
+            return attrs
+        if "user_alias" in attrs:
+            told = "Leave it out: nobody can be made by an alias alone."
+            raise serializers.ValidationError({"send_to_existing_only": [told]})
+        if not attrs.get("attributes"):
+            raise serializers.ValidationError({"attributes": ["Give this field; send_to_existing_only is false."]})
+        return attrs
+
+
+class Recipients(shapes.Many):
+    """Up to 50 people."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(Recipient(), **{"required": False, **kwargs})
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, list) and len(data) > MOST:
+            raise Refused(refusals.TOO_MANY_USERS, f"{self.field_name}: Give at most {MOST}, not {len(data)}.")
+        return super().to_internal_value(data)
+
+
+class Schedule(shapes.Shape):
+    """When a call is sent. Another one replaces it whole."""
+
+    time = shapes.Text(max_length=40, help_text="ISO 8601, UTC unless it has an offset.")
+    in_local_time = shapes.Flag(default=False, help_text="At this time of day of each person; without an offset.")
+    at_optimal_time = shapes.Flag(default=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        at = shapes.Moment()
+        try:
+            at.run_validation(attrs["time"])
+        except serializers.ValidationError as problem:
+            raise serializers.ValidationError({"time": problem.detail}) from problem
+        if attrs["in_local_time"] and attrs["at_optimal_time"]:
+            raise serializers.ValidationError("Give in_local_time or at_optimal_time, not both.")
+        is_local = attrs["in_local_time"] or attrs["at_optimal_time"]
+        if is_local and _has_offset(attrs["time"]):
+            raise serializers.ValidationError({"time": ["Leave out the offset: the time is each person's own."]})
+        return attrs
+
+
+def _has_offset(text: str) -> bool:
+    time = text.partition("T")[2]
+    return text.endswith("Z") or "+" in time or "-" in time

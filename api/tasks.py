@@ -1,0 +1,11 @@
+"""Housekeeping of the API; may run at any time and any number of times."""
+
+from celery import shared_task
+
+from api import idempotency
+
+
+@shared_task
+def purge_calls() -> int:
+    """Forget answers that are older than a day; return how many went."""
+    return idempotency.purge()

@@ -1,0 +1,19 @@
+from django.urls import URLPattern, path, re_path
+
+from api.paths import ENDPOINTS
+from api.views import developers, keys, refused
+
+app_name = "api"
+_PAGES: list[URLPattern] = [
+    path("settings/api-keys/", keys.index, name="keys"),
+    path("settings/api-keys/new/", keys.new, name="key-new"),
+    path("settings/api-keys/<uuid:public_id>/revoke/", keys.revoke, name="key-revoke"),
+    path("developers/", developers.reference, name="developers"),
+    path("api/schema", developers.schema, name="schema"),
+]
+# Endpoints of the reference that are not offered; without names, because nothing leads there.
+_REFUSED: list[URLPattern] = [
+    re_path(r"^canvas/(?P<rest>.+)$", refused.canvas),
+    re_path(r"^messages/live_activity/(?P<rest>.+)$", refused.live_activity),
+]
+urlpatterns: list[URLPattern] = [*_PAGES, *ENDPOINTS, *_REFUSED]

@@ -1,0 +1,205 @@
+"""Messages that a call brings itself, without a campaign."""
+
+import datetime as dt
+from typing import Any
+
+from rest_framework import serializers
+
+from api import asking, campaign_facts, limiting, shapes
+from api import recipients as named
+from api.contents import Messages
+from api.endpoint import Call, Endpoint
+from api.envelope import Answer
+from api.recipients import Alias
+from api.views.triggers import CAMPAIGN, DISPATCH, SCHEDULE
+from campaigns import contents, planning, upcoming
+from delivery import requests
+
+ASKS: dict[str, Any] = {
+    "external_user_ids": ["customer-17"],
+    "messages": {
+        "email": {
+            "app_id": "shop",
+            "from": "Shop <shop@example.com>",
+            "subject": "Your order is on its way",
+            "body": "<p>Hello {{ profile.first_name }}</p>",
+        }
+    },
+}
+_NO_CAMPAIGN = "A message of a call belongs to no campaign. Leave it out, or use /campaigns/trigger/send."
+
+
+class Content(shapes.Shape):
+    broadcast = shapes.Flag(default=False, help_text="true for everybody in the segment or audience, without people.")
+    external_user_ids = shapes.Many(
+        shapes.Text(max_length=200), required=False, help_text="Up to 50 together with user_aliases."
+    )
+    user_aliases = shapes.Many(Alias(), required=False)
+    segment_id = shapes.PublicId(required=False, help_text="With people: those of them who are in it.")
+    audience = shapes.Properties(required=False, help_text="The same; with a segment, who is in both.")
+    campaign_id = shapes.Text(required=False, help_text="Not offered: refused.")
+    send_id = shapes.Text(required=False, help_text="Not offered: refused.")
+    override_frequency_capping = shapes.Flag(default=False, help_text="true: the sending limit does not hold.")
+    override_messaging_limits = shapes.Flag(default=False, help_text="The same by another name.")
+    recipient_subscription_state = shapes.OneOf(
+        ("opted_in", "subscribed", "all"), required=False, help_text="opted_in: only those; all is refused."
+    )
+    messages = Messages(help_text="There is email only; other channels are refused.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        for name in ("campaign_id", "send_id"):
+            if name in attrs:
+                raise serializers.ValidationError({name: [_NO_CAMPAIGN]})
+        return attrs
+
+
+class SendNow(Endpoint):
+    """Send a message that the call brings, now.
+
+    Everybody named gets it each time it is sent, if they may be written to; there is no re-eligibility. notice says
+    what deserves a look in the message, such as a missing unsubscribe link.
+    """
+
+    scope = "messages.send"
+    pool = limiting.SENDS
+    takes = Content
+    asks = ASKS
+    answers = {"dispatch_id": DISPATCH}
+
+    def counts_too(self, entered: dict[str, Any]) -> limiting.Pool | None:
+        return None if entered.get("external_user_ids") or entered.get("user_aliases") else limiting.BROADCASTS
+
+    def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
+        return Answer(told(send(called(call, entered), entered)))
+
+
+class Later(Content):
+    schedule = named.Schedule(help_text="When it is sent; at most 366 days ahead.")
+
+
+class CreateSchedule(Endpoint):
+    """Send a message that the call brings at a time.
+
+    Who gets it is decided when the time has come.
+    """
+
+    scope = "messages.schedule.create"
+    takes = Later
+    asks = {**ASKS, "schedule": {"time": "2027-01-15T09:00:00Z"}}
+    answers = {"dispatch_id": DISPATCH, "schedule_id": SCHEDULE}
+
+    def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
+        with asking.placed():
+            due_at = planning.read(entered["schedule"])
+        answer = send(called(call, entered, due_at=due_at), entered)
+        return Answer({**told(answer), "schedule_id": str(answer.request.public_id)})
+
+
+class ScheduledMessage(shapes.Shape):
+    schedule_id = shapes.PublicId(help_text="Of the call that made it.")
+
+
+class RescheduledMessage(ScheduledMessage):
+    schedule = named.Schedule(required=False, help_text="Replaces the first one whole.")
+    messages = Messages(required=False, help_text="Replaces the message.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "schedule" not in attrs and "messages" not in attrs:
+            raise serializers.ValidationError("Give schedule, messages or both.")
+        return attrs
+
+
+class UpdateSchedule(Endpoint):
+    """Give a scheduled message another time, other content, or both. Whom it is for can't change."""
+
+    scope = "messages.schedule.update"
+    takes = RescheduledMessage
+    asks = {"schedule_id": SCHEDULE, "schedule": {"time": "2027-01-15T10:00:00Z"}}
+
+    def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
+        with asking.placed():
+            answer = planning.rewrite(
+                str(entered["schedule_id"]), schedule=entered.get("schedule"), messages=entered.get("messages")
+            )
+        return Answer({"notice": " ".join(answer.warnings)} if answer.warnings else {})
+
+
+class DeleteSchedule(Endpoint):
+    """Delete a scheduled message: its time passes, and nothing is sent."""
+
+    scope = "messages.schedule.delete"
+    takes = ScheduledMessage
+    asks = {"schedule_id": SCHEDULE}
+
+    def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
+        with asking.placed():
+            planning.delete("", str(entered["schedule_id"]))
+        return Answer()
+
+
+class UpcomingQuery(shapes.Shape):
+    end_time = shapes.Moment(help_text="From now to this time; a day is its midnight in UTC.")
+
+
+class ListUpcoming(Endpoint):
+    """List the campaigns that are going to be sent by themselves, each with its next time.
+
+    What was scheduled by API is not in it.
+    """
+
+    scope = "messages.schedule_broadcasts"
+    takes = UpcomingQuery
+    asks = {"end_time": "2027-02-01T00:00:00Z"}
+    answers = {
+        "scheduled_broadcasts": [
+            {
+                "name": "Autumn sale",
+                "id": CAMPAIGN,
+                "type": "Campaign",
+                "tags": ["sale"],
+                "next_send_time": "2027-01-15T09:00:00+00:00",
+                "schedule_type": "Europe/Paris",
+            }
+        ]
+    }
+
+    def look(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
+        return Answer({"scheduled_broadcasts": [_upcoming(one) for one in upcoming.until(entered["end_time"])]})
+
+
+def _upcoming(one: upcoming.Upcoming) -> dict[str, Any]:
+    return {
+        "name": one.campaign.name,
+        "id": str(one.campaign.public_id),
+        "type": "Campaign",
+        "tags": one.campaign.tags,
+        "next_send_time": campaign_facts.moment(one.at),
+        "schedule_type": "local_time_zones" if one.is_local else one.zone,
+    }
+
+
+def called(call: Call, entered: dict[str, Any], *, due_at: dt.datetime | None = None) -> requests.Call:
+    """The call of a Content. Raises Refused."""
+    return requests.Call(
+        recipients=asking.people(entered),
+        audience=asking.audience(entered, at=due_at),
+        key_label=asking.label(call.key),
+        due_at=due_at,
+        ignores_cap=entered["override_frequency_capping"] or entered["override_messaging_limits"],
+    )
+
+
+def send(asked: requests.Call, entered: dict[str, Any]) -> contents.Answer:
+    with asking.placed():
+        return contents.send(
+            entered["messages"],
+            asked,
+            is_broadcast=entered["broadcast"],
+            subscription_state=entered.get("recipient_subscription_state", ""),
+        )
+
+
+def told(answer: contents.Answer) -> dict[str, Any]:
+    """What the caller reads: the ids, and what deserves a look."""
+    found = {"dispatch_id": answer.dispatch_id}
+    return {**found, "notice": " ".join(answer.warnings)} if answer.warnings else found

@@ -1,0 +1,152 @@
+"""Triggering campaigns: now, at a time, and taking it back."""
+
+import datetime as dt
+from typing import Any
+
+from rest_framework import serializers
+
+from api import asking, limiting, shapes
+from api import recipients as named
+from api.endpoint import Call, Endpoint
+from api.envelope import Answer
+from campaigns import planning, triggering
+from delivery import requests
+
+CAMPAIGN = "5f0c1f0e-6b7e-4c6e-9d3a-0c5b1a2d3e4f"
+SCHEDULE = "c4a1e6f0-b2d9-4f7e-a3c5-d6e7f8091a2b"
+DISPATCH = "c4a1e6f0b2d94f7ea3c5d6e7f8091a2b"
+_ASKS: dict[str, Any] = {
+    "campaign_id": CAMPAIGN,
+    "trigger_properties": {"shop": "Lyon"},
+    "recipients": [
+        {"external_user_id": "customer-17", "trigger_properties": {"shop": "Paris"}},
+        {
+            "external_user_id": "customer-99",
+            "send_to_existing_only": False,
+            "attributes": {"email": "nia@example.com", "first_name": "Nia"},
+        },
+    ],
+}
+
+
+class Trigger(shapes.Shape):
+    campaign_id = shapes.PublicId(help_text="An API-triggered campaign.")
+    send_id = shapes.SendIdText(max_length=64, required=False, help_text="Registered with /sends/id/create.")
+    trigger_properties = shapes.Properties(required=False, help_text="For everybody. At most 50 KB.")
+    broadcast = shapes.Flag(default=False, help_text="true for everybody in the audience, without recipients.")
+    audience = shapes.Properties(required=False, help_text="Who must be in it, besides the campaign's own audience.")
+    recipients = named.Recipients(help_text="Up to 50 people.")
+    attachments = shapes.Many(shapes.Properties(), required=False, help_text="Not offered: refused.")
+
+    def validate_attachments(self, given: list[Any]) -> list[Any]:
+        if given:
+            raise serializers.ValidationError("Chappe sends no attachments. Link to the file instead.")
+        return given
+
+
+class TriggerNow(Endpoint):
+    """Send a campaign to people now.
+
+    Everybody named gets it who is in the campaign's audience, may be written to, and is eligible; the others are
+    accepted and get nothing. Trigger properties are read in the message as api_trigger_properties. A stopped or
+    archived campaign accepts the call with a notice and sends nothing.
+    """
+
+    scope = "campaigns.trigger.send"
+    pool = limiting.SENDS
+    takes = Trigger
+    asks = _ASKS
+    answers = {"dispatch_id": DISPATCH}
+
+    def counts_too(self, entered: dict[str, Any]) -> limiting.Pool | None:
+        return None if entered.get("recipients") else limiting.BROADCASTS
+
+    def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
+        with asking.placed():
+            answer = triggering.trigger(
+                str(entered["campaign_id"]), called(call, entered), is_broadcast=entered["broadcast"]
+            )
+        return Answer(told(answer))
+
+
+class TriggerLater(Trigger):
+    attachments = None  # type: ignore[assignment]  # not a field of this one
+    schedule = named.Schedule(help_text="When it is sent; at most 366 days ahead.")
+
+
+class CreateSchedule(Endpoint):
+    """Send a campaign to people at a time.
+
+    Who gets it is decided when the time has come, by the version that is live then.
+    """
+
+    scope = "campaigns.trigger.schedule.create"
+    takes = TriggerLater
+    asks = {**_ASKS, "schedule": {"time": "2027-01-15T09:00:00Z"}}
+    answers = {"dispatch_id": DISPATCH, "schedule_id": SCHEDULE}
+
+    def counts_too(self, entered: dict[str, Any]) -> limiting.Pool | None:
+        return limiting.BROADCASTS if "audience" in entered else None
+
+    def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
+        with asking.placed():
+            due_at = planning.read(entered["schedule"])
+            answer = triggering.trigger(
+                str(entered["campaign_id"]), called(call, entered, due_at=due_at), is_broadcast=entered["broadcast"]
+            )
+        return Answer({**told(answer), "schedule_id": str(answer.request.public_id)})
+
+
+class ScheduledTrigger(shapes.Shape):
+    campaign_id = shapes.PublicId()
+    schedule_id = shapes.PublicId(help_text="Of the call that made it.")
+
+
+class RescheduledTrigger(ScheduledTrigger):
+    schedule = named.Schedule(help_text="Replaces the first one whole.")
+
+
+class UpdateSchedule(Endpoint):
+    """Give a scheduled trigger another time. Nothing else of it can change."""
+
+    scope = "campaigns.trigger.schedule.update"
+    takes = RescheduledTrigger
+    asks = {"campaign_id": CAMPAIGN, "schedule_id": SCHEDULE, "schedule": {"time": "2027-01-15T10:00:00Z"}}
+
+    def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
+        with asking.placed():
+            planning.update(str(entered["campaign_id"]), str(entered["schedule_id"]), entered["schedule"])
+        return Answer()
+
+
+class DeleteSchedule(Endpoint):
+    """Delete a scheduled trigger: its time passes, and nothing is sent."""
+
+    scope = "campaigns.trigger.schedule.delete"
+    takes = ScheduledTrigger
+    asks = {"campaign_id": CAMPAIGN, "schedule_id": SCHEDULE}
+
+    def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
+        with asking.placed():
+            planning.delete(str(entered["campaign_id"]), str(entered["schedule_id"]))
+        return Answer()
+
+
+def called(call: Call, entered: dict[str, Any], *, due_at: dt.datetime | None = None) -> requests.Call:
+    """The call of a Trigger. Raises Refused."""
+    return requests.Call(
+        recipients=asking.recipients(entered.get("recipients", ())),
+        audience=asking.audience(entered, at=due_at),
+        trigger=entered.get("trigger_properties", {}),
+        send_id=asking.send_id(entered),
+        key_label=asking.label(call.key),
+        due_at=due_at,
+    )
+
+
+def told(answer: triggering.Answer) -> dict[str, Any]:
+    """What the caller reads: the ids, and a notice when nothing is sent."""
+    found: dict[str, Any] = {"dispatch_id": answer.dispatch_id}
+    if answer.request.send_id:
+        found["send_id"] = answer.request.send_id
+    return {**found, "notice": answer.notice, "sent": False} if answer.notice else found

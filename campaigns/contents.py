@@ -1,0 +1,260 @@
+"""Calls that bring their own message, without a campaign: read, checked, frozen, and sent by a standing delivery.
+
+Equal contents are one message with one standing delivery, opened by the first call and closed after a day without any.
+There is no re-eligibility: everybody named gets it each time. Consent, quarantine and the sending limit hold as always.
+What other products take and this one can't do is refused by its name; nothing is dropped silently.
+"""
+
+import dataclasses
+import datetime as dt
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parseaddr
+
+from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from audiences import rules, updates
+from campaigns import targeting
+from delivery import lifecycle as delivery_lifecycle
+from delivery import opening, requests
+from delivery.models import Delivery, RequestState, TriggerRequest
+from lib.errors import DomainError
+from messaging import content
+from messaging.models import Message, Sender, Template
+
+KIND = "api"
+_VALIDITY_S = 72 * 3600
+# Each time somebody closed what was just found open.
+_TRIES = 3
+# A standing delivery without a request for so long is closed.
+_IDLE = dt.timedelta(days=1)
+_EVERYBODY: dict[str, object] = {
+    "conditions": {
+        "match": "any",
+        "rules": [{"field": "profile.email", "op": "is_set"}, {"field": "profile.email", "op": "is_not_set"}],
+    }
+}
+# `recipient_subscription_state` → whom it leaves, None for everybody who may be written to.
+_STATES: dict[str, str | None] = {"": None, "subscribed": None, "opted_in": "opted_in"}
+_READ = frozenset({"app_id", "subject", "from", "reply_to", "body", "plaintext_body", "preheader", "email_template_id"})
+# Told and not refused where people are named one by one: a receipt needs no footer, and the header to leave is there.
+_TOLD = frozenset({"unsubscribe_missing", "address_missing", "text_unsubscribe_missing"})
+
+
+class MessageInvalid(DomainError):
+    """The message of a call can't be sent; nothing is stored."""
+
+    code = "message_invalid"
+    status = 400
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The request, and what deserves a look about its message (sentences)."""
+
+    request: TriggerRequest
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def dispatch_id(self) -> str:
+        return self.request.public_id.hex
+
+
+def send(
+    messages: Mapping[str, object], call: requests.Call, *, is_broadcast: bool = False, subscription_state: str = ""
+) -> Answer:
+    """Take a call with its own message; when it returns, the request is durable.
+
+    Raises MessageInvalid, targeting.TargetInvalid, updates.AttributesInvalid, rules.RuleProblem; then nothing is sent.
+    """
+    targeting.decide(
+        len(call.recipients), has_audience=call.audience is not None, is_broadcast=is_broadcast, has_campaign=False
+    )
+    for recipient in call.recipients:
+        updates.check(recipient.attributes or {})
+    call = dataclasses.replace(call, audience=_narrowed(call.audience, subscription_state))
+    if call.audience is not None:
+        rules.compile_audience(dict(call.audience))
+    spec = read(messages)
+    warnings = _check(spec, _TOLD if call.recipients else frozenset())
+    message = content.freeze(spec)
+    origin = _origin(message)
+    take = requests.plan if call.due_at else requests.take if call.recipients else requests.take_audience
+    for _once in range(_TRIES):
+        _ensure(origin, message)
+        request = take(origin, call)
+        if request is not None:
+            return Answer(request, warnings)
+    raise _busy()
+
+
+@transaction.atomic
+def rewrite(request: TriggerRequest, messages: Mapping[str, object]) -> Answer:
+    """Let a request that waits for its time, locked by the caller, bring another message. Raises MessageInvalid."""
+    spec = read(messages)
+    warnings = _check(spec, frozenset() if request.is_audience else _TOLD)
+    message = content.freeze(spec)
+    origin = _origin(message)
+    for _once in range(_TRIES):
+        _ensure(origin, message)
+        if requests.lock_standing(origin) is not None:
+            request.origin_id, request.label = origin.id, origin.label[:255]
+            request.save(update_fields=["origin_id", "label"])
+            return Answer(request, warnings)
+    raise _busy()
+
+
+def read(messages: Mapping[str, object]) -> content.ContentSpec:
+    """The email of `messages`. Raises MessageInvalid for other channels, and for fields that can't be kept."""
+    for channel in messages:
+        if channel == "webhook":
+            raise MessageInvalid(_("Webhooks are not configured here."), code="channel_missing")
+        if channel != "email":
+            raise MessageInvalid(
+                _("There is no channel “%(name)s” here.") % {"name": channel[:40]}, code="channel_missing"
+            )
+    email = messages.get("email")
+    if not isinstance(email, Mapping):
+        raise MessageInvalid(_("No message to send: messages.email is missing."), code="no_message")
+    for name, value in email.items():
+        if name not in _READ and value not in (None, False, "", [], {}):
+            raise MessageInvalid(_("messages.email.%(name)s isn't offered here.") % {"name": name[:40]})
+        if name in _READ and value is not None and not isinstance(value, str):
+            raise MessageInvalid(_("messages.email.%(name)s must be a text.") % {"name": name})
+    return _spec(email)
+
+
+def close_idle() -> int:
+    """Close the standing deliveries that nobody asked for lately, so that they finish; how many."""
+    recent = TriggerRequest.objects.filter(origin_kind=KIND, origin_id=OuterRef("origin_id"))
+    young = recent.filter(received_at__gte=timezone.now() - _IDLE)
+    waiting = recent.filter(state__in=[RequestState.SCHEDULED, RequestState.TAKEN])
+    idle = Delivery.objects.filter(origin_kind=KIND, is_standing=True, closed_at=None)
+    idle = idle.filter(~Exists(young), ~Exists(waiting), opened_at__lt=timezone.now() - _IDLE)
+    n = 0
+    for delivery_id in idle.values_list("pk", flat=True):
+        delivery_lifecycle.close(delivery_id, by=None)
+        n += 1
+    return n
+
+
+def open_audience(request: TriggerRequest) -> Delivery:
+    """A delivery of its own for the whole audience of a request that brought its message."""
+    message = Message.objects.get(public_id=request.origin_id)
+    audience = dict(request.call["audience"])
+    return _open(requests.Origin(KIND, request.origin_id, request.label), message, audience, request_no=request.pk)
+
+
+def _spec(email: Mapping[str, object]) -> content.ContentSpec:
+    given = {name: str(value) for name, value in email.items() if name in _READ and value}
+    sender = _sender(given.get("from", ""))
+    template = _template(given["email_template_id"]) if "email_template_id" in given else None
+    reply_to = given.get("reply_to", sender.reply_to)
+    body = given.get("body", "")
+    text = given.get("plaintext_body")
+    if template is not None and not body:
+        text = text if text is not None else template.text
+    return content.ContentSpec(
+        sender_name=parseaddr(given["from"])[0] or sender.name,
+        sender_address=sender.address,
+        reply_to="" if reply_to == "NO_REPLY_TO" else reply_to,
+        subject=given.get("subject", template.subject if template else ""),
+        preheader=given.get("preheader", template.preheader if template else ""),
+        body_kind=template.body_kind if template and not body else "html",
+        body=body or (template.body if template else ""),
+        text=text,
+        tracks_opens=True,
+        tracks_clicks=True,
+    )
+
+
+def _sender(written: str) -> Sender:
+    """The sender with the address in `written`: mail in other names would be forged, and refused by most servers."""
+    address = parseaddr(written)[1]
+    sender = (
+        Sender.objects.filter(address__iexact=address, archived_at=None).order_by("pk").first() if address else None
+    )
+    if sender is None:
+        sentence = _("messages.email.from must be one of the senders in Settings, as in “Shop <shop@example.com>”.")
+        raise MessageInvalid(sentence, code="sender_unknown")
+    return sender
+
+
+def _template(text: str) -> Template:
+    try:
+        key = uuid.UUID(text)
+    except ValueError:
+        key = None
+    found = Template.objects.filter(public_id=key, archived_at=None).first() if key else None
+    if found is None:
+        raise MessageInvalid(_("There is no template with this email_template_id."))
+    return found
+
+
+def _check(spec: content.ContentSpec, told: frozenset[str]) -> tuple[str, ...]:
+    """What deserves a look: errors with a code in `told`. Raises MessageInvalid for others."""
+    found = [one for one in content.check(spec) if one.level == "error"]
+    for one in found:
+        if one.code not in told:
+            raise MessageInvalid(one.message, code=one.code)
+    return tuple(one.message for one in found)
+
+
+def _narrowed(audience: Mapping[str, object] | None, state: str) -> Mapping[str, object] | None:
+    if state not in _STATES:
+        sentence = _("recipient_subscription_state must be opted_in or subscribed. Nobody else is written to.")
+        raise MessageInvalid(sentence)
+    wanted = _STATES[state]
+    if wanted is None:
+        return audience
+    rule = {"field": "consent.email", "op": "is", "value": wanted}
+    only: dict[str, object] = {"conditions": {"match": "all", "rules": [rule]}}
+    return only if audience is None else only | {"narrowed_by": dict(audience)}
+
+
+def _origin(message: Message) -> requests.Origin:
+    return requests.Origin(KIND, str(message.public_id), message.subject)
+
+
+def _busy() -> DomainError:
+    return DomainError(_("This message is being closed. Try again."), code="busy", status=503)
+
+
+def _ensure(origin: requests.Origin, message: Message) -> None:
+    """Open the standing delivery of this message unless there is one; of two at once one does."""
+    if Delivery.objects.filter(origin_kind=origin.kind, origin_id=origin.id, is_standing=True, closed_at=None).exists():
+        return
+    try:
+        with transaction.atomic():
+            delivery_lifecycle.stand(_open(origin, message, _EVERYBODY, is_standing=True).pk, by=None)
+    except IntegrityError:
+        return
+
+
+def _open(
+    origin: requests.Origin,
+    message: Message,
+    audience: dict[str, object],
+    *,
+    is_standing: bool = False,
+    request_no: int = 0,
+) -> Delivery:
+    return opening.open_delivery(
+        message=message,
+        audience=audience,
+        label=origin.label,
+        origin=(origin.kind, origin.id),
+        validity_s=_VALIDITY_S,
+        re_eligible_after_s=0,
+        rate_per_minute=None,
+        scheduled_at=None,
+        scheduled_zone="",
+        owner=None,
+        by=None,
+        is_standing=is_standing,
+        request_no=request_no,
+    )

@@ -1,0 +1,107 @@
+"""A call asks a campaign to send: which campaign, whether it sends at all, and the request that comes of it.
+
+An active campaign takes the request (delivery.requests). A stopped or archived one accepts it with a notice and sends
+nothing, so that a program that goes on asking is not broken by a pause; any other is refused. Called by the API with
+what it has read; the key that asks was checked there.
+"""
+
+import uuid
+from dataclasses import dataclass, replace
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from audiences import rules, updates
+from campaigns import document as documents
+from campaigns import schedules, targeting
+from campaigns.models import Campaign, CampaignState
+from delivery import requests
+from delivery.models import RequestState, TriggerRequest
+from lib.errors import DomainError
+
+
+class CampaignInvalid(DomainError):
+    """No campaign that this call could trigger."""
+
+    code = "invalid_campaign"
+    status = 400
+
+
+class NotActive(DomainError):
+    """The campaign was never started, so that nobody has decided that it may send."""
+
+    code = "not_active"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the caller is told. `notice`: why nothing is sent; "" when it was taken."""
+
+    request: TriggerRequest
+    notice: str = ""
+
+    @property
+    def dispatch_id(self) -> str:
+        return self.request.public_id.hex
+
+
+def trigger(campaign_id: str, call: requests.Call, *, is_broadcast: bool = False) -> Answer:
+    """Take the call for a campaign; when it returns, the request is durable.
+
+    Raises CampaignInvalid, NotActive, targeting.TargetInvalid, updates.AttributesInvalid, rules.RuleProblem; then
+    nothing is stored and nothing is sent.
+    """
+    campaign = find(campaign_id)
+    targeting.decide(
+        len(call.recipients), has_audience=call.audience is not None, is_broadcast=is_broadcast, has_campaign=True
+    )
+    for recipient in call.recipients:
+        updates.check(recipient.attributes or {})
+    if call.audience is not None:
+        # Now, and not when a worker finds that it means nothing.
+        rules.compile_audience(dict(call.audience))
+    origin = requests.Origin("campaign", str(campaign.public_id), campaign.name)
+    take = requests.plan if call.due_at else requests.take if call.recipients else requests.take_audience
+    for _once in range(2):
+        request = take(origin, call)
+        if request is not None:
+            return Answer(request)
+        # Its delivery is closed: by a stop, or by a version that was just published and whose own is open by now.
+        campaign = Campaign.objects.get(pk=campaign.pk)
+        notice = _notice(campaign)
+        if notice:
+            return Answer(_ignore(origin, call, notice), notice)
+        if campaign.state != CampaignState.ACTIVE:
+            break
+    sentence = _("%(name)s isn't active. Activate it, then trigger it again.")
+    raise NotActive(sentence % {"name": campaign.name})
+
+
+def find(campaign_id: str) -> Campaign:
+    """The API-triggered campaign with this id. Raises CampaignInvalid."""
+    try:
+        key = uuid.UUID(campaign_id)
+    except ValueError:
+        raise CampaignInvalid(_("Invalid Campaign ID: this is no id.")) from None
+    campaign = Campaign.objects.select_related("live_version").filter(public_id=key).first()
+    version = campaign.live_version if campaign else None
+    if campaign is None or version is None:
+        raise CampaignInvalid(_("Invalid Campaign ID: no published campaign has it."))
+    if not schedules.is_triggered(documents.normalise(version.document)["delivery"]):
+        raise CampaignInvalid(_("Invalid Campaign ID: this campaign isn't triggered by the API."))
+    return campaign
+
+
+def _notice(campaign: Campaign) -> str:
+    """Why a call is accepted and nothing sent; "" when it would be sent, or is refused."""
+    if campaign.archived_at:
+        return _("The campaign is archived. Unarchive the campaign to ensure trigger requests will take effect.")
+    if campaign.state == CampaignState.STOPPED:
+        return _("The campaign is paused. Resume the campaign to ensure trigger requests will take effect.")
+    return ""
+
+
+@transaction.atomic
+def _ignore(origin: requests.Origin, call: requests.Call, notice: str) -> TriggerRequest:
+    ignored = replace(call, due_at=None)
+    return requests.record(origin, ignored, state=RequestState.IGNORED, note=notice)

@@ -1,0 +1,285 @@
+"""Requests: somebody outside asks for messages to people they name. Taken in one transaction, before they are told so.
+
+`take` finds the open standing delivery of an origin, writes the request and its people, decides about each of them, and
+queues those who may have it. Once it returned, the request is in PostgreSQL, and everything that follows is found there
+again by the tick. People who may not have it are accepted, get nothing, and stand in the send log with the reason.
+
+Locks: the standing delivery (shared, so that requests don't wait for each other but closing waits for them), profiles,
+mailboxes where there is a sending limit, claims; each kind in the order of ids.
+"""
+
+import datetime as dt
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from audiences import identities, updates
+from delivery import callformat, claims, judging, queueing, reasons
+from delivery.callformat import MOST_RECIPIENTS, Call, Origin, Recipient
+from delivery.models import Delivery, RequestRecipient, RequestState, TriggerRequest
+from lib.errors import DomainError
+
+__all__ = [
+    "MOST_RECIPIENTS",
+    "Call",
+    "Origin",
+    "Recipient",
+    "ScheduleGone",
+    "cancel",
+    "earlier",
+    "lock_scheduled",
+    "lock_standing",
+    "plan",
+    "record",
+    "replan",
+    "run_due",
+    "take",
+    "take_audience",
+]
+
+logger = logging.getLogger(__name__)
+
+
+class ScheduleGone(DomainError):
+    """No scheduled request can be changed by this id any more."""
+
+    code = "schedule_gone"
+    status = 404
+
+
+# Class of the advisory locks of names that callers give.
+_EXTERNAL = 0x43680D03
+# Scheduled requests taken in one tick.
+_AT_ONCE = 500
+
+
+def take(origin: Origin, call: Call) -> TriggerRequest | None:
+    """Accept `call` for the open standing delivery of `origin`; None when there is none, and then nothing is stored.
+
+    Recipients must have passed `updates.check`. Raises what audiences.rules raises; then nothing is stored either.
+    """
+    with transaction.atomic():
+        delivery = lock_standing(origin)
+        if delivery is None:
+            return None
+        request = record(origin, call, delivery=delivery)
+        fill(request, delivery, call)
+    return request
+
+
+def take_audience(origin: Origin, call: Call) -> TriggerRequest | None:
+    """The same for a call that names nobody: one row, which a worker turns into a delivery of its own."""
+    with transaction.atomic():
+        if lock_standing(origin) is None:
+            return None
+        return record(origin, call, state=RequestState.TAKEN)
+
+
+def plan(origin: Origin, call: Call) -> TriggerRequest | None:
+    """The same for a call with a time: kept as it was said until then."""
+    with transaction.atomic():
+        if lock_standing(origin) is None:
+            return None
+        return record(origin, call, state=RequestState.SCHEDULED)
+
+
+def run_due() -> None:
+    """Take what was asked for a time that has come. By the tick; one that fails keeps no other from being taken."""
+    due = TriggerRequest.objects.filter(state=RequestState.SCHEDULED, due_at__lte=timezone.now()).order_by("due_at")
+    for request_id in due.values_list("pk", flat=True)[:_AT_ONCE]:
+        try:
+            _take_due(request_id)
+        except DomainError as problem:
+            _settle(request_id, RequestState.FAILED, problem.message)
+        except (OperationalError, InterfaceError):
+            # The database is away: nothing else will work either.
+            raise
+        except Exception:
+            logger.exception("scheduled request %s failed", request_id)
+
+
+@transaction.atomic
+def _take_due(request_id: int) -> None:
+    request = _waiting(request_id)
+    if request is None:
+        return
+    delivery = lock_standing(Origin(request.origin_kind, request.origin_id, request.label))
+    if delivery is None:
+        _settle(request_id, RequestState.IGNORED, _("It couldn't be triggered when its time came."))
+    elif request.is_audience:
+        TriggerRequest.objects.filter(pk=request_id).update(state=RequestState.TAKEN)
+    else:
+        _settle(request_id, RequestState.QUEUED, "")
+        TriggerRequest.objects.filter(pk=request_id).update(delivery=delivery)
+        fill(request, delivery, callformat.restore(request))
+
+
+@transaction.atomic
+def replan(public_id: uuid.UUID, due_at: dt.datetime, *, origin: Origin) -> TriggerRequest:
+    """Give a scheduled request another time. Raises ScheduleGone when its time came, or it is none of `origin`."""
+    request = lock_scheduled(public_id, origin)
+    request.due_at = due_at
+    request.save(update_fields=["due_at"])
+    return request
+
+
+@transaction.atomic
+def cancel(public_id: uuid.UUID, *, origin: Origin) -> TriggerRequest:
+    """Take a scheduled request back, so that its time changes nothing. Raises ScheduleGone."""
+    request = lock_scheduled(public_id, origin)
+    request.state, request.handled_at = RequestState.CANCELLED, timezone.now()
+    request.save(update_fields=["state", "handled_at"])
+    return request
+
+
+def lock_scheduled(public_id: uuid.UUID, origin: Origin) -> TriggerRequest:
+    """A request that still waits for its time, locked. An origin without an id is any of its kind.
+
+    Raises ScheduleGone.
+    """
+    found = TriggerRequest.objects.filter(public_id=public_id, origin_kind=origin.kind)
+    if origin.id:
+        found = found.filter(origin_id=origin.id)
+    request = found.filter(state=RequestState.SCHEDULED).select_for_update(no_key=True).first()
+    if request is None:
+        raise ScheduleGone(_("There is no schedule with this id, or its time has come."))
+    return request
+
+
+def _waiting(request_id: int) -> TriggerRequest | None:
+    """A request whose time has come, locked; None when somebody else has it or it was planned anew."""
+    waiting = TriggerRequest.objects.filter(pk=request_id, state=RequestState.SCHEDULED, due_at__lte=timezone.now())
+    return waiting.select_for_update(no_key=True, skip_locked=True).first()
+
+
+def _settle(request_id: int, state: RequestState, note: str) -> None:
+    waiting = TriggerRequest.objects.filter(pk=request_id, state=RequestState.SCHEDULED)
+    waiting.update(state=state, note=note, handled_at=timezone.now())
+
+
+def record(
+    origin: Origin,
+    call: Call,
+    *,
+    delivery: Delivery | None = None,
+    state: RequestState = RequestState.QUEUED,
+    note: str = "",
+) -> TriggerRequest:
+    """The row of a request, whatever becomes of it."""
+    now = timezone.now()
+    return TriggerRequest.objects.create(
+        origin_kind=origin.kind,
+        origin_id=origin.id,
+        label=origin.label[:255],
+        delivery=delivery,
+        state=state,
+        note=note,
+        trigger=dict(call.trigger),
+        is_audience=not call.recipients,
+        # What is sent later is decided later, by what was said now.
+        call=callformat.keep(call) if state in {RequestState.SCHEDULED, RequestState.TAKEN} else {},
+        send_id=call.send_id,
+        external_send_id=call.external_send_id,
+        key_label=call.key_label[:120],
+        received_at=now,
+        due_at=call.due_at,
+        handled_at=now if state in {RequestState.QUEUED, RequestState.IGNORED} else None,
+    )
+
+
+def earlier(origin: Origin, external_send_id: str, *, within: dt.timedelta) -> TriggerRequest | None:
+    """What was taken for `origin` under this name of the caller's in the last time; None for the first.
+
+    Until the transaction ends, nobody else is answered about this name: of two at once the second finds the first.
+    """
+    with connection.cursor() as cursor:
+        text = f"{origin.kind} {origin.id} {external_send_id}"
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_EXTERNAL, text])
+    same = TriggerRequest.objects.filter(origin_kind=origin.kind, origin_id=origin.id)
+    recent = same.filter(external_send_id=external_send_id, received_at__gt=timezone.now() - within)
+    return recent.exclude(state=RequestState.IGNORED).order_by("-pk").first()
+
+
+def lock_standing(origin: Origin) -> Delivery | None:
+    """The open standing delivery of an origin, shared until the transaction ends: it can't be closed meanwhile."""
+    found = Delivery.objects.raw(
+        "SELECT * FROM delivery_delivery WHERE origin_kind = %s AND origin_id = %s AND is_standing"
+        " AND closed_at IS NULL AND state IN ('sending', 'paused') FOR SHARE",
+        [origin.kind, origin.id],
+    )
+    for _once in range(2):
+        # One that was closed while we waited for it may have made way for another.
+        for delivery in found.iterator():
+            return delivery
+    return None
+
+
+def fill(request: TriggerRequest, delivery: Delivery, call: Call) -> None:
+    """Decide about everybody `call` names and queue those who may have it, in the caller's transaction."""
+    ids = _people(call.recipients)
+    judged = judging.judge(
+        delivery, [one for one in ids if one is not None], narrowed=call.audience, ignores_cap=call.ignores_cap
+    )
+    claimed = claims.claim(delivery, request.pk, [one.id for one in judged.values() if not one.reason])
+    late = claims.eligible_from(delivery, [o.id for o in judged.values() if not o.reason and o.id not in claimed])
+    rows, seen = [], set[int]()
+    for position, (recipient, profile_id) in enumerate(zip(call.recipients, ids, strict=True)):
+        reason, detail = _verdict(profile_id, judged, late, seen)
+        own = {**call.trigger, **recipient.trigger} if recipient.trigger else None
+        rows.append(
+            RequestRecipient(
+                request=request,
+                position=position,
+                named_by=recipient.name.kind,
+                name=recipient.name.shown[:320],
+                profile_id=profile_id,
+                trigger=own,
+                reason=reason,
+                detail=detail[:200],
+            )
+        )
+    RequestRecipient.objects.bulk_create(rows)
+    queued = [judged[row.profile_id] for row in rows if row.profile_id and not row.reason]
+    refused = [(judged[row.profile_id], row) for row in rows if row.profile_id and _is_logged(row, judged)]
+    queueing.queue(delivery, request.pk, queued)
+    queueing.refuse(delivery, request.pk, [(one, row.reason, row.detail) for one, row in refused])
+    request.n_named, request.n_queued = len(rows), len(queued)
+    request.n_refused = request.n_named - request.n_queued
+    request.save(update_fields=["n_named", "n_queued", "n_refused"])
+
+
+def _people(recipients: Sequence[Recipient]) -> list[int | None]:
+    """Who is named, with their attributes written and those made who are to be made; None for somebody unknown."""
+    ids = identities.find([one.name for one in recipients])
+    # In one order for all requests: two of them never wait for each other.
+    known = sorted((pk, n) for n, pk in enumerate(ids) if pk is not None and recipients[n].attributes)
+    for profile_id, n in known:
+        updates.write(profile_id, recipients[n].attributes or {})
+    new = [n for n, pk in enumerate(ids) if pk is None and not recipients[n].existing_only]
+    for n in sorted(new, key=lambda n: (recipients[n].name.kind, recipients[n].name.text)):
+        ids[n] = updates.create(recipients[n].name, recipients[n].attributes or {})
+    return ids
+
+
+def _verdict(
+    profile_id: int | None, judged: Mapping[int, judging.Judged], late: Mapping[int, str], seen: set[int]
+) -> tuple[str, str]:
+    """Why this one gets nothing, ("", "") for who gets it. The first mention of somebody is the one that counts."""
+    if profile_id is None or profile_id not in judged:
+        return reasons.NOBODY, ""
+    if profile_id in seen:
+        return reasons.NAMED_TWICE, ""
+    seen.add(profile_id)
+    if judged[profile_id].reason:
+        return judged[profile_id].reason, judged[profile_id].detail
+    return (reasons.NOT_ELIGIBLE_AGAIN, late[profile_id]) if profile_id in late else ("", "")
+
+
+def _is_logged(row: RequestRecipient, judged: Mapping[int, Any]) -> bool:
+    """Whether a refused row belongs in the send log: somebody we know, once."""
+    return bool(row.reason) and row.reason != reasons.NAMED_TWICE and row.profile_id in judged

@@ -1,0 +1,83 @@
+"""The documentation: the OpenAPI file and the page say of every endpoint what it really does."""
+
+import ast
+import json
+import subprocess
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from api import examples, paths, reference, schema, scopes
+from api.endpoint import Endpoint
+from tests import factories
+
+VIEWS: dict[str, type[Endpoint]] = {
+    schema.readable(f"/{one.pattern}"): one.callback.view_class  # type: ignore[attr-defined]
+    for one in paths.ENDPOINTS
+}
+ASKED = {"campaign_id": "c-1", "names": ["it's", "é"], "deep": [{"a": True, "b": None}], "n": 1.5}
+
+
+def test_the_file_has_every_endpoint_with_its_permission_and_answers() -> None:
+    document = schema.document()
+    assert document["openapi"] == "3.1.0" and set(document["paths"]) == set(VIEWS)
+    for path, view in VIEWS.items():
+        (method,) = document["paths"][path]
+        operation = document["paths"][path][method]
+        assert method == ("post" if "act" in view.offered() else "get")
+        assert view.scope in scopes.BY_NAME and f"`{view.scope}`" in operation["description"]
+        assert operation["security"] == [{"apiKey": []}] and operation["summary"].endswith(".")
+        assert {"400", "401", "403", "429", "503"} < set(operation["responses"])
+        assert ("requestBody" in operation) is (method == "post")
+    assert document["components"]["securitySchemes"]["apiKey"] == {"type": "http", "scheme": "bearer"}
+
+
+@pytest.mark.parametrize("path", sorted(VIEWS))
+def test_the_example_of_an_endpoint_is_a_call_it_takes(path: str) -> None:
+    view = VIEWS[path]
+    assert view.takes is not None
+    shape = view.takes(data=view.asks)
+    assert shape.is_valid(), shape.errors
+    assert set(view.asks) <= set(shape.fields)
+
+
+@pytest.mark.django_db
+def test_the_file_is_for_everybody_and_the_page_for_who_signs_in(
+    client: Client, django_assert_num_queries: Any
+) -> None:
+    with django_assert_num_queries(0):
+        answer = client.get("/api/schema")
+    assert json.loads(answer.content) == json.loads(json.dumps(schema.document()))
+    assert client.get(reverse("api:developers")).status_code == 302
+    client.force_login(factories.user("Viewer"))
+    page = client.get(reverse("api:developers")).content.decode()
+    assert all(f">{path}</h3>" in page for path in VIEWS)
+    assert all(f'id="error-{row["code"]}"' in page for row in reference.errors())
+    assert reverse("api:keys") not in page
+
+
+@pytest.mark.parametrize("is_post", [True, False])
+def test_examples_are_programs(is_post: bool) -> None:
+    url, asks = "https://mail.example.com/x", ASKED if is_post else {"campaign_id": "c-1"}
+    tree = ast.parse(examples.python(url, asks, is_post=is_post))
+    call = next(node for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg in ("json", "params"))
+    assert ast.literal_eval(call.value) == asks
+    shell = subprocess.run(
+        [
+            "sh",
+            "-c",
+            "curl() { printf '%s\\n' \"$@\"; }; uuidgen() { echo 1; };" + examples.curl(url, asks, is_post=is_post),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"CHAPPE_API_KEY": "k", "PATH": "/usr/bin:/bin"},
+    ).stdout
+    assert "Authorization: Bearer k" in shell
+    if is_post:
+        assert json.loads(shell.partition("-d\n")[2]) == asks
+        script = examples.javascript(url, asks, is_post=True)
+        body = script.partition("JSON.stringify(")[2].partition("),\n});")[0]
+        assert json.loads(body) == asks

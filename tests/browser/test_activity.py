@@ -1,0 +1,42 @@
+"""The activity log and one request in a browser: no violations, no sideways scroll, light and dark, wide and narrow."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.urls import reverse
+from playwright.sync_api import Page
+
+from audiences import identities
+from campaigns import lifecycle, triggering
+from delivery.requests import Call, Recipient
+from tests import factories
+from tests.browser.test_delivery import axe
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (360, "dark")])
+def test_the_log_and_a_request(browse: Callable[..., Page], width: int, theme: str) -> None:
+    operator = factories.user("Operator")
+    for n in range(3):
+        factories.profile(external_id=f"u{n}", first_name="Lea")
+    made = factories.published(operator, delivery__kind="api", name="Order shipped")
+    people: list[Any] = [Recipient(identities.Name("external_user_id", f"u{n}"), trigger={"n": n}) for n in range(4)]
+    call = Call(recipients=tuple(people), trigger={"order": {"number": "A-1042"}}, key_label="shop-prod")
+    request = triggering.trigger(str(made.public_id), call).request
+    triggering.trigger(str(made.public_id), call)
+    page = browse(operator, width=width, theme=theme)
+    pages = {
+        "log": reverse("delivery:activity"),
+        "empty": f"{reverse('delivery:activity')}?q=zzzz",
+        "request": reverse("delivery:activity-request", args=[request.public_id]),
+        "campaign": reverse("campaigns:detail", args=[made.public_id]),
+    }
+    for name, address in pages.items():
+        page.goto(address)
+        assert axe(page) == [], name
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+    lifecycle.stop(made.pk, by=operator)
+    page.goto(pages["request"])
+    assert page.get_by_text("Cancelled").count() == 3

@@ -1,0 +1,178 @@
+"""The activity log: every line once and in order, each filter, who a request named, and what is deleted when."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from audiences import identities
+from audiences.models import Profile
+from campaigns import triggering
+from campaigns.models import Campaign
+from delivery import activity_log
+from delivery.activity_log import Filter
+from delivery.models import Delivery, RequestRecipient, SendLog, TriggerRequest
+from delivery.requests import Call, Recipient
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+API = {"delivery__kind": "api"}
+
+
+@pytest.fixture
+def campaign() -> Campaign:
+    for n in range(3):
+        factories.profile(external_id=f"u{n}", email=f"u{n}@example.test")
+    return factories.published(factories.user("Operator"), **API, delivery__reeligibility="always")
+
+
+def ask(of: Campaign, *names: str, **fields: Any) -> TriggerRequest:
+    people = tuple(Recipient(identities.Name("external_user_id", name), trigger={"n": name}) for name in names)
+    return triggering.trigger(str(of.public_id), Call(recipients=people, **fields)).request
+
+
+def log(request: TriggerRequest, profile_id: int, at: dt.datetime, outcome: str = "sent") -> None:
+    assert request.delivery is not None
+    SendLog.objects.create(
+        opened_month=request.delivery.opened_month, delivery=request.delivery, request_no=request.pk,
+        profile_id=profile_id, outcome=outcome, at=at, address="a@b.test", n_attempts=1, code="", detail="ok",
+    )  # fmt: skip
+
+
+def person(request: TriggerRequest, position: int = 0) -> int:
+    profile_id = RequestRecipient.objects.get(request=request, position=position).profile_id
+    assert profile_id is not None
+    return profile_id
+
+
+def stamp(table: str, of: TriggerRequest, profile_id: int, **values: Any) -> None:
+    """A row of the attempts or the events, whose ids the database gives."""
+    assert of.delivery is not None
+    row = {"opened_month": of.delivery.opened_month, "delivery_id": of.delivery_id, "request_no": of.pk}
+    row |= {"profile_id": profile_id, **values}
+    with connection.cursor() as cursor:
+        marks = ", ".join(["%s"] * len(row))
+        cursor.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", list(row.values()))
+
+
+@pytest.fixture
+def story(campaign: Campaign) -> TriggerRequest:
+    """A request for two known people and one unknown: deferred and then sent, bounced, and one that still waits."""
+    request = ask(campaign, "u0", "u1", "nobody", key_label="shop-prod")
+    profile_id, at = person(request), request.received_at
+    minute = dt.timedelta(minutes=1)
+    deferred = {"shard_id": 1, "attempt": 1, "result": "deferred", "code": "452 4.2.2", "reply": "452 mailbox full"}
+    stamp("delivery_attempt", request, profile_id, at=at - 3 * minute, **deferred)
+    log(request, profile_id, at - 2 * minute)
+    stamp("delivery_event", request, profile_id, at=at - minute, kind="bounced", detail="550 no such user", code="550")
+    stamp("delivery_event", request, profile_id, at=at - minute, kind="opened", detail="", code="")
+    return request
+
+
+# What is asked for → the lines, newest first. "campaign", "other" and "request" stand for their ids.
+ASKED: list[tuple[dict[str, Any], list[str]]] = [
+    ({}, ["api", "bounced", "sent", "deferred"]),
+    ({"type": "sent"}, ["sent"]),
+    ({"type": "api"}, ["api"]),
+    ({"type": "bounced"}, ["bounced"]),
+    ({"type": "deferred"}, ["deferred"]),
+    ({"type": "unknown"}, []),
+    ({"search": "u0@example.test"}, ["api", "bounced", "sent", "deferred"]),
+    ({"search": "u1@example.test"}, ["api"]),
+    ({"search": "u2@example.test"}, []),
+    ({"search": "request"}, ["api"]),
+    ({"search": "x'; --"}, []),
+    ({"origin_id": "campaign"}, ["api", "bounced", "sent", "deferred"]),
+    ({"origin_id": "other"}, []),
+    ({"search": "u0@example.test", "type": "deferred", "origin_id": "campaign"}, ["deferred"]),
+    ({"before": "nonsense"}, ["api", "bounced", "sent", "deferred"]),
+    ({"before": "2026-01-01T00:00:00_1_2_3_4"}, ["api", "bounced", "sent", "deferred"]),
+]
+
+
+@pytest.mark.parametrize(("asked", "expected"), ASKED)
+def test_each_filter_finds_its_lines_newest_first(
+    campaign: Campaign, story: TriggerRequest, asked: dict[str, Any], expected: list[str]
+) -> None:
+    names = {"campaign": str(campaign.public_id), "other": str(story.public_id), "request": story.public_id.hex}
+    given = {name: names.get(value, value) for name, value in asked.items()}
+    assert [line.what for line in activity_log.page(Filter(**given)).lines] == expected
+
+
+def test_pages_have_each_line_once_also_where_many_have_one_time(
+    campaign: Campaign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(activity_log, "PAGE", 2)
+    at = timezone.now()
+    for n in range(3):
+        request = ask(campaign, f"u{n}")
+        log(request, person(request), at, "cancelled")
+    ask(campaign, "nobody")
+    shown, wanted = [], Filter()
+    while True:
+        page = activity_log.page(wanted)
+        shown += [(line.what, line.request_no) for line in page.lines]
+        if not page.next:
+            break
+        wanted = Filter(before=page.next)
+    assert len(shown) == len(set(shown)) == 7
+    assert [what for what, _no in shown].count("api") == 4
+
+
+def test_what_is_older_than_the_period_is_not_shown(story: TriggerRequest) -> None:
+    TriggerRequest.objects.filter(pk=story.pk).update(received_at=timezone.now() - dt.timedelta(days=3))
+    assert "api" not in [line.what for line in activity_log.page(Filter()).lines]
+    assert "api" in [line.what for line in activity_log.page(Filter(days=7)).lines]
+
+
+def test_the_page_says_what_happened_and_links_to_more(client: Client, story: TriggerRequest) -> None:
+    client.force_login(factories.user("Viewer"))
+    html = client.get(reverse("delivery:activity")).content.decode()
+    for words in ("Key “shop-prod”", "Queued. 2 of 3 people queued", "452 mailbox full", "550 no such user"):
+        assert words in html, words
+    detail = reverse("delivery:activity-request", args=[story.public_id])
+    assert detail in html
+    html = client.get(detail).content.decode()
+    assert story.public_id.hex in html and "Nobody has this name" in html and "Waiting" in html
+    assert html.count("external_user_id") == 3
+    record = reverse("delivery:recipient", args=[Delivery.objects.get().public_id, Profile.objects.first().public_id])  # type: ignore[union-attr]
+    assert client.get(f"{record}?request={story.pk}").status_code == 200
+    assert client.get(record).status_code == 404
+
+
+def test_the_page_takes_as_many_queries_however_much_it_shows(
+    client: Client, campaign: Campaign, django_assert_max_num_queries: Any
+) -> None:
+    client.force_login(factories.user("Viewer"))
+    client.get(reverse("delivery:activity"))
+    for n in range(20):
+        ask(campaign, f"u{n % 3}", "nobody")
+    with django_assert_max_num_queries(22):
+        client.get(reverse("delivery:activity"))
+
+
+def test_nothing_yet_and_nothing_found_say_so(client: Client) -> None:
+    client.force_login(factories.user("Viewer"))
+    assert "Nothing happened in the last 24 hours." in client.get(reverse("delivery:activity")).content.decode()
+    html = client.get(reverse("delivery:activity"), {"q": "\x00", "type": "all", "days": "x"}).content.decode()
+    assert "Nothing happened in the last 24 hours." in html
+    html = client.get(reverse("delivery:activity"), {"q": "nobody@example.test"}).content.decode()
+    assert "Nothing matches." in html
+
+
+def test_old_requests_are_deleted_and_what_still_waits_is_kept(campaign: Campaign) -> None:
+    now = timezone.now()
+    old, young = ask(campaign, "u0"), ask(campaign, "u1")
+    planned = ask(campaign, "u2", due_at=now + dt.timedelta(days=300))
+    log(old, person(old), now)
+    long_ago = now - dt.timedelta(days=91)
+    TriggerRequest.objects.filter(pk__in=[old.pk, planned.pk]).update(received_at=long_ago)
+    TriggerRequest.objects.filter(pk=old.pk).update(handled_at=long_ago)
+    assert activity_log.purge(keep=dt.timedelta(days=90)) == 1
+    assert set(TriggerRequest.objects.values_list("pk", flat=True)) == {young.pk, planned.pk}
+    assert SendLog.objects.filter(request_no=old.pk).count() == 1
+    assert activity_log.purge(keep=dt.timedelta(days=90)) == 0
