@@ -10,6 +10,7 @@ from django.db.models import Max, Min
 from api import lookup
 from campaigns import document as documents
 from campaigns.models import Campaign, CampaignSend, CampaignState, CampaignVersion, Draft
+from delivery.models import Outcome, SendLog
 from messaging.models import BodyKind
 
 _UNIT_S = {"days": 86_400, "hours": 3_600}
@@ -34,14 +35,12 @@ def row(campaign: Campaign) -> dict[str, Any]:
 
 
 def details(campaign: Campaign, *, of_draft: bool) -> dict[str, Any]:
-    """Everything of one campaign; what is live unless its draft is asked for or nothing is. Three queries."""
+    """Everything of one campaign; what is live unless its draft is asked for or nothing is."""
     draft = Draft.objects.filter(campaign=campaign).first()
     version = campaign.live_version
     source: Draft | CampaignVersion | None = draft if draft and (of_draft or version is None) else version
     document = documents.normalise(source.document if source else None)
-    sent = CampaignSend.objects.filter(campaign=campaign).aggregate(
-        first=Min("delivery__started_at"), last=Max("delivery__started_at")
-    )
+    first, last = _sent(campaign)
     return {
         "created_at": moment(campaign.created_at),
         "updated_at": moment(campaign.edited_at),
@@ -53,13 +52,27 @@ def details(campaign: Campaign, *, of_draft: bool) -> dict[str, Any]:
         "description": "",
         "schedule_type": "api_triggered" if document["delivery"]["kind"] == "api" else "time_based",
         "channels": ["email"],
-        "first_sent": moment(sent["first"]),
-        "last_sent": moment(sent["last"]),
+        "first_sent": moment(first),
+        "last_sent": moment(last),
         "tags": campaign.tags,
         "teams": [],
         "messages": {variation_id(campaign): _message(document)},
         "conversion_behaviors": _conversions(document["tracking"]),
     }
+
+
+def _sent(campaign: Campaign) -> tuple[dt.datetime | None, dt.datetime | None]:
+    """When it was sent first and last: the start of sends, and of those that requests trigger the messages."""
+    sends = CampaignSend.objects.filter(campaign=campaign)
+    ordinary = sends.filter(delivery__is_standing=False)
+    times = ordinary.aggregate(first=Min("delivery__started_at"), last=Max("delivery__started_at"))
+    standing = dict(sends.filter(delivery__is_standing=True).values_list("delivery_id", "delivery__opened_month"))
+    if not standing:
+        return times["first"], times["last"]
+    log = SendLog.objects.filter(opened_month__in=set(standing.values()), delivery_id__in=standing)
+    taken = log.filter(outcome=Outcome.SENT).aggregate(first=Min("at"), last=Max("at"))
+    known = [at for at in (*times.values(), *taken.values()) if at is not None]
+    return min(known, default=None), max(known, default=None)
 
 
 def moment(at: dt.datetime | None) -> str | None:

@@ -47,7 +47,10 @@ GROUPS = (
     Group(
         "sends",
         "Send ids",
-        (path("sends/id/create", sends.CreateSendId.as_view(), name="sends-id-create"),),
+        (
+            path("sends/id/create", sends.CreateSendId.as_view(), name="sends-id-create"),
+            path("sends/data_series", figures.SendSeries.as_view(), name="sends-data-series"),
+        ),
     ),
     Group(
         "campaigns",

@@ -6,14 +6,15 @@ of the first one. So sums over all days are the figures of the panel, as far as 
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Max, Sum
+from django.utils import timezone
 
-from delivery import rollups
-from delivery.models import Delivery, DomainDay
+from delivery import domain_days, rollups
+from delivery.models import Delivery, DomainDay, TriggerRequest
 
 _EVENTS = """
 WITH seen AS (
@@ -23,7 +24,7 @@ WITH seen AS (
     JOIN delivery_sendlog l ON l.opened_month = e.opened_month AND l.delivery_id = e.delivery_id
         AND l.request_no = e.request_no AND l.profile_id = e.profile_id AND l.outcome = 'sent'
     WHERE e.opened_month = ANY(%(months)s) AND e.delivery_id = ANY(%(ids)s)
-        AND e.kind IN ('opened', 'clicked') AND NOT e.is_automatic AND e.at < %(end)s
+        AND e.kind IN ('opened', 'clicked') AND NOT e.is_automatic AND e.at < %(end)s {events}
 )
 SELECT day, count(*) FILTER (WHERE kind = 'opened'), count(*) FILTER (WHERE kind = 'opened' AND no = 1),
        count(*) FILTER (WHERE kind = 'clicked'), count(*) FILTER (WHERE kind = 'clicked' AND no = 1)
@@ -32,7 +33,7 @@ FROM seen WHERE day >= %(first)s GROUP BY day
 _PEOPLE = """
 SELECT (at AT TIME ZONE 'UTC')::date AS day, count(DISTINCT profile_id) FROM delivery_sendlog
 WHERE opened_month = ANY(%(months)s) AND delivery_id = ANY(%(ids)s) AND outcome IN ('sent', 'failed')
-    AND at >= %(begin)s AND at < %(end)s GROUP BY 1
+    AND at >= %(begin)s AND at < %(end)s {log} GROUP BY 1
 """
 
 
@@ -64,6 +65,33 @@ class Series:
 _BY_HANDOVER = ("sent", "delivered", "bounced", "complained", "unsubscribed")
 
 
+# The numbers of the requests that came under one send id.
+_WANTED = """SELECT id FROM delivery_triggerrequest
+    WHERE origin_kind = %(kind)s AND origin_id = %(origin)s AND send_id = %(send_id)s"""
+
+
+def of_send_id(origin: tuple[str, str], send_id: str, *, last: dt.date, n_days: int) -> Series:
+    """The same for what was asked for under one send id, counted now; `origin` as in Delivery."""
+    first = last - dt.timedelta(days=n_days - 1)
+    names = {"kind": origin[0], "origin": origin[1], "send_id": send_id}
+    asked = TriggerRequest.objects.filter(origin_kind=origin[0], origin_id=origin[1], send_id=send_id)
+    ids = asked.filter(delivery__isnull=False).values("delivery_id")
+    deliveries = list(Delivery.objects.filter(pk__in=ids).only("id", "opened_month").order_by("pk"))
+    found: dict[dt.date, dict[str, int]] = {}
+    for delivery in deliveries:
+        for day, sums in domain_days.of_requests(delivery.pk, _WANTED, names).items():
+            if first <= day <= last:
+                sent, delivered, hard, soft, complained, unsubscribed = sums
+                figures = (sent, delivered, hard + soft, complained, unsubscribed)
+                had = found.setdefault(day, dict.fromkeys(_BY_HANDOVER, 0))
+                for name, figure in zip(_BY_HANDOVER, figures, strict=True):
+                    had[name] += figure
+    for day, counts in _from_log(deliveries, first, last, names).items():
+        found.setdefault(day, {}).update(counts)
+    days = (first + dt.timedelta(days=number) for number in range(n_days))
+    return Series(tuple(Day(day, **found.get(day, {})) for day in days), timezone.now())
+
+
 def series(deliveries: Sequence[Delivery], *, last: dt.date, n_days: int) -> Series:
     """The `n_days` days that end with `last`. Four queries, whatever the number of deliveries."""
     first = last - dt.timedelta(days=n_days - 1)
@@ -81,7 +109,10 @@ def series(deliveries: Sequence[Delivery], *, last: dt.date, n_days: int) -> Ser
     return Series(tuple(Day(day, **found.get(day, {})) for day in days), min(counted, default=None))
 
 
-def _from_log(deliveries: Sequence[Delivery], first: dt.date, last: dt.date) -> dict[dt.date, dict[str, int]]:
+def _from_log(
+    deliveries: Sequence[Delivery], first: dt.date, last: dt.date, asked: Mapping[str, str] | None = None
+) -> dict[dt.date, dict[str, int]]:
+    """Opens, clicks and people by day; of the requests of _WANTED where `asked` says which."""
     begin = dt.datetime.combine(first, dt.time.min, dt.UTC)
     values: dict[str, Any] = {
         "ids": [one.pk for one in deliveries],
@@ -89,14 +120,16 @@ def _from_log(deliveries: Sequence[Delivery], first: dt.date, last: dt.date) -> 
         "first": first,
         "begin": begin,
         "end": dt.datetime.combine(last, dt.time.min, dt.UTC) + dt.timedelta(days=1),
+        **(asked or {}),
     }
+    events, log = (f"AND {table}.request_no IN ({_WANTED})" if asked else "" for table in ("e", "delivery_sendlog"))
     found: dict[dt.date, dict[str, int]] = {}
     with rollups.reading() as cursor:
-        cursor.execute(_EVENTS, values)
+        cursor.execute(_EVENTS.format(events=events), values)
         for day, *counts in cursor.fetchall():
             names = ("opened", "unique_opened", "clicked", "unique_clicked")
             found[day] = dict(zip(names, counts, strict=True))
-        cursor.execute(_PEOPLE, values)
+        cursor.execute(_PEOPLE.format(log=log), values)
         for day, n_people in cursor.fetchall():
             found.setdefault(day, {})["people"] = n_people
     return found

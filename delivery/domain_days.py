@@ -7,6 +7,8 @@ Called hourly for what `rollups` counted again (`refresh`), and by `alerting` fo
 """
 
 import datetime as dt
+from collections.abc import Mapping
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Max, Q
@@ -24,7 +26,7 @@ _LARGE_EVERY = dt.timedelta(minutes=15)
 _LOCKS = 0x43680400
 
 _IS_SOFT_REFUSAL = f"(code, {failures.SHAPE}) IN (SELECT * FROM unnest(%(codes)s::text[], %(shapes)s::text[]))"
-_COUNT = f"""
+_HANDED = f"""
 WITH answers AS (
     SELECT request_no, profile_id,
            bool_or(kind = 'delivered') AS is_delivered,
@@ -32,7 +34,7 @@ WITH answers AS (
            bool_or(kind = 'bounced' AND verdict <> 'ignored' AND {rollups.IS_SOFT}) AS is_soft,
            bool_or(kind = 'unsubscribed') AS is_unsubscribed,
            bool_or(kind = 'complained') AS is_complained
-    FROM delivery_event WHERE opened_month = %(month)s AND delivery_id = %(id)s
+    FROM delivery_event WHERE opened_month = %(month)s AND delivery_id = %(id)s {{events}}
     GROUP BY request_no, profile_id
 ), handed AS (
     SELECT (l.at AT TIME ZONE 'UTC')::date AS day, lower(split_part(l.address, '@', 2)) AS domain,
@@ -44,20 +46,25 @@ WITH answers AS (
            COALESCE(a.is_complained, false) AS is_complained
     FROM delivery_sendlog l
     LEFT JOIN answers a ON a.request_no = l.request_no AND a.profile_id = l.profile_id
-    WHERE l.opened_month = %(month)s AND l.delivery_id = %(id)s AND l.outcome IN ('sent', 'failed')
-), largest AS (
-    SELECT domain FROM handed GROUP BY domain ORDER BY count(*) DESC, domain LIMIT %(most)s
+    WHERE l.opened_month = %(month)s AND l.delivery_id = %(id)s AND l.outcome IN ('sent', 'failed') {{log}}
 )
-INSERT INTO delivery_domainday
-    (delivery_id, day, domain, computed_at, n_sent, n_delivered, n_hard, n_soft, n_complained, n_unsubscribed)
-SELECT %(id)s, h.day, COALESCE(largest.domain, ''), %(now)s,
-    count(*),
+"""
+# Of people in `handed`: handed over, delivered, hard, soft, complained, unsubscribed.
+_SUMS = """count(*),
     count(*) FILTER (WHERE is_taken AND NOT is_hard AND (is_delivered
         OR (NOT %(real_time)s AND NOT (is_soft AND is_over)))),
     count(*) FILTER (WHERE is_hard),
     count(*) FILTER (WHERE is_soft AND NOT is_hard AND NOT (is_taken AND is_delivered)),
     count(*) FILTER (WHERE is_taken AND is_complained),
-    count(*) FILTER (WHERE is_taken AND is_unsubscribed)
+    count(*) FILTER (WHERE is_taken AND is_unsubscribed)"""
+_COUNT = f"""
+{_HANDED.format(events="", log="")}, largest AS (
+    SELECT domain FROM handed GROUP BY domain ORDER BY count(*) DESC, domain LIMIT %(most)s
+)
+INSERT INTO delivery_domainday
+    (delivery_id, day, domain, computed_at, n_sent, n_delivered, n_hard, n_soft, n_complained, n_unsubscribed)
+SELECT %(id)s, h.day, COALESCE(largest.domain, ''), %(now)s,
+    {_SUMS}
 FROM handed h LEFT JOIN largest ON largest.domain = h.domain
 GROUP BY h.day, COALESCE(largest.domain, '')
 """
@@ -77,21 +84,31 @@ def rebuild(delivery_id: int) -> None:
     with rollups.reading() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCKS, delivery.pk % 2**31])
         now = timezone.now()
-        codes, shapes = failures.soft_refusals(delivery)
         cursor.execute("DELETE FROM delivery_domainday WHERE delivery_id = %s", [delivery.pk])
+        cursor.execute(_COUNT, {**_values(delivery, now), "now": now, "most": MOST_DOMAINS})
+
+
+def of_requests(delivery_id: int, wanted: str, values: Mapping[str, Any]) -> dict[dt.date, tuple[int, ...]]:
+    """Day → the sums of a DomainDay for some requests of one delivery, counted now. `wanted`: SQL of their numbers."""
+    delivery = Delivery.objects.only(*_READ).get(pk=delivery_id)
+    handed = _HANDED.format(events=f"AND request_no IN ({wanted})", log=f"AND l.request_no IN ({wanted})")
+    with rollups.reading() as cursor:
         cursor.execute(
-            _COUNT,
-            {
-                "id": delivery.pk,
-                "month": delivery.opened_month,
-                "now": now,
-                "most": MOST_DOMAINS,
-                "real_time": delivery.feedback == Feedback.REAL_TIME,
-                "final_until": rollups.final_until(delivery, now),
-                "codes": codes,
-                "shapes": shapes,
-            },
+            f"{handed} SELECT day, {_SUMS} FROM handed GROUP BY day", {**values, **_values(delivery, timezone.now())}
         )
+        return {day: tuple(sums) for day, *sums in cursor.fetchall()}
+
+
+def _values(delivery: Delivery, now: dt.datetime) -> dict[str, Any]:
+    codes, shapes = failures.soft_refusals(delivery)
+    return {
+        "id": delivery.pk,
+        "month": delivery.opened_month,
+        "real_time": delivery.feedback == Feedback.REAL_TIME,
+        "final_until": rollups.final_until(delivery, now),
+        "codes": codes,
+        "shapes": shapes,
+    }
 
 
 def refresh() -> int:

@@ -209,6 +209,7 @@ TABLE: dict[str, tuple[str | None, str | None]] = {
     "api:messages-delete": (None, KEY),
     "api:messages-upcoming": (KEY, None),
     "api:sends-id-create": (None, KEY),
+    "api:sends-data-series": (KEY, None),
     "api:campaigns-list": (KEY, None),
     "api:campaigns-details": (KEY, None),
     "api:campaigns-data-series": (KEY, None),

@@ -5,9 +5,10 @@ from typing import Any
 
 from django.utils import timezone
 
-from api import campaign_facts, limiting, lookup, shapes
+from api import campaign_facts, limiting, lookup, refusals, send_ids, shapes
 from api.endpoint import Call, Endpoint
 from api.envelope import Answer
+from api.refusals import Refused
 from campaigns.models import Campaign
 from delivery import daily
 from delivery.models import Delivery
@@ -48,6 +49,34 @@ class CampaignSeries(Endpoint):
         campaign = lookup.campaign(entered["campaign_id"])
         last = entered.get("ending_at", timezone.now()).astimezone(dt.UTC).date()
         found = daily.series(_deliveries(campaign), last=last, n_days=entered["length"])
+        rows = [_row(campaign, day) for day in found.days]
+        return Answer({"data": rows, "counted_at": campaign_facts.moment(found.counted_at)})
+
+
+class SendQuery(SeriesQuery):
+    send_id = shapes.SendIdText(max_length=64, help_text="Registered for this campaign.")
+
+
+class SendSeries(Endpoint):
+    """Read the figures of a send id by day, the oldest first.
+
+    Counted like those of a campaign, and just now. Requests are kept for a time that is set in Settings; what was asked
+    before is not in it.
+    """
+
+    scope = "sends.data_series"
+    takes = SendQuery
+    asks = {"campaign_id": "5f0c1f0e-6b7e-4c6e-9d3a-0c5b1a2d3e4f", "send_id": "autumn-sale", "length": 7}
+    answers = CampaignSeries.answers
+
+    def look(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
+        campaign = lookup.campaign(entered["campaign_id"], is_api=True)
+        if not send_ids.is_known(campaign, entered["send_id"]):
+            sentence = "send_id: It is not registered for this campaign. Register it with /sends/id/create."
+            raise Refused(refusals.BAD_REQUEST, sentence)
+        origin = ("campaign", str(campaign.public_id))
+        last = entered.get("ending_at", timezone.now()).astimezone(dt.UTC).date()
+        found = daily.of_send_id(origin, entered["send_id"], last=last, n_days=entered["length"])
         rows = [_row(campaign, day) for day in found.days]
         return Answer({"data": rows, "counted_at": campaign_facts.moment(found.counted_at)})
 
