@@ -92,10 +92,10 @@ def test_its_slot_is_free_when_its_lease_ran_out(monkeypatch: pytest.MonkeyPatch
     factories.people("a")
     delivery = factories.sending()
     monkeypatch.setattr(windows, "LEASE_S", 1)
-    standing = [sending.connect() for _slot in range(sending.N_SLOTS)]
+    standing = [sending.connect() for _slot in range(sending.n_slots())]
     assert all(sending._take_slot(one, delivery.pk) for one in standing)
     assert sending.n_free_slots(delivery.pk) == 0
-    _wait_for(lambda: sending.n_free_slots(delivery.pk) == sending.N_SLOTS)
+    _wait_for(lambda: sending.n_free_slots(delivery.pk) == sending.n_slots())
     for one in standing:
         with pytest.raises(psycopg.OperationalError):
             one.execute("SELECT 1")
