@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.urls import URLPattern, path
 
-from api.views import campaigns, figures, segments, sends, subscriptions
+from api.views import campaigns, figures, segments, sends, subscriptions, tracking
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,11 @@ GROUPS = (
             path("campaigns/data_series", figures.CampaignSeries.as_view(), name="campaigns-data-series"),
             path("campaigns/duplicate", campaigns.DuplicateCampaign.as_view(), name="campaigns-duplicate"),
         ),
+    ),
+    Group(
+        "users",
+        "People",
+        (path("users/track", tracking.TrackUsers.as_view(), name="users-track"),),
     ),
     Group(
         "segments",

@@ -61,6 +61,7 @@ ERRORS = (
     (refusals.INVALID_SEGMENT, 400, "Take the id from /segments/list."),
     (refusals.INVALID_GROUP, 400, "Take the id from the page of the subscription group."),
     (refusals.TOO_MANY_USERS, 400, "Name at most 50 people in one call."),
+    (refusals.TOO_LONG, 400, "Give at most 75 attributes, 75 events and 75 purchases in one call."),
     (refusals.TOO_MANY_IDS, 400, "Name at most 50 in one call."),
     (refusals.NOT_OFFERED, 400, "Chappe does not have this endpoint of the reference."),
     (refusals.UNAUTHORIZED, 401, "Send a whole, unrevoked key in the header Authorization."),

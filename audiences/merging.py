@@ -22,8 +22,8 @@ from audiences import group_merging
 from audiences.mapping import COLUMNS, Row
 from audiences.models import ProfileImport
 
-# Any number of ours; one import merges at a time.
-_LOCK = 7_203_100_001
+# Any number of ours; one transaction at a time makes people. Held to its end.
+LOCK = 7_203_100_001
 _STAGED = ("line", "digest", "email_key", *COLUMNS, "attributes", "consent", "groups")
 
 
@@ -41,7 +41,7 @@ def merge(job: ProfileImport, rows: Sequence[Row]) -> Merged:
     """Merge `rows` for a locked, running import. Each digest at most once in `rows`."""
     with connection.cursor() as cursor:
         _stage(cursor, rows)
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         refused = [(line, "duplicate") for line in _drop_seen(cursor, job)]
         _match(cursor, job.key)
         if job.key == "email":

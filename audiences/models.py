@@ -377,3 +377,8 @@ class ProfileImportRefusal(models.Model):
     class Meta:
         default_permissions = ()
         constraints = [models.UniqueConstraint(fields=["profile_import", "line"], name="import_refusal_once")]
+
+
+# Django looks for models here; they need nothing of this module.
+from audiences.activity_models import ProfileEvent as ProfileEvent  # noqa: E402
+from audiences.activity_models import Purchase as Purchase  # noqa: E402
