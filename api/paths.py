@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.urls import URLPattern, path
 
-from api.views import campaigns, figures, segments, sends, subscriptions, tracking
+from api.views import campaigns, figures, segments, sends, subscriptions, tracking, users
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,10 @@ GROUPS = (
     Group(
         "users",
         "People",
-        (path("users/track", tracking.TrackUsers.as_view(), name="users-track"),),
+        (
+            path("users/track", tracking.TrackUsers.as_view(), name="users-track"),
+            path("users/export/ids", users.ExportUsers.as_view(), name="users-export-ids"),
+        ),
     ),
     Group(
         "segments",
