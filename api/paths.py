@@ -39,6 +39,7 @@ GROUPS = (
         (
             path("users/track", tracking.TrackUsers.as_view(), name="users-track"),
             path("users/export/ids", users.ExportUsers.as_view(), name="users-export-ids"),
+            path("users/delete", users.DeleteUsers.as_view(), name="users-delete"),
         ),
     ),
     Group(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from django.db import connection, transaction
 
-from audiences import addresses, fields, merging
+from audiences import addresses, fields, turns
 from audiences.models import Profile
 
 
@@ -74,8 +74,7 @@ def find_or_make(wanted: Collection[Named], *, makeable: Collection[Named]) -> F
     found = find(wanted)
     if not _missing(makeable, found):
         return found
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [merging.LOCK])
+    turns.take()
     missing = _missing(makeable, find(wanted))
     with transaction.atomic():
         # Rows of whoever makes people without waiting are found afterwards.
@@ -84,12 +83,11 @@ def find_or_make(wanted: Collection[Named], *, makeable: Collection[Named]) -> F
 
 
 def _missing(makeable: Iterable[Named], found: Found) -> list[Named]:
-    """Once each, in the order of their names."""
-    lacking = {
-        (one.by.value, one.key): one
-        for one in makeable
-        if one not in found and one.key and one.by is not Name.PUBLIC_ID
-    }
+    """Once each, as the first one has it, in the order of their names."""
+    lacking: dict[tuple[str, str], Named] = {}
+    for one in makeable:
+        if one not in found and one.key and one.by is not Name.PUBLIC_ID:
+            lacking.setdefault((one.by.value, one.key), one)
     return [lacking[key] for key in sorted(lacking)]
 
 

@@ -55,9 +55,11 @@ class Row:
 class People:
     """The people of one call and those who share a mailbox with them."""
 
-    def __init__(self, rows: Iterable[Row], types: Mapping[str, str]) -> None:
+    def __init__(self, rows: Iterable[Row], types: Mapping[str, str], left: Iterable[str] = ()) -> None:
+        """`left`: mailboxes that had unsubscribed before their people were erased."""
         self.rows = {row.id: row for row in rows}
         self._types = types
+        self._left = set(left)
         self.problems: list[Problem] = []
 
     def apply(self, number: int, change: Change, profile_id: int) -> None:
@@ -93,7 +95,8 @@ class People:
 
     def _apply_consent(self, number: int, row: Row, consent: str) -> None:
         mates = [one for one in self.rows.values() if one.email_key == row.email_key] if row.email_key else [row]
-        is_out = any(one.consent == Consent.UNSUBSCRIBED for one in mates)
+        is_out = row.email_key in self._left or any(one.consent == Consent.UNSUBSCRIBED for one in mates)
+        self._left.discard(row.email_key)
         if consent == Consent.OPTED_IN:
             for one in mates:
                 if one is row or one.consent == Consent.UNSUBSCRIBED:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
-from audiences import activity, identities, upserts
+from audiences import activity, addresses, erasure, identities, upserts
 from audiences.activity import Bought, Happening
+from audiences.identities import Name
 from audiences.reworking import Change, Problem
 from audiences.upserts import Source
 
@@ -39,8 +40,19 @@ def track(
     everything: list[Change | Happening | Bought] = [*changes, *happenings, *bought]
     types = upserts.define(changes)
     found = identities.find_or_make(
-        {one.who for one in everything}, makeable={one.who for one in everything if one.may_make}
+        {one.who for one in everything}, makeable=[one.who for one in everything if one.may_make]
     )
-    problems = upserts.write(changes, found, types=types, source=source) if changes else []
+    left = erasure.recall(_addresses(everything, found))
+    # Who is made by an address alone, for an event, may have left before.
+    named = (Change(one.who) for one in everything if left and one.who.by is Name.EMAIL)
+    written = [*changes, *named]
+    problems = upserts.write(written, found, types=types, source=source, left=left) if written else []
     events, purchases = activity.record(happenings, bought, found) if happenings or bought else ([], [])
-    return Tracked(found, problems, events, purchases)
+    return Tracked(found, [one for one in problems if one.number < len(changes)], events, purchases)
+
+
+def _addresses(everything: Sequence[Change | Happening | Bought], found: identities.Found) -> set[str]:
+    """The mailboxes that these people have by name or get."""
+    there = [one for one in everything if one.who in found]
+    named = {one.who.key for one in there if one.who.by is Name.EMAIL}
+    return named | {addresses.key(one.columns.get("email", "")) for one in there if isinstance(one, Change)}

@@ -55,15 +55,18 @@ def define(changes: Iterable[Change]) -> dict[str, str]:
     return dict(named.all())
 
 
-def write(changes: Sequence[Change], found: Found, *, types: Mapping[str, str], source: Source) -> list[Problem]:
+def write(
+    changes: Sequence[Change], found: Found, *, types: Mapping[str, str], source: Source, left: Collection[str] = ()
+) -> list[Problem]:
     """Apply `changes` to people whom identities found; what was left out.
 
-    Locks them and everybody with their mailboxes, old and new. `types` as `define` gives them.
+    Locks them and everybody with their mailboxes, old and new. `types` as `define` gives them, `left` as
+    erasure.recall does.
     """
     assert connection.in_atomic_block
     ids = [found.get(change.who) for change in changes]
     rows = _lock({one for one in ids if one}, _new_keys(changes))
-    people = People(rows, types)
+    people = People(rows, types, left)
     before = {row.id: row.consent for row in rows}
     done: list[tuple[int, Change, int]] = []
     for number, (change, profile_id) in enumerate(zip(changes, ids, strict=True)):

@@ -273,6 +273,7 @@ CELERY_BEAT_SCHEDULE = {
     "delivery-reports": {"task": "delivery.tasks.handle_reports", "schedule": 2.0, "options": {"expires": 10}},
     "delivery-purge-reports": {"task": "delivery.tasks.purge_reports", "schedule": crontab(hour=3, minute=35)},
     "audiences-forget-errors": {"task": "audiences.tasks.forget_errors", "schedule": crontab(hour=3, minute=50)},
+    "audiences-clear-late": {"task": "audiences.tasks.clear_late", "schedule": crontab(hour=4, minute=5)},
     "audiences-sweep": {"task": "audiences.tasks.sweep_imports", "schedule": 15.0, "options": {"expires": 30}},
 }
 

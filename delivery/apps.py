@@ -6,8 +6,9 @@ class DeliveryConfig(AppConfig):
 
     def ready(self) -> None:
         # Models can't be imported before the registry is ready.
-        from delivery import alert_settings, audience_rules, options  # noqa: PLC0415
+        from delivery import alert_settings, audience_rules, erasing, options  # noqa: PLC0415
 
         alert_settings.register()
         audience_rules.register()
+        erasing.register()
         options.register()

@@ -1,5 +1,6 @@
-"""Reading people, by ids and addresses."""
+"""Reading people, by ids and addresses, and erasing them."""
 
+import uuid
 from typing import Any
 
 from django.db.models import Q
@@ -9,7 +10,7 @@ from api import limiting, profile_facts, recipients, refusals, shapes
 from api.endpoint import Call, Endpoint
 from api.envelope import Answer
 from api.refusals import Refused
-from audiences import addresses, fields
+from audiences import addresses, erasure, fields
 from audiences.models import Profile
 
 _MOST = 50
@@ -86,6 +87,39 @@ class ExportUsers(Endpoint):
         wanted = entered.get("fields_to_export", profile_facts.FIELDS)
         unknown = [name for name in dict.fromkeys(asked) if name not in known and name.lower() not in known]
         return Answer({"users": profile_facts.rows(people, wanted), "invalid_user_ids": unknown})
+
+
+class Delete(shapes.Shape):
+    external_ids = Ids(help_text="Up to 50 of your own ids.")
+    braze_ids = Ids(help_text="Up to 50 of Chappe's ids.")
+    user_aliases = shapes.Many(recipients.Alias(), required=False, help_text="Refused: there are no aliases.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs.get("user_aliases"):
+            raise serializers.ValidationError({"user_aliases": [_NO_ALIASES]})
+        if bool(attrs.get("external_ids")) == bool(attrs.get("braze_ids")):
+            raise serializers.ValidationError("Give either external_ids or braze_ids.")
+        return attrs
+
+
+class DeleteUsers(Endpoint):
+    """Erase up to 50 people for good. deleted says how many there were; ids of nobody are passed over.
+
+    They still count in the figures of what was sent. That an address had unsubscribed, or was in
+    quarantine, stays as a keyed hash, so that nobody writes to it when it comes again.
+    """
+
+    scope = "users.delete"
+    pool = limiting.USER_DELETES
+    takes = Delete
+    asks = {"external_ids": ["u1", "u2"]}
+    answers = {"deleted": 2}
+
+    def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
+        ids = [str(uuid.UUID(one)) for one in entered.get("braze_ids", []) if fields.is_public_id(one)]
+        wanted = Q(external_id__in=entered.get("external_ids", [])) | Q(public_id__in=ids)
+        found = Profile.objects.filter(wanted).values_list("pk", flat=True)
+        return Answer({"deleted": erasure.erase(list(found), label=f"API key {call.key.prefix}"[:60])})
 
 
 def _people(entered: dict[str, Any]) -> list[Profile]:

@@ -1,4 +1,4 @@
-"""People read by API: who is found by which name, and what is told of them."""
+"""People read and erased by API: who is found by which name, and what is told of them."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
+from accounts.models import AuditEntry
 from api import profile_facts
 from api.models import AnsweredCall
-from audiences.models import ProfileEvent, Purchase
+from audiences.models import Profile, ProfileEvent, Purchase
 from tests import factories
 from tests.api.callers import Caller
 
 pytestmark = pytest.mark.django_db
-EXPORT = "/users/export/ids"
+EXPORT, DELETE = "/users/export/ids", "/users/delete"
 AT = datetime(2026, 11, 25, 9, tzinfo=UTC)
 
 
@@ -90,3 +91,40 @@ def test_no_answer_with_personal_data_is_kept(caller: Caller) -> None:
     for _time in range(2):
         assert caller.post(EXPORT, {"external_ids": ["u1"]}, headers=headers).status_code == 201
     assert not AnsweredCall.objects.exists()
+
+
+def test_people_are_erased_and_counted_once() -> None:
+    caller = Caller("users.delete")
+    people = [factories.profile(external_id=f"u{number}") for number in range(4)]
+    assert caller.post(DELETE, {"external_ids": ["u0", "u1", "u9", "u0"]}).json() == {
+        "message": "success",
+        "deleted": 2,
+    }
+    assert caller.post(DELETE, {"external_ids": ["u0"]}).json()["deleted"] == 0, "safe to repeat"
+    assert caller.post(DELETE, {"braze_ids": [str(people[2].public_id), "nobody"]}).json()["deleted"] == 1
+    assert list(Profile.objects.values_list("external_id", flat=True)) == ["u3"]
+    erased = AuditEntry.objects.filter(action="profile.erased")
+    assert erased.count() == 3 and caller.key.prefix in erased[0].actor_label
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({}, "Give either external_ids or braze_ids"), ({"external_ids": []}, "Give either"),
+        ({"external_ids": ["u1"], "braze_ids": ["x"]}, "Give either"), ({"external_ids": "u1"}, "Give a list"),
+        ({"external_ids": [None]}, "external_ids[0]"), ({"external_ids": ["u1"] * 51}, "at most 50"),
+        ({"external_ids": ["u1"], "user_aliases": [{"alias_name": "a", "alias_label": "b"}]}, "user_aliases: Leave"),
+        ({"email_addresses": [{"email": "a@b.de"}]}, "Give either"),
+    ],
+)  # fmt: skip
+def test_a_wrong_deletion_erases_nobody(body: Any, told: str) -> None:
+    factories.profile(external_id="u1")
+    answer = Caller("users.delete").post(DELETE, body)
+    assert answer.status_code == 400 and told in answer.json()["errors"][0]
+    assert Profile.objects.count() == 1
+
+
+def test_reading_is_no_right_to_erase(caller: Caller) -> None:
+    factories.profile(external_id="u1")
+    assert caller.post(DELETE, {"external_ids": ["u1"]}).status_code == 403
+    assert Profile.objects.count() == 1
