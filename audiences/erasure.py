@@ -11,8 +11,8 @@ own time.
 
 import datetime as dt
 import hmac
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -20,8 +20,18 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.models import User
-from audiences import turns
-from audiences.models import AddressError, Consent, ErasedProfile, Profile, QuarantineEntry, WithheldAddress
+from audiences import subscriptions, turns
+from audiences.models import (
+    AddressError,
+    Consent,
+    ErasedProfile,
+    GroupState,
+    Profile,
+    QuarantineEntry,
+    Subscription,
+    SubscriptionGroup,
+    WithheldAddress,
+)
 
 # Bounces come for days, reports of a provider for weeks.
 _LATE = dt.timedelta(days=60)
@@ -35,6 +45,15 @@ class Trace:
     names: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Recalled:
+    """Addresses that had unsubscribed from everything, and the groups that others had left, by address."""
+
+    left: frozenset[str] = frozenset()
+    groups: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+NOTHING = Recalled()
 _clearers: list[Callable[[Trace], None]] = []
 
 
@@ -86,16 +105,16 @@ def clear_late(*, now: dt.datetime | None = None) -> int:
     return len(ids)
 
 
-def recall(keys: Iterable[str]) -> set[str]:
-    """Addresses that come again: those withheld are put into quarantine as before; which of them had unsubscribed.
+def recall(keys: Iterable[str]) -> Recalled:
+    """Addresses that come again: those withheld are put into quarantine as before; what they had left.
 
-    The caller has the turn of making people, or at least those people locked, and unsubscribes them. One query when
-    nobody with them was erased. The hashes are gone afterwards, for what they said stands in plain rows again.
+    The caller unsubscribes their people and calls `leave_groups` when they are written. One query when nobody with
+    these addresses was erased. The hashes are gone afterwards, for what they said stands in plain rows again.
     """
     digests = {digest(key): key for key in keys if key}
     found = list(WithheldAddress.objects.filter(digest__in=digests)) if digests else []
     if not found:
-        return set()
+        return NOTHING
     entries = [(digests[bytes(one.digest)], one) for one in found]
     QuarantineEntry.objects.bulk_create(
         (
@@ -106,7 +125,19 @@ def recall(keys: Iterable[str]) -> set[str]:
         ignore_conflicts=True,
     )
     WithheldAddress.objects.filter(pk__in=[one.pk for one in found]).delete()
-    return {key for key, one in entries if one.is_unsubscribed}
+    return Recalled(
+        frozenset(key for key, one in entries if one.is_unsubscribed),
+        {key: tuple(one.group_ids) for key, one in entries if one.group_ids},
+    )
+
+
+def leave_groups(recalled: Recalled) -> None:
+    """Unsubscribe the people who have these addresses by now from the groups that were left under them."""
+    groups = SubscriptionGroup.objects.in_bulk({group_id for ids in recalled.groups.values() for group_id in ids})
+    for group_id, group in sorted(groups.items()):
+        keys = [key for key, ids in recalled.groups.items() if group_id in ids]
+        people = Profile.objects.filter(email_key__in=keys).values_list("pk", flat=True)
+        subscriptions.set_state(group, list(people), GroupState.UNSUBSCRIBED, source="erasure")
 
 
 def is_any_withheld() -> bool:
@@ -120,15 +151,25 @@ def digest(address_key: str) -> bytes:
 
 
 def _withhold(people: Sequence[Profile], keys: list[str]) -> None:
-    """Hashes of those addresses that nobody may write to."""
+    """Hashes of those addresses that nobody may write to, or not about everything."""
+    by_id = {person.pk: person.email_key for person in people}
+    groups: dict[str, set[int]] = {}
+    said = Subscription.objects.filter(profile_id__in=by_id, state=GroupState.UNSUBSCRIBED)
+    for profile_id, group_id in said.values_list("profile_id", "group_id"):
+        groups.setdefault(by_id[profile_id], set()).add(group_id)
     left = {person.email_key for person in people if person.email_consent == Consent.UNSUBSCRIBED}
     active = QuarantineEntry.objects.filter(address_key__in=keys, released_at=None)
     reasons = dict(active.values_list("address_key", "reason"))
     WithheldAddress.objects.bulk_create(
         (
-            WithheldAddress(digest=digest(key), is_unsubscribed=key in left, reason=reasons.get(key, ""))
+            WithheldAddress(
+                digest=digest(key),
+                is_unsubscribed=key in left,
+                reason=reasons.get(key, ""),
+                group_ids=sorted(groups.get(key, ())),
+            )
             for key in keys
-            if key in left or key in reasons
+            if key in left or key in reasons or key in groups
         ),
         ignore_conflicts=True,
     )

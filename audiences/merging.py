@@ -171,8 +171,9 @@ def _recall(cursor: Any) -> None:
     if not erasure.is_any_withheld():
         return
     cursor.execute("SELECT DISTINCT email_key FROM import_rows WHERE email_key <> ''")
-    left = erasure.recall(key for (key,) in cursor.fetchall())
-    cursor.execute("UPDATE import_rows SET consent = 'unsubscribed' WHERE email_key = ANY(%s)", [sorted(left)])
+    recalled = erasure.recall(key for (key,) in cursor.fetchall())
+    cursor.execute("UPDATE import_rows SET consent = 'unsubscribed' WHERE email_key = ANY(%s)", [sorted(recalled.left)])
+    erasure.leave_groups(recalled)
 
 
 def _follow_mailboxes(cursor: Any, job: ProfileImport) -> None:

@@ -42,11 +42,11 @@ def track(
     found = identities.find_or_make(
         {one.who for one in everything}, makeable=[one.who for one in everything if one.may_make]
     )
-    left = erasure.recall(_addresses(everything, found))
+    recalled = erasure.recall(_addresses(everything, found))
     # Who is made by an address alone, for an event, may have left before.
-    named = (Change(one.who) for one in everything if left and one.who.by is Name.EMAIL)
+    named = (Change(one.who) for one in everything if recalled is not erasure.NOTHING and one.who.by is Name.EMAIL)
     written = [*changes, *named]
-    problems = upserts.write(written, found, types=types, source=source, left=left) if written else []
+    problems = upserts.write(written, found, types=types, source=source, recalled=recalled) if written else []
     events, purchases = activity.record(happenings, bought, found) if happenings or bought else ([], [])
     return Tracked(found, [one for one in problems if one.number < len(changes)], events, purchases)
 

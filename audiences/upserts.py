@@ -12,7 +12,8 @@ from typing import Any
 
 from django.db import connection
 
-from audiences import addresses, profiles, quarantine, subscriptions
+from audiences import addresses, erasure, profiles, quarantine, subscriptions
+from audiences.erasure import NOTHING, Recalled
 from audiences.identities import Found
 from audiences.mapping import COLUMNS
 from audiences.models import AttributeDefinition, GroupState, SubscriptionGroup
@@ -56,17 +57,17 @@ def define(changes: Iterable[Change]) -> dict[str, str]:
 
 
 def write(
-    changes: Sequence[Change], found: Found, *, types: Mapping[str, str], source: Source, left: Collection[str] = ()
+    changes: Sequence[Change], found: Found, *, types: Mapping[str, str], source: Source, recalled: Recalled = NOTHING
 ) -> list[Problem]:
     """Apply `changes` to people whom identities found; what was left out.
 
-    Locks them and everybody with their mailboxes, old and new. `types` as `define` gives them, `left` as
+    Locks them and everybody with their mailboxes, old and new. `types` as `define` gives them, `recalled` as
     erasure.recall does.
     """
     assert connection.in_atomic_block
     ids = [found.get(change.who) for change in changes]
     rows = _lock({one for one in ids if one}, _new_keys(changes))
-    people = People(rows, types, left)
+    people = People(rows, types, recalled.left)
     before = {row.id: row.consent for row in rows}
     done: list[tuple[int, Change, int]] = []
     for number, (change, profile_id) in enumerate(zip(changes, ids, strict=True)):
@@ -77,6 +78,7 @@ def write(
         done.append((number, change, profile_id))
     _store([row for row in rows if row.is_changed])
     _record([row for row in rows if row.consent != before[row.id]], source)
+    erasure.leave_groups(recalled)
     problems = people.problems + _set_groups(done, source)
     _withhold({people.rows[pk].email_key for _number, change, pk in done if change.has_complained})
     return problems

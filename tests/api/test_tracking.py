@@ -319,6 +319,7 @@ def test_events_and_purchases_are_stored_as_told_each_time(caller: Caller) -> No
         ("events", {"_update_existing_only": True}, "There is nobody with this name"),
         ("events", {"properties": {str(n): "x" * 250 for n in range(500)}}, "at most 100 KB"),
         ("purchases", {"price": "12"}, "price: Give a number"), ("purchases", {"price": 1e12}, "price: Give at most"),
+        ("purchases", {"price": 10**400}, "price: Give at most"),
         ("purchases", {"quantity": 101}, "from 1 to 100"), ("purchases", {"quantity": 0}, "from 1 to 100"),
         ("purchases", {"currency": "eur"}, "three capital letters"), ("purchases", {"product_id": "x" * 256}, "255"),
         ("purchases", {"braze_id": "nobody", "external_id": None}, "There is nobody with this name"),

@@ -20,6 +20,7 @@ from audiences.models import (
     ProfileEvent,
     ProfileImportRefusal,
     QuarantineEntry,
+    Subscription,
     WithheldAddress,
 )
 from audiences.reworking import Change
@@ -164,6 +165,21 @@ def test_an_address_that_comes_again_is_not_written_to(comes: Any, consent: str,
     assert [one.reason for one in QuarantineEntry.objects.filter(released_at=None)] == [reason] * bool(reason)
     assert not WithheldAddress.objects.exists(), "it stands in plain rows again"
     assert Profile.objects.exclude(pk=again.pk).exclude(email_consent="subscribed").count() == 0
+
+
+@pytest.mark.parametrize("comes", [comes_by_file, comes_by_call, comes_by_event])
+def test_a_topic_that_was_left_stays_left(comes: Any) -> None:
+    person, group, other = lea(), factories.group(), factories.group("Offers")
+    subscriptions.set_state(group, [person.pk], "unsubscribed", source="api")
+    subscriptions.set_state(other, [person.pk], "subscribed", source="api")
+    erasure.erase([person.pk], label="x")
+    comes()
+    again = Profile.objects.get(email_key=ADDRESS)
+    assert again.email_consent == "subscribed"
+    assert list(Subscription.objects.values_list("profile_id", "group_id", "state")) == [
+        (again.pk, group.pk, "unsubscribed")
+    ]
+    assert not WithheldAddress.objects.exists()
 
 
 def test_who_says_so_comes_back_and_nobody_found_keeps_the_hash() -> None:
