@@ -89,10 +89,14 @@ def _new_keys(changes: Iterable[Change]) -> list[str]:
     return sorted(keys - {""})
 
 
+# By a union: one condition with OR would read all people.
 _LOCK = f"""
 SELECT p.id, p.email_key, p.email_consent, p.attributes::text, {_TEXTS} FROM audiences_profile p
-WHERE p.id = ANY(%(ids)s) OR p.email_key = ANY(%(keys)s) OR p.email_key IN (
-    SELECT o.email_key FROM audiences_profile o WHERE o.id = ANY(%(ids)s) AND o.email_key <> '')
+WHERE p.id IN (
+    SELECT unnest(%(ids)s::bigint[])
+    UNION SELECT new.id FROM audiences_profile new WHERE new.email_key = ANY(%(keys)s)
+    UNION SELECT same.id FROM audiences_profile o JOIN audiences_profile same ON same.email_key = o.email_key
+    WHERE o.id = ANY(%(ids)s) AND o.email_key <> '')
 ORDER BY p.id FOR NO KEY UPDATE OF p
 """
 _STORE = f"""

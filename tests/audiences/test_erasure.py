@@ -1,16 +1,19 @@
 """People who were erased: nothing says who they were, what they count in stays, and nobody writes to them again."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, connection, connections, transaction
 from django.utils import timezone
 
 from accounts import audit
 from accounts.models import AuditEntry
 from audiences import erasure, profiles, subscriptions, tracking
 from audiences.activity import Happening
+from audiences.attribute_values import Operation
 from audiences.identities import Name, Named
 from audiences.models import (
     AddressError,
@@ -189,3 +192,32 @@ def test_who_says_so_comes_back_and_nobody_found_keeps_the_hash() -> None:
     comes_by_call(consent="opted_in")
     assert Profile.objects.get(external_id="new").email_consent == "opted_in"
     assert ProfileEvent.objects.count() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_erasing_and_writing_at_once_end_whole() -> None:
+    """Each person is either there with everything, or was erased; no call fails, and no row leads to nobody."""
+    people = [factories.profile(external_id=f"u{number}") for number in range(12)]
+    named = [Named(Name.EXTERNAL_ID, f"u{number}") for number in range(12)]
+    start = threading.Barrier(6)
+
+    def work(number: int) -> None:
+        try:
+            start.wait(timeout=30)
+            ordered = named if number % 2 else named[::-1]
+            for _round in range(4):
+                if number < 2:
+                    erasure.erase([person.pk for person in people[number::2]], label="x")
+                    continue
+                changes = [Change(one, {"city": "Lyon"}, {f"n{number}": Operation("inc", 1)}) for one in ordered]
+                tracking.track(changes, [Happening(one, "came", timezone.now()) for one in ordered], source=SOURCE)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(work, range(6)))
+    erased = set(ErasedProfile.objects.values_list("profile_id", flat=True))
+    assert erased == {person.pk for person in people}
+    there = Profile.objects.exclude(pk__in=erased)
+    assert there.count() == Profile.objects.count() == len(set(there.values_list("external_id", flat=True)))
+    assert set(ProfileEvent.objects.values_list("profile_id", flat=True)) <= set(there.values_list("pk", flat=True))
