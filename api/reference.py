@@ -161,5 +161,7 @@ def _kind(given: Mapping[str, Any]) -> str:
         return f"list of {_kind(given.get('items', {})) or 'objects'}"
     if "format" in given and given.get("type") == "string":
         return {"uuid": "id", "date-time": "time, ISO 8601"}.get(given["format"], "text")
-    words = {"string": "text", "boolean": "true | false", "integer": "whole number", "object": "object"}
+    words = {
+        "string": "text", "boolean": "true | false", "integer": "whole number", "number": "number", "object": "object",
+    }  # fmt: skip
     return words.get(str(given.get("type", "")), "object" if "$ref" in given else "")

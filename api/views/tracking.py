@@ -87,6 +87,9 @@ class Track(shapes.Shape):
 class TrackUsers(Endpoint):
     """Write to people: attributes first, then events, then purchases. Who isn't there yet is made.
 
+    Any other name in attributes is a custom attribute: a text, a number, true or false, a list of texts, null to remove
+    it, {"inc": 1} for numbers, {"add": ["a"]} or {"remove": ["a"]} for lists. It keeps the type of its first value.
+
     What is wrong is left out and told in errors, each line with its place; the rest is done. Where all of it is wrong
     nothing is done, and the answer is 400.
     """
