@@ -40,6 +40,13 @@ def record_many(
     )
 
 
+def forget(kind: str, names: Sequence[str]) -> None:
+    """Take the names of subjects who were erased out of what was done to them; the rows stay. Nothing else may."""
+    AuditEntry.objects.filter(subject_kind=kind, subject_id__in=[_id(name) for name in names]).update(
+        subject_id="erased"
+    )
+
+
 def has(action: str, *, subject: tuple[str, str], **detail: str) -> bool:
     """Whether `action` was recorded for `subject` with these values in its detail. One query."""
     rows = AuditEntry.objects.filter(subject_kind=subject[0], subject_id=_id(subject[1]), action=action)

@@ -55,6 +55,8 @@ class Endpoint(APIView):
     asks: ClassVar[dict[str, Any]] = {}
     answers: ClassVar[dict[str, Any]] = {}
     succeeds_with: ClassVar[int] = 201
+    # False for what only reads: its answer has personal data that must not lie about, and repeating it does nothing.
+    keeps_answers: ClassVar[bool] = True
 
     authentication_classes = (authentication.KeyAuthentication,)
     renderer_classes = (JSONRenderer,)
@@ -120,7 +122,7 @@ class Endpoint(APIView):
         if (pool := self.counts_too(entered)) is not None:
             self.count(pool)
         call = _call(request)
-        named = request.headers.get("Idempotency-Key", "").strip()
+        named = request.headers.get("Idempotency-Key", "").strip() if self.keeps_answers else ""
         reply = idempotency.once(
             idempotency.Claim(call.key, named, call.path, body), lambda: self.act(call, entered, **kwargs)
         )

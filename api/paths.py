@@ -5,7 +5,18 @@ from dataclasses import dataclass
 
 from django.urls import URLPattern, path
 
-from api.views import campaigns, figures, messages, segments, sends, subscriptions, transactional, triggers
+from api.views import (
+    campaigns,
+    figures,
+    messages,
+    segments,
+    sends,
+    subscriptions,
+    tracking,
+    transactional,
+    triggers,
+    users,
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,15 @@ GROUPS = (
             path("campaigns/details", campaigns.CampaignDetails.as_view(), name="campaigns-details"),
             path("campaigns/data_series", figures.CampaignSeries.as_view(), name="campaigns-data-series"),
             path("campaigns/duplicate", campaigns.DuplicateCampaign.as_view(), name="campaigns-duplicate"),
+        ),
+    ),
+    Group(
+        "users",
+        "People",
+        (
+            path("users/track", tracking.TrackUsers.as_view(), name="users-track"),
+            path("users/export/ids", users.ExportUsers.as_view(), name="users-export-ids"),
+            path("users/delete", users.DeleteUsers.as_view(), name="users-delete"),
         ),
     ),
     Group(

@@ -62,6 +62,7 @@ ERRORS = (
     (refusals.INVALID_SCHEDULE, 400, "It was sent, deleted, or belongs to another campaign."),
     (refusals.INVALID_GROUP, 400, "Take the id from the page of the subscription group."),
     (refusals.TOO_MANY_USERS, 400, "Name at most 50 people in one call."),
+    (refusals.TOO_LONG, 400, "Give at most 75 attributes, 75 events and 75 purchases in one call."),
     (refusals.TOO_MANY_IDS, 400, "Name at most 50 in one call."),
     (refusals.NO_CAMPAIGN, 400, "Take the id from the campaign's page, or from /campaigns/list."),
     (refusals.NOT_TRANSACTIONAL, 400, "Use a campaign that is sent by API."),
@@ -165,5 +166,7 @@ def _kind(given: Mapping[str, Any]) -> str:
         return f"list of {_kind(given.get('items', {})) or 'objects'}"
     if "format" in given and given.get("type") == "string":
         return {"uuid": "id", "date-time": "time, ISO 8601"}.get(given["format"], "text")
-    words = {"string": "text", "boolean": "true | false", "integer": "whole number", "object": "object"}
+    words = {
+        "string": "text", "boolean": "true | false", "integer": "whole number", "number": "number", "object": "object",
+    }  # fmt: skip
     return words.get(str(given.get("type", "")), "object" if "$ref" in given else "")

@@ -15,6 +15,7 @@ INVALID_SEGMENT = "Invalid Segment ID"
 INVALID_SCHEDULE = "Invalid Schedule ID"
 INVALID_GROUP = "Invalid Subscription Group ID"
 TOO_MANY_USERS = "The max number of external_ids and aliases per request was exceeded"
+TOO_LONG = "Max Input Length Exceeded"
 TOO_MANY_IDS = "The max number of ids per request was exceeded"
 # What the reference says at its transactional endpoint.
 NO_CAMPAIGN = "Campaign does not exist"

@@ -69,7 +69,7 @@ class EndpointSchema(AutoSchema):
 
     def get_override_parameters(self) -> list[Any]:
         if self.method == "POST":
-            return [_IDEMPOTENCY_KEY]
+            return [_IDEMPOTENCY_KEY] if self.view.keeps_answers else []
         return [self.view.takes] if self.view.takes else []
 
     def get_request_serializer(self) -> Any:

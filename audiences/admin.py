@@ -16,7 +16,9 @@ from audiences.models import (
     AttributeDefinition,
     ConsentChange,
     Profile,
+    ProfileEvent,
     ProfileImport,
+    Purchase,
     QuarantineEntry,
     Segment,
     SubscriptionGroup,
@@ -99,3 +101,21 @@ class ProfileImportAdmin(ReadOnlyAdmin):
     list_select_related = ["by"]
     search_fields = ["=public_id", "file_name"]
     ordering = ["-id"]
+
+
+@admin.register(ProfileEvent)
+class ProfileEventAdmin(ReadOnlyAdmin):
+    list_display = ["at", "profile", "name", "received_at"]
+    list_select_related = ["profile"]
+    search_fields = ["=profile__external_id", "=profile__email_key"]
+    ordering = ["-id"]
+    raw_id_fields = ["profile"]
+
+
+@admin.register(Purchase)
+class PurchaseAdmin(ReadOnlyAdmin):
+    list_display = ["at", "profile", "product_id", "quantity", "price", "currency"]
+    list_select_related = ["profile"]
+    search_fields = ["=profile__external_id", "=profile__email_key"]
+    ordering = ["-id"]
+    raw_id_fields = ["profile"]

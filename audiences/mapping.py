@@ -195,7 +195,7 @@ def _date(cell: str, order: str) -> str:
 
 
 @lru_cache(maxsize=2048)
-def _is_zone(name: str) -> bool:
+def is_zone(name: str) -> bool:
     try:
         zoneinfo.ZoneInfo(name)
     except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
@@ -272,7 +272,7 @@ class Converter:
             raise _Refused("no_key")
         if (email or self._key == "email") and not email_key:
             raise _Refused("invalid_email", email)
-        if zone and not _is_zone(zone):
+        if zone and not is_zone(zone):
             columns["time_zone"], note = "", "unknown_zone"
         digest = hashlib.md5(
             (email_key if self._key == "email" else columns["external_id"]).encode(), usedforsecurity=False

@@ -18,12 +18,10 @@ from typing import Any
 
 from django.db import connection
 
-from audiences import group_merging
+from audiences import erasure, group_merging, turns
 from audiences.mapping import COLUMNS, Row
 from audiences.models import ProfileImport
 
-# Any number of ours; one import merges at a time.
-_LOCK = 7_203_100_001
 _STAGED = ("line", "digest", "email_key", *COLUMNS, "attributes", "consent", "groups")
 
 
@@ -41,13 +39,14 @@ def merge(job: ProfileImport, rows: Sequence[Row]) -> Merged:
     """Merge `rows` for a locked, running import. Each digest at most once in `rows`."""
     with connection.cursor() as cursor:
         _stage(cursor, rows)
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        turns.take()
         refused = [(line, "duplicate") for line in _drop_seen(cursor, job)]
         _match(cursor, job.key)
         if job.key == "email":
             refused += [(line, "id_taken") for line in _drop_taken_ids(cursor)]
         n_updated, n_matched = _update(cursor, job)
         n_created = _create(cursor, job)
+        _recall(cursor)
         _follow_mailboxes(cursor, job)
         group_merging.merge(cursor, job)
         _add_to_list(cursor, job)
@@ -165,6 +164,16 @@ def _create(cursor: Any, job: ProfileImport) -> int:
     n_created = int(cursor.rowcount)
     _record_consent(cursor, job, "SELECT profile_id, consent FROM import_rows WHERE is_new AND consent <> 'subscribed'")
     return n_created
+
+
+def _recall(cursor: Any) -> None:
+    """Addresses of people who were erased come back as they left."""
+    if not erasure.is_any_withheld():
+        return
+    cursor.execute("SELECT DISTINCT email_key FROM import_rows WHERE email_key <> ''")
+    recalled = erasure.recall(key for (key,) in cursor.fetchall())
+    cursor.execute("UPDATE import_rows SET consent = 'unsubscribed' WHERE email_key = ANY(%s)", [sorted(recalled.left)])
+    erasure.leave_groups(recalled)
 
 
 def _follow_mailboxes(cursor: Any, job: ProfileImport) -> None:

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from audiences import import_runs, quarantine
+from audiences import erasure, import_runs, quarantine
 
 
 @shared_task
@@ -21,3 +21,9 @@ def sweep_imports() -> None:
 @shared_task
 def forget_errors() -> None:
     quarantine.forget()
+
+
+@shared_task
+def clear_late() -> None:
+    """What came in about people who were erased."""
+    erasure.clear_late()

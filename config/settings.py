@@ -284,6 +284,7 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 3000},
     },
     "audiences-forget-errors": {"task": "audiences.tasks.forget_errors", "schedule": crontab(hour=3, minute=50)},
+    "audiences-clear-late": {"task": "audiences.tasks.clear_late", "schedule": crontab(hour=4, minute=5)},
     "audiences-sweep": {"task": "audiences.tasks.sweep_imports", "schedule": 15.0, "options": {"expires": 30}},
 }
 
