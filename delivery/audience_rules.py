@@ -98,7 +98,7 @@ def _campaigns() -> dict[str, str]:
         .annotate(newest=Max("pk"))
         .order_by("-newest")[:_MOST_CHOICES]
     )
-    labels = Delivery.objects.in_bulk([row["newest"] for row in newest])
+    labels = Delivery.objects.only("label").in_bulk([row["newest"] for row in newest])
     return {
         f"{row['origin_kind']}:{row['origin_id']}": labels[row["newest"]].label.rpartition(", ")[0]
         or labels[row["newest"]].label

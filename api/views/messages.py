@@ -35,8 +35,8 @@ class Content(shapes.Shape):
         shapes.Text(max_length=200), required=False, help_text="Up to 50 together with user_aliases."
     )
     user_aliases = shapes.Many(Alias(), required=False)
-    segment_id = shapes.PublicId(required=False, help_text="With people: those of them who are in it.")
-    audience = shapes.Properties(required=False, help_text="The same; with a segment, who is in both.")
+    segment_id = shapes.PublicId(required=False, help_text="Who is named must be in it too.")
+    audience = shapes.Properties(required=False, help_text=asking.AUDIENCE)
     campaign_id = shapes.Text(required=False, help_text="Not offered: refused.")
     send_id = shapes.Text(required=False, help_text="Not offered: refused.")
     override_frequency_capping = shapes.Flag(default=False, help_text="true: the sending limit does not hold.")
