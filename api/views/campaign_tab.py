@@ -53,7 +53,8 @@ def trial(request: HttpRequest, public_id: UUID) -> HttpResponse:
         template = "api/_tried.html" if is_part else "api/campaign_tab.html"
         return render(request, template, context, status=422)
     if is_part:
-        return render(request, "api/_tried.html", _tried(asked))
+        news = {"is_update": True, "campaign": campaign, "requests": _listed(campaign)}
+        return render(request, "api/_tried.html", _tried(asked) | news)
     tab = reverse("api:campaign-tab", kwargs={"public_id": public_id})
     return redirect(f"{tab}?tried={asked.public_id}#try")
 
@@ -87,7 +88,7 @@ def _page(request: HttpRequest, campaign: Campaign) -> dict[str, Any]:
         "why_not": "" if may_try else _why_not(),
         "people": _people(user) if may_try else [],
         "fields": [(f"{_FIELD}{name}", name, sample) for name, sample in calls.properties],
-        "requests": [_row(one) for one in _requests(campaign)[:_REQUESTS]],
+        "requests": _listed(campaign),
     }
 
 
@@ -132,9 +133,9 @@ def _tried(asked: TriggerRequest) -> dict[str, Any]:
     told = envelope.Answer(triggers.told(triggering.Answer(asked, notice))).content()
     named = next(iter(activity_log.recipients(asked)), None)
     person = named.profile if named else None
-    words = _("Accepted. The message goes out now.")
+    words = _("Accepted. The message is queued.")
     if person and asked.n_queued:
-        words = _("Accepted. The message to %(email)s goes out now.") % {"email": person.email}
+        words = _("Accepted. The message to %(email)s is queued.") % {"email": person.email}
     elif not asked.n_queued:
         why = notice or (named.sentence if named else "")
         words = _("Accepted, and nothing is sent: %(why)s") % {"why": why}
@@ -145,6 +146,10 @@ def _tried(asked: TriggerRequest) -> dict[str, Any]:
         "answer": json.dumps(told, indent=2, ensure_ascii=False),
         "request_url": reverse("delivery:activity-request", args=[asked.public_id]),
     }
+
+
+def _listed(campaign: Campaign) -> list[dict[str, Any]]:
+    return [_row(one) for one in _requests(campaign)[:_REQUESTS]]
 
 
 def _row(asked: TriggerRequest) -> dict[str, Any]:

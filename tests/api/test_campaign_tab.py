@@ -92,6 +92,9 @@ def test_the_tab_says_what_a_call_would_get(settings: Any) -> None:
     assert "Ready to be triggered." in page
     assert campaign_facts.variation_id(made) in page and str(made.public_id) in page
     assert f'href="{tab(made)}" aria-current="page"' in page
+    anchor = f"{reverse('api:developers')}#campaigns_trigger_send"
+    assert f'href="{anchor}"' in page
+    assert 'id="campaigns_trigger_send"' in client.get(anchor).content.decode()
     lifecycle.stop(made.pk, by=operator)
     assert "Stopped: requests are accepted, and nothing is sent." in client.get(tab(made)).content.decode()
     lifecycle.archive(made.pk, by=operator)
@@ -116,8 +119,9 @@ def test_a_try_is_a_request_with_its_answer_and_its_place_in_the_log() -> None:
     request = TriggerRequest.objects.get()
     assert (request.trigger, request.n_queued) == ({"order": {"number": 1042}}, 1)
     assert operator.name in request.key_label
-    assert request.public_id.hex in page and f"The message to {tester.email} goes out now." in page
-    assert reverse("delivery:activity-request", args=[request.public_id]) in page
+    assert request.public_id.hex in page and f"The message to {tester.email} is queued." in page
+    assert page.count(reverse("delivery:activity-request", args=[request.public_id])) == 2
+    assert 'id="requests" hx-swap-oob="true"' in page
     # The second one is accepted as the API does, and told why nothing comes of it.
     answer = attempt(client, made, tester, is_part=False)
     assert answer.status_code == 302
