@@ -11,17 +11,27 @@ from typing import Any
 
 from django.conf import settings
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
-from api import campaign_facts, examples
+from api import bodies, campaign_facts, examples
+from api.refusals import Refused
 from campaigns import document as documents
 from campaigns import schedules
 from campaigns.models import Campaign, Draft
+from lib.errors import DomainError
 from messaging import samples
 from messaging.compilation import ContentSpec
 
 SCOPE = "campaigns.trigger.send"
 # Also as the reference writes a property: api_trigger_properties.${items}.
 _LOOP = re.compile(rf"\bfor\s+(\w+)\s+in\s+{samples.ROOT}\.(?:\$\{{)?(\w+(?:\.\w+)*)")
+
+
+class PropertiesInvalid(DomainError):
+    """Trigger properties that no request could bring."""
+
+    code = "properties_invalid"
+    status = 422
 
 
 @dataclass(frozen=True)
@@ -95,5 +105,12 @@ def _typed(value: object) -> str:
 
 
 def typed(values: Mapping[str, str], names: Sequence[str]) -> dict[str, Any]:
-    """The trigger properties of what somebody typed for `names`; what they left empty is left out."""
-    return samples.nested({name: values[name] for name in names if values.get(name, "").strip()})
+    """The trigger properties of what somebody typed for `names`; what they left empty is left out.
+
+    Raises PropertiesInvalid for what a call could not bring either.
+    """
+    found = samples.nested({name: values[name] for name in names if values.get(name, "").strip()})
+    try:
+        return bodies.parse(json.dumps(found).encode())
+    except (Refused, RecursionError) as error:
+        raise PropertiesInvalid(_("A trigger property has a value that can't be kept. Enter another one.")) from error

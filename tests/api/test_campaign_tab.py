@@ -50,6 +50,14 @@ def test_what_is_typed_becomes_properties_and_what_is_empty_is_left_out() -> Non
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "value", ['{"a": "\\u0000"}', '["\\ud800"]', "-Infinity", "1e999", '{"a": [NaN]}', "[" * 400 + "]" * 400, "\ud800"]
+)
+def test_values_that_nothing_can_keep_are_refused_as_in_a_call(value: str) -> None:
+    with pytest.raises(campaign_calls.PropertiesInvalid):
+        campaign_calls.typed({"a": value}, ["a"])
+
+
 def tab(of: Campaign) -> str:
     return reverse("api:campaign-tab", args=[of.public_id])
 
