@@ -1,5 +1,6 @@
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 class ApiConfig(AppConfig):
@@ -9,6 +10,8 @@ class ApiConfig(AppConfig):
         # Models can't be imported before the registry is ready.
         from accounts import setting_tabs  # noqa: PLC0415
         from api import limit_settings  # noqa: PLC0415
+        from campaigns import page_tabs  # noqa: PLC0415
 
         limit_settings.register()
         setting_tabs.register("api:keys", label=_("API keys"), order=60)
+        page_tabs.register("api", label=pgettext_lazy("tab of a campaign", "API"), url_name="api:campaign-tab")

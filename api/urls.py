@@ -1,13 +1,15 @@
 from django.urls import URLPattern, path, re_path
 
 from api.paths import ENDPOINTS
-from api.views import developers, keys, refused
+from api.views import campaign_tab, developers, keys, refused
 
 app_name = "api"
 _PAGES: list[URLPattern] = [
     path("settings/api-keys/", keys.index, name="keys"),
     path("settings/api-keys/new/", keys.new, name="key-new"),
     path("settings/api-keys/<uuid:public_id>/revoke/", keys.revoke, name="key-revoke"),
+    path("campaigns/<uuid:public_id>/api/", campaign_tab.show, name="campaign-tab"),
+    path("campaigns/<uuid:public_id>/api/try/", campaign_tab.trial, name="campaign-try"),
     path("developers/", developers.reference, name="developers"),
     path("api/schema", developers.schema, name="schema"),
 ]

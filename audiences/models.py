@@ -394,8 +394,7 @@ class ProfileAlias(models.Model):
         return f"{self.label}: {self.name}"
 
 
-# Django looks for models here; they need nothing of this module.
-from audiences.activity_models import ProfileEvent as ProfileEvent  # noqa: E402
+from audiences.activity_models import ProfileEvent as ProfileEvent  # noqa: E402  # Django looks for models here.
 from audiences.activity_models import Purchase as Purchase  # noqa: E402
 from audiences.erasure_models import ErasedProfile as ErasedProfile  # noqa: E402
 from audiences.erasure_models import WithheldAddress as WithheldAddress  # noqa: E402

@@ -196,6 +196,8 @@ TABLE: dict[str, tuple[str | None, str | None]] = {
     "api:keys": (MANAGE, None),
     "api:key-new": (MANAGE, MANAGE),
     "api:key-revoke": (MANAGE, MANAGE),
+    "api:campaign-tab": (VIEW, None),
+    "api:campaign-try": (None, START),
     "api:developers": (VIEW, None),
     "api:schema": (PUBLIC, None),
     "api:trigger-send": (None, KEY),
@@ -263,6 +265,7 @@ def arguments(name: str, world: worlds.World) -> dict[str, object]:
         "messaging:inbox": world.caught,
         "messaging:media": world.media,
         "messaging:sender": world.sender,
+        "api:campaign-t": world.campaign,
         "api": world.key,
     }
     owner = next((thing for prefix, thing in public_id.items() if name.startswith(prefix)), None)

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from accounts import roles
 from accounts.models import User
-from campaigns import badges, listing, schedules, search, sends
+from campaigns import badges, listing, page_tabs, schedules, search, sends
 from campaigns import document as documents
 from campaigns.models import Campaign, CampaignState, Draft
 from delivery.models import Delivery
@@ -93,7 +93,7 @@ def joined(names: Sequence[str]) -> str:
 
 
 def build(request: HttpRequest, campaign: Campaign, *, view: str) -> Header:
-    """The header for one person. `view`: live, draft, history, sends or send."""
+    """The header for one person. `view`: live, content, draft, history, sends, send, or one of page_tabs."""
     user = user_of(request)
     draft = draft_of(campaign)
     delivery = sends.current(campaign)
@@ -159,6 +159,7 @@ def _tabs(campaign: Campaign, view: str) -> list[dict[str, object]]:
         ("content", _("Content"), reverse("campaigns:live", kwargs={**at, "step": "compose"})),
         ("sends", _("Sends"), reverse("campaigns:sends", kwargs=at)),
         ("history", _("History"), reverse("campaigns:history", kwargs=at)),
+        *page_tabs.names(campaign),
     )
     shown = "sends" if view == "send" else view
     return [{"label": label, "url": url, "is_current": key == shown, "count": None} for key, label, url in names]

@@ -57,8 +57,8 @@ def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
     ]
     context = {
         "found": found,
-        "badge": _status(found),
-        "counts": _counts(found),
+        "badge": status(found),
+        "counts": counts(found),
         "people": people,
         "trigger": _pretty(found.trigger),
         "audience": _pretty(found.call.get("audience")) if found.is_audience else "",
@@ -90,7 +90,7 @@ def _row(line: activity_log.Line, page: activity_log.Page) -> dict[str, Any]:
         asked = page.requests[line.request_no]
         url = reverse("delivery:activity-request", args=[asked.public_id])
         who = _("Key “%(name)s”") % {"name": line.who} if line.who else _("API")
-        detail = ". ".join((_status(asked)["label"], asked.note or _counts(asked)))
+        detail = ". ".join((status(asked)["label"], asked.note or counts(asked)))
         return row | {"label": asked.label, "who": who, "url": url, "detail": detail}
     profile = page.people.get(line.profile_id or 0)
     row["who"] = line.who or (profile.email if profile else str(line.profile_id or ""))
@@ -103,7 +103,7 @@ def _row(line: activity_log.Line, page: activity_log.Page) -> dict[str, Any]:
     return row
 
 
-def _counts(asked: TriggerRequest) -> str:
+def counts(asked: TriggerRequest) -> str:
     """How many of the people it names were queued."""
     if asked.state in {RequestState.SCHEDULED, RequestState.TAKEN}:
         return _("Nobody was chosen yet")
@@ -111,7 +111,7 @@ def _counts(asked: TriggerRequest) -> str:
     return ngettext("%(n)s of %(all)s person queued", "%(n)s of %(all)s people queued", asked.n_named) % values
 
 
-def _status(asked: TriggerRequest) -> dict[str, str]:
+def status(asked: TriggerRequest) -> dict[str, str]:
     """The state of a request; of one that nobody was queued for, that nothing is sent."""
     state = RequestState(asked.state)
     if state == RequestState.QUEUED and not asked.n_queued:
