@@ -65,6 +65,18 @@ class Text(serializers.CharField):
         return super().to_internal_value(data)
 
 
+@extend_schema_field({"oneOf": [{"type": "string", "minLength": 1, "maxLength": 200}, {"type": "integer"}]})
+class UserId(Text):
+    """Somebody's external id. Clients write the number of an account without quotes: it is read as its digits."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=200, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        is_number = isinstance(data, int) and not isinstance(data, bool)
+        return super().to_internal_value(str(data) if is_number else data)
+
+
 class SendIdText(Text):
     """Up to 64 letters, digits, - and _."""
 
