@@ -76,6 +76,7 @@ class SendTransactional(Endpoint):
             "received_at": "2026-11-25T09:00:00+00:00",
         },
     }
+    may_be_null = frozenset({"external_send_id"})
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         campaign = _campaign(kwargs["campaign_id"])

@@ -123,6 +123,7 @@ def test_a_python_client_triggers_campaigns_and_knows_our_errors(shop: Shop) -> 
     assert told == {
         "unknown": ("BrazeBadRequestError", "Invalid Campaign ID"),
         "wrong key": ("BrazeUnauthorizedError", "Unauthorized"),
+        "users": ("BrazeNotFoundError", "Not Found"),
         "canvas": ("BrazeBadRequestError", "Not Supported"),
     }
     assert shop.deliver() == {"python-1": ["Number 8"], "4711": ["Number 7"], "new-1": ["Number 7"]}
@@ -149,7 +150,7 @@ def test_a_javascript_client_sends_schedules_and_reads(shop: Shop) -> None:
     program = str(HERE / "clients" / "calls.cjs")
     found = shop.run("node", program, shop.address, shop.token, *ids, shop.time, folder=folder)
     wrong = {name: one["message"] for name, one in found.items() if one.get("message") != "success"}
-    assert wrong == {"refused": "No message to send", "wrongKey": "Unauthorized"}
+    assert wrong == {"refused": "No message to send", "elsewhere": "Not Found", "wrongKey": "Unauthorized"}
     assert found["sendId"]["send_id"] == found["triggered"]["send_id"] == "autumn"
     assert found["campaigns"]["campaigns"][0]["id"] == str(shop.campaign.public_id)
     assert found["status"]["status"] == {"node-3": "Subscribed", "node-4": "Unsubscribed"}

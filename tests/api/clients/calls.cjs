@@ -61,6 +61,7 @@ async function main() {
   });
   found.status = await braze.subscription.status.get({ subscription_group_id: group, external_id: ["node-3", "node-4"] });
   found.refused = await refused(braze.messages.send({ external_user_ids: ["node-3"], messages: {} }));
+  found.elsewhere = await refused(braze.email.blacklist({ email: "a@example.test" }));
   found.wrongKey = await refused(new Braze(address, "wrong").campaigns.list());
   console.log(JSON.stringify(found));
 }

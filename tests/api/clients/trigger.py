@@ -4,7 +4,7 @@ import json
 import sys
 
 from braze.client import BrazeClient
-from braze.exceptions import BrazeBadRequestError, BrazeUnauthorizedError
+from braze.exceptions import BrazeBadRequestError, BrazeNotFoundError, BrazeUnauthorizedError
 
 address, key, campaign = sys.argv[1:]
 client = BrazeClient(api_key=key, api_url=address, app_id="shop")
@@ -20,10 +20,11 @@ stranger = BrazeClient(api_key="wrong", api_url=address, app_id="shop")
 for name, call in (
     ("unknown", lambda: client.send_campaign_message("00000000-0000-0000-0000-000000000000", recipients=one)),
     ("wrong key", lambda: stranger.send_campaign_message(campaign, recipients=one)),
+    ("users", lambda: client.send_campaign_message(campaign, emails=["a@example.test"])),
     ("canvas", lambda: client.send_canvas_message("c-1", recipients=one)),
 ):
     try:
         call()
-    except (BrazeBadRequestError, BrazeUnauthorizedError) as error:
+    except (BrazeBadRequestError, BrazeNotFoundError, BrazeUnauthorizedError) as error:
         found[name] = {"raised": type(error).__name__, **json.loads(str(error))}
 sys.stdout.write(json.dumps(found))
