@@ -195,7 +195,8 @@ class Moment(serializers.Field[dt.datetime, Any, str, Any]):
         if found is None:
             self.fail("invalid")
         assert found is not None
-        return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+        # In UTC, because PostgreSQL takes no offset of 16 hours.
+        return found.astimezone(dt.UTC) if found.tzinfo else found.replace(tzinfo=dt.UTC)
 
     def to_representation(self, value: Any) -> str:
         return str(value.isoformat())
