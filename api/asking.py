@@ -18,6 +18,8 @@ from delivery.requests import MOST_RECIPIENTS, Recipient
 from lib.errors import DomainError
 from messaging import content
 
+# What the documentation says of an audience.
+AUDIENCE = "AND or OR with a list, custom_attribute, or email_subscription_status. Who is named must be in it too."
 # Errors of the rooms below, and the part of a call that each of them is about.
 _PLACES: tuple[tuple[type[DomainError], str], ...] = (
     (triggering.CampaignInvalid, "campaign_id"),

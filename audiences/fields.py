@@ -184,6 +184,22 @@ def every() -> list[FieldInfo]:
     return [*_BUILT_IN, *attributes(), *(info for extension in _extensions.values() for info in extension.infos())]
 
 
+class Lookup:
+    """All fields by their names. One query, and those of a registered room when one of its fields is asked for: it may
+    offer hundreds of sends to choose from, and few audiences ask about any."""
+
+    def __init__(self) -> None:
+        self._known = {info.name: info for info in (*_BUILT_IN, *attributes())}
+        self._asked = set[str]()
+
+    def get(self, name: str) -> FieldInfo | None:
+        room = name.partition(".")[0]
+        if room in _extensions and room not in self._asked:
+            self._asked.add(room)
+            self._known |= {info.name: info for info in _extensions[room].infos()}
+        return self._known.get(name)
+
+
 def segments_in(group: object) -> set[str]:
     """The public ids of the segments that a conditions group refers to; well-formed ones only."""
     if not isinstance(group, dict):

@@ -215,13 +215,13 @@ def _rule_problems(rule: object, path: str, compiler: "_Compiler") -> Iterator[P
 class _Compiler:
     """One compilation: the fields there are, the segments already looked up, and the chain of segments above."""
 
-    fields: dict[str, FieldInfo]
+    fields: field_lists.Lookup
     segments: dict[str, Segment | None]
     above: tuple[str, ...] = ()
 
     @classmethod
     def load(cls) -> "_Compiler":
-        return cls({info.name: info for info in field_lists.every()}, {})
+        return cls(field_lists.Lookup(), {})
 
     def group_checked(self, group: object, path: str) -> Fragment:
         for problem in _group_problems(group, path, self):
@@ -238,7 +238,8 @@ class _Compiler:
     def _one(self, rule: Rule, path: str) -> Fragment:
         if "rules" in rule:
             return self.group(rule, path)
-        info = self.fields[str(rule["field"])]
+        info = self.fields.get(str(rule["field"]))
+        assert info is not None, "checked before"
         compiler = field_lists.compiler(info.name)
         if compiler is not None:
             return compiler(rule)

@@ -19,14 +19,14 @@ from django.utils.translation import gettext as _
 
 from audiences import rules, updates
 from campaigns import targeting
+from delivery import callformat, opening, requests
 from delivery import lifecycle as delivery_lifecycle
-from delivery import opening, requests
 from delivery.models import Delivery, RequestState, TriggerRequest
 from lib.errors import DomainError
 from messaging import content
 from messaging.models import Message, Sender, Template
 
-KIND = "api"
+KIND = callformat.OWN_MESSAGE
 _VALIDITY_S = 72 * 3600
 # Each time somebody closed what was just found open.
 _TRIES = 3

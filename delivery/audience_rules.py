@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 from audiences import operators, rules
 from audiences.fields import FieldInfo, Op, Rule, Words
 from audiences.fragments import Fragment
+from delivery import callformat
 from delivery.models import Delivery, EventKind, Outcome
 
 _ANY_OF = Op("is", pgettext_lazy("condition", "one of"), "choices")
@@ -82,14 +83,18 @@ def describe(rule: Rule) -> str:
 
 
 def _campaigns() -> dict[str, str]:
-    """Origins that sent something, newest first: "<kind>:<id>" to the words of the newest send without its version."""
+    """Origins that sent something, newest first: "<kind>:<id>" to the words of the newest send without its version.
+
+    Messages that calls brought are left out: they are many, and would crowd out the campaigns that audiences mean.
+    """
     newest = (
         Delivery.objects.filter(started_at__isnull=False)
+        .exclude(origin_kind=callformat.OWN_MESSAGE)
         .values("origin_kind", "origin_id")
         .annotate(newest=Max("pk"))
         .order_by("-newest")[:_MOST_CHOICES]
     )
-    labels = Delivery.objects.in_bulk([row["newest"] for row in newest])
+    labels = Delivery.objects.only("label").in_bulk([row["newest"] for row in newest])
     return {
         f"{row['origin_kind']}:{row['origin_id']}": labels[row["newest"]].label.rpartition(", ")[0]
         or labels[row["newest"]].label

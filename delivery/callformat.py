@@ -8,6 +8,8 @@ from typing import Any
 from audiences import identities
 from delivery.models import TriggerRequest
 
+# Kind of the origins whose message a call brought; each content is an origin of its own.
+OWN_MESSAGE = "api"
 # One call names no more.
 MOST_RECIPIENTS = 50
 

@@ -34,7 +34,7 @@ class Trigger(shapes.Shape):
     send_id = shapes.SendIdText(max_length=64, required=False, help_text="Registered with /sends/id/create.")
     trigger_properties = shapes.Properties(required=False, help_text="For everybody. At most 50 KB.")
     broadcast = shapes.Flag(default=False, help_text="true for everybody in the audience, without recipients.")
-    audience = shapes.Properties(required=False, help_text="Who must be in it, besides the campaign's own audience.")
+    audience = shapes.Properties(required=False, help_text=asking.AUDIENCE)
     recipients = named.Recipients(help_text="Up to 50 people.")
     attachments = shapes.Many(shapes.Properties(), required=False, help_text="Not offered: refused.")
 

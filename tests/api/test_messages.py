@@ -6,6 +6,7 @@ import pytest
 
 from api import refusals
 from audiences.models import ProfileAlias
+from delivery import audience_rules
 from delivery.models import Delivery, RequestRecipient, Shard, TriggerRequest
 from messaging.models import Message
 from tests import factories
@@ -88,12 +89,12 @@ def test_what_is_refused_sends_nothing_and_says_where(body: dict[str, Any], labe
     assert (Message.objects.count(), Delivery.objects.count(), TriggerRequest.objects.count()) == (0, 0, 0)
 
 
-def test_texts_that_are_no_unicode_break_nothing() -> None:
-    for field in ("subject", "body", "from"):
-        raw = (
-            b'{"external_user_ids": ["u1"], "messages": {"email": {"from": "Shop <hello@shop.test>", "%s": "\\ud800"}}}'
-        )
-        assert Caller().post(SEND, raw % field.encode()).status_code == 400
+def test_messages_of_calls_crowd_no_campaign_out_of_what_audiences_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = factories.published(delivery__kind="api")
+    assert ask().status_code == 201
+    monkeypatch.setattr(audience_rules, "_MOST_CHOICES", 1)
+    got = next(info for info in audience_rules.infos() if info.name == "delivery.got")
+    assert [value for value, _label in got.choices] == [f"campaign:{made.public_id}"]
 
 
 def test_the_sending_limit_is_overridden_by_either_name() -> None:

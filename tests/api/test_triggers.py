@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from api import refusals
 from audiences.models import Profile, ProfileAlias
@@ -241,3 +243,16 @@ def test_filters_that_are_refused_by_their_place(campaign: Campaign, audience: d
     answer = ask(campaign, broadcast=True, audience=audience)
     assert answer.status_code == 400 and answer.json()["errors"][0].startswith(told), answer.json()
     assert nothing_was_kept()
+
+
+def test_what_other_campaigns_sent_is_not_looked_up_for_an_audience_that_does_not_ask(campaign: Campaign) -> None:
+    caller, asked = Caller(), f"campaign:{factories.published(**API).public_id}"
+    ask(campaign, caller=caller, recipients=[U1])
+    rule = {"field": "delivery.got", "op": "is_not", "value": [asked]}
+    other = factories.published(**API, audience__conditions={"match": "all", "rules": [rule]})
+    counts = []
+    for one in (campaign, other):
+        with CaptureQueriesContext(connection) as queries:
+            assert ask(one, caller=caller, recipients=[U1]).status_code == 201
+        counts.append(sum("MAX(" in query["sql"] for query in queries))
+    assert counts == [0, 1]

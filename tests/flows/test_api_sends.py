@@ -11,8 +11,9 @@ from campaigns import broadcasts
 from campaigns.models import Campaign
 from config.celery import app
 from delivery import activity_log, clock, preparation, sending
-from delivery.models import Claim, SendLog, TriggerRequest
+from delivery.models import Claim, Delivery, SendLog, TriggerRequest
 from messaging import smtp
+from messaging.models import Message
 from tests import factories, smtp_server
 from tests.api import callers
 from tests.api.callers import Caller
@@ -104,6 +105,23 @@ def test_a_hundred_calls_at_once_are_one_message(mail_server: smtp_server.Server
     work()
     assert subjects(mail_server) == {"u1@example.test": ["Autumn sale"]}
     assert SendLog.objects.filter(outcome="sent").count() == Claim.objects.count() == 1
+
+
+def test_the_first_calls_with_one_message_at_once_share_it_and_lose_none(mail_server: smtp_server.Server) -> None:
+    for n in range(12):
+        factories.profile(external_id=f"u{n}", email=f"u{n}@example.test")
+    factories.sender(name="Example Shop", address="hello@shop.test")
+    caller = Caller()
+
+    def send(n: int) -> int:
+        # Four of each kind of message; which of them is the first to open its delivery is left to chance.
+        body = {"external_user_ids": [f"u{n}"], "messages": email(subject=f"Order {n % 3}")}
+        return int(caller.post("/messages/send", body).status_code)
+
+    assert at_once([lambda n=n: send(n) for n in range(12)]) == [201] * 12
+    assert Delivery.objects.count() == Message.objects.count() == 3
+    work()
+    assert subjects(mail_server) == {f"u{n}@example.test": [f"Order {n % 3}"] for n in range(12)}
 
 
 def test_what_was_accepted_without_broker_and_limiter_is_sent(
