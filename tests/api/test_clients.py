@@ -18,7 +18,7 @@ from pytest_django import Settings
 
 from accounts import roles
 from audiences.models import Profile, ProfileAlias, Subscription
-from campaigns import broadcasts, contents
+from campaigns import broadcasts
 from campaigns.models import Campaign
 from delivery import clock, preparation, sending
 from delivery.models import RequestState, TriggerRequest
@@ -225,4 +225,3 @@ def test_curl_sends_what_the_reference_describes(shop: Shop) -> None:
         "curl-new": ["Number 20"],
         "gold": ["Number 22"],
     }
-    assert not contents.close_idle()
