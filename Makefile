@@ -9,11 +9,12 @@ PRODUCTION_ENV = $(TOOL_ENV) CHAPPE_ENV=production CHAPPE_ALLOWED_HOSTS=mail.exa
 	CHAPPE_PUBLIC_URL=https://mail.example.com SMTP_URL=smtps://smtp.example.com \
 	CHAPPE_SECRET_KEY=only-for-checks-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJ
 
-.PHONY: help run test lint manage smoke bench bench-editor chaos install lock messages clean
+.PHONY: help run test schema-check lint manage smoke bench bench-editor chaos install lock messages clean
 
 help:
 	@echo "make run     start Chappe on this machine (PORT, CHAPPE_HOME, DATABASE_URL, REDIS_URL, SMTP_URL change what it uses)"
 	@echo "make test    run the tests (PYTEST_ARGS adds arguments)"
+	@echo "make schema-check  call every endpoint of the API with made-up input (EXAMPLES for each)"
 	@echo "make lint    check style, types, imports between rooms and the production settings"
 	@echo "make manage ARGS=\"...\"   run manage.py with the servers of make run"
 	@echo "make smoke   send 2,000 messages through a running make run, over HTTP only"
@@ -36,7 +37,12 @@ install: $(VENV)/.installed
 # Three processes on two cores: tests in a browser wait half of their time.
 test: $(VENV)/.installed-dev
 	@$(BIN)/python -m tests.chromium
+	@$(BIN)/python -m tests.clients
 	@$(BIN)/python -m pytest -n 3 --maxschedchunk 1 -q $(PYTEST_ARGS)
+
+# Random input for each endpoint and kind of key: as the default tests, but more and other input each time.
+schema-check: $(VENV)/.installed-dev
+	@SCHEMA_CHECK_EXAMPLES=$(or $(EXAMPLES),100) $(BIN)/python -m pytest -q tests/api/test_schema_check.py $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

@@ -1,6 +1,7 @@
 """Keeps pages away from programs: whatever fails before or beside an endpoint is answered in the API's own form.
 
-Some prefixes belong to the API alone. Campaigns and segments have pages too; there a call is one that brings a key.
+Some prefixes belong to the API alone. Campaigns and segments have pages too; there a call is one that brings a key, and
+so is a call to where nothing is: clients know endpoints that are not offered, and read every answer as JSON.
 """
 
 from collections.abc import Callable
@@ -28,7 +29,7 @@ class ApiMiddleware:
             return _unencrypted() if _is_call(request) else answer
         if f"{request.path}/".startswith(_OWN) and answer.status_code >= 400:
             return _enveloped(request, answer)
-        if request.path.startswith(_SHARED) and _is_call(request):
+        if (request.path.startswith(_SHARED) or answer.status_code == 404) and _is_call(request):
             return _enveloped(request, answer)
         return answer
 

@@ -24,7 +24,7 @@ class Alias(shapes.Shape):
 class Recipient(shapes.Shape):
     """One person, by exactly one of NAMES."""
 
-    external_user_id = shapes.Text(required=False, max_length=200, help_text="Your own id of the person.")
+    external_user_id = shapes.UserId(required=False, help_text="Your own id of the person.")
     user_alias = Alias(required=False)
     braze_id = shapes.Text(required=False, help_text="Chappe's id of the profile.")
     email = shapes.Text(required=False, max_length=320, help_text="Needs prioritization.")

@@ -27,6 +27,16 @@ _ERRORS = {
     429: ("More calls than allowed in this time; see Retry-After.", "Repeat the call after Retry-After."),
     503: ("The database is away. Nothing was done; see Retry-After.", "The database doesn't answer."),
 }
+# And where a body comes with the call.
+_ERRORS_OF_POST = {
+    409: (
+        "What stands in the way may pass: the same call is under way, or the campaign isn't active.",
+        "Repeat it later.",
+    ),
+    413: ("More than 4 MB.", "Send at most 4 MB. Split the call."),
+    415: ("No JSON by its Content-Type.", "Send “Content-Type: application/json”, not text/plain."),
+    422: ("The Idempotency-Key came with another call before.", "Use a new Idempotency-Key for each thing to do."),
+}
 _ERROR_SCHEMA = {
     "type": "object",
     "required": ["message", "errors"],
@@ -78,8 +88,8 @@ class EndpointSchema(AutoSchema):
     def get_response_serializers(self) -> Any:
         status = self.view.succeeds_with if self.method == "POST" else 200
         example = OpenApiExample("Success", envelope.Answer(self.view.answers).content(), response_only=True)
-        found = {status: OpenApiResponse(_of(example.value), "Done, or accepted.", [example])}
-        for code, (told, sentence) in _ERRORS.items():
+        found = {status: OpenApiResponse(_of(example.value, self.view.may_be_null), "Done, or accepted.", [example])}
+        for code, (told, sentence) in (_ERRORS | (_ERRORS_OF_POST if self.method == "POST" else {})).items():
             label = envelope.content(Refused(refusals.LABELS[code], sentence))
             wrong = OpenApiExample("Error", label, response_only=True, status_codes=[str(code)])
             found[code] = OpenApiResponse(_ERROR_SCHEMA, told, [wrong])
@@ -108,12 +118,15 @@ def readable(pattern: str) -> str:
     return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", pattern)
 
 
-def _of(example: object) -> dict[str, Any]:
+def _of(example: object, may_be_null: frozenset[str]) -> dict[str, Any]:
     """The shape of an example."""
     if isinstance(example, dict):
-        return {"type": "object", "properties": {name: _of(value) for name, value in example.items()}}
+        found = {name: _of(value, may_be_null) for name, value in example.items()}
+        for name in may_be_null & set(found):
+            found[name]["type"] = [found[name]["type"], "null"]
+        return {"type": "object", "properties": found}
     if isinstance(example, list):
-        return {"type": "array", "items": _of(example[0]) if example else {}}
+        return {"type": "array", "items": _of(example[0], may_be_null) if example else {}}
     if isinstance(example, bool):
         return {"type": "boolean"}
     return {"type": "integer"} if isinstance(example, int) else {"type": "string"}

@@ -65,6 +65,18 @@ class Text(serializers.CharField):
         return super().to_internal_value(data)
 
 
+@extend_schema_field({"oneOf": [{"type": "string", "minLength": 1, "maxLength": 200}, {"type": "integer"}]})
+class UserId(Text):
+    """Somebody's external id. Clients write the number of an account without quotes: it is read as its digits."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=200, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        is_number = isinstance(data, int) and not isinstance(data, bool)
+        return super().to_internal_value(str(data) if is_number else data)
+
+
 class SendIdText(Text):
     """Up to 64 letters, digits, - and _."""
 
@@ -183,7 +195,8 @@ class Moment(serializers.Field[dt.datetime, Any, str, Any]):
         if found is None:
             self.fail("invalid")
         assert found is not None
-        return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+        # In UTC, because PostgreSQL takes no offset of 16 hours.
+        return found.astimezone(dt.UTC) if found.tzinfo else found.replace(tzinfo=dt.UTC)
 
     def to_representation(self, value: Any) -> str:
         return str(value.isoformat())

@@ -47,7 +47,8 @@ def read(schedule: Mapping[str, object]) -> dt.datetime:
         raise ScheduleInvalid(_("schedule.time has passed."))
     if at - now > MOST_AHEAD:
         raise ScheduleInvalid(_("schedule.time is more than %(n)d days ahead.") % {"n": MOST_AHEAD.days})
-    return at
+    # In UTC, because PostgreSQL takes no offset of 16 hours.
+    return at.astimezone(dt.UTC)
 
 
 def update(campaign_id: str, schedule_id: str, schedule: Mapping[str, object]) -> TriggerRequest:

@@ -44,6 +44,7 @@ class CampaignSeries(Endpoint):
         ],
         "counted_at": "2026-11-25T09:00:00+00:00",
     }
+    may_be_null = frozenset({"counted_at"})
 
     def look(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         campaign = lookup.campaign(entered["campaign_id"])
@@ -68,6 +69,7 @@ class SendSeries(Endpoint):
     takes = SendQuery
     asks = {"campaign_id": "5f0c1f0e-6b7e-4c6e-9d3a-0c5b1a2d3e4f", "send_id": "autumn-sale", "length": 7}
     answers = CampaignSeries.answers
+    may_be_null = CampaignSeries.may_be_null
 
     def look(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         campaign = lookup.campaign(entered["campaign_id"], is_api=True)

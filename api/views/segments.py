@@ -58,7 +58,9 @@ class SegmentDetails(Endpoint):
         "created_at": "2026-11-01T09:00:00+00:00",
         "updated_at": "2026-11-02T09:00:00+00:00",
         "size": 12480,
+        "counted_at": "2026-11-25T09:00:00+00:00",
     }
+    may_be_null = frozenset({"size", "counted_at"})
 
     def look(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         segment = lookup.segment(entered["segment_id"])

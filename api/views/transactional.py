@@ -35,7 +35,7 @@ class ExternalId(shapes.Text):
 
 
 class OneRecipient(shapes.Shape):
-    external_user_id = shapes.Text(required=False, max_length=200, help_text="Your own id of the person.")
+    external_user_id = shapes.UserId(required=False, help_text="Your own id of the person.")
     user_alias = Alias(required=False)
     attributes = shapes.Properties(required=False, help_text="Written first; who is unknown is made with them.")
 
@@ -76,6 +76,7 @@ class SendTransactional(Endpoint):
             "received_at": "2026-11-25T09:00:00+00:00",
         },
     }
+    may_be_null = frozenset({"external_send_id"})
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         campaign = _campaign(kwargs["campaign_id"])

@@ -73,7 +73,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"segment_id": "x"}, refusals.INVALID_SEGMENT, "segment_id: There is no segment with this id."),
     ({"external_user_ids": ["u"] * 50, "user_aliases": [{"alias_name": "a", "alias_label": "b"}]},
      refusals.TOO_MANY_USERS, "external_user_ids: Give at most 50, not 51."),
-    ({"external_user_ids": [5]}, refusals.BAD_REQUEST, "external_user_ids[0]: Give a text."),
+    ({"external_user_ids": [True]}, refusals.BAD_REQUEST, "external_user_ids[0]: Give a text."),
     ({"external_user_ids": ...}, refusals.NO_RECIPIENTS, "No Recipients"),
     ({"broadcast": True}, refusals.BAD_REQUEST, "Leave out broadcast"),
     ({"recipient_subscription_state": "all"}, refusals.BAD_REQUEST, "recipient_subscription_state must be"),

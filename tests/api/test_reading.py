@@ -45,6 +45,7 @@ def test_campaigns_are_listed_by_creation_without_archived_ones(caller: Caller) 
     Campaign.objects.filter(name="First").update(edited_at=timezone.now() - timedelta(days=3))
     since = (timezone.now() - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%S")
     assert names(caller.get(f"{path}?last_edit.time[gt]={since}")) == ["Second"]
+    assert names(caller.get(f"{path}?last_edit.time[gt]=3514-12-19T16:15:25-18:44")) == []
 
 
 @pytest.mark.parametrize(

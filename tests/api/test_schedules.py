@@ -126,6 +126,12 @@ def test_schedules_that_are_refused(path: str, at: Any, schedule: object, told: 
 
 
 @BOTH
+def test_offsets_that_postgresql_does_not_know_are_instants_all_the_same(path: str, at: Any) -> None:
+    assert Program(path).create({"time": "2026-11-25T00:00:00-18:44"}).status_code == 201
+    assert TriggerRequest.objects.get().due_at == dt.datetime(2026, 11, 25, 18, 44, tzinfo=dt.UTC)
+
+
+@BOTH
 def test_an_unknown_schedule_is_told_by_its_label(path: str, at: Any) -> None:
     program = Program(path)
     for wrong in ("nonsense", "00000000-0000-0000-0000-000000000000"):
