@@ -116,7 +116,10 @@ def _why_not() -> str:
     deputies = header.joined([str(person) for person in roles.holders(roles.START)])
     role = _(roles.role_with(roles.START))
     needs = _("Sending a request needs the %(role)s role.") % {"role": role}
-    return f"{needs} {_('%(people)s can do it.') % {'people': deputies}}" if deputies else needs
+    if not deputies:
+        return needs
+    can = _("%(people)s can do it.") % {"people": deputies}
+    return f"{needs} {can}"
 
 
 def _people(user: User) -> list[dict[str, str]]:
