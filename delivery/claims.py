@@ -25,11 +25,14 @@ _FOREVER = dt.datetime.min.replace(tzinfo=dt.UTC)
 # Between a promise for a whole audience and the start of its validity period.
 _MARGIN = dt.timedelta(days=2)
 
-# Received lately, or under way: in a request that has no outcome yet, or in an ordinary send of the same origin.
+# Received lately, also where the log was removed since, or under way: in a request that has no outcome yet, or in an
+# ordinary send of the same origin.
 _HAS_IT = """
     EXISTS (SELECT 1 FROM delivery_sendlog l JOIN delivery_delivery d ON d.id = l.delivery_id
         WHERE l.profile_id = u.id AND d.origin_kind = %(kind)s AND d.origin_id = %(origin)s
         AND l.outcome IN ('sent', 'unknown') AND l.at > %(since)s)
+    OR EXISTS (SELECT 1 FROM delivery_pastrecipients l JOIN delivery_delivery d ON d.id = l.delivery_id
+        WHERE d.origin_kind = %(kind)s AND d.origin_id = %(origin)s AND l.at > %(since)s AND u.id = ANY(l.ids))
     OR EXISTS (SELECT 1 FROM delivery_requestrecipient r JOIN delivery_triggerrequest q ON q.id = r.request_id
         JOIN delivery_delivery d ON d.id = q.delivery_id
         WHERE r.profile_id = u.id AND r.reason = '' AND d.origin_kind = %(kind)s AND d.origin_id = %(origin)s

@@ -15,6 +15,7 @@ from delivery.models import (
     Claim,
     Delivery,
     Outcome,
+    PastRecipients,
     RequestRecipient,
     RequestState,
     SendLog,
@@ -189,6 +190,20 @@ def test_an_edit_of_the_live_campaign_makes_nobody_eligible_again() -> None:
     ask(always, named("u1"))
     factories.publish_again(always, delivery__reeligibility="never")
     assert why(ask(always, named("u1"))) == ["not_eligible_again"]
+
+
+def test_who_had_it_in_a_month_that_was_removed_is_not_eligible_again() -> None:
+    """Of an older version that sent every time, and so claimed nothing; retention left ids and took the rest."""
+    made = factories.published(**API, delivery__reeligibility="always")
+    had, other = factories.profile(external_id="u1"), factories.profile(external_id="u2")
+    old = ask(made, named("u1")).delivery
+    assert old is not None
+    Shard.objects.all().delete()
+    TriggerRequest.objects.all().delete()
+    PastRecipients.objects.create(delivery=old, at=NOW, ids=[had.pk])
+    factories.publish_again(made, delivery__reeligibility="never")
+    assert why(ask(made, named("u1"), named("u2"))) == ["not_eligible_again", ""]
+    assert waiting()[-1][1] == [other.pk]
 
 
 def test_the_reason_says_from_when_on() -> None:
