@@ -8,6 +8,7 @@ import functools
 import ipaddress
 import json
 import os
+import random
 import shutil
 import signal
 import smtplib
@@ -58,7 +59,8 @@ class Sinks:
     ports: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        free = (port for port in _PORTS if ports.is_free(port))
+        # Not the first ones: several runs, or tests, at once would take the same.
+        free = (port for port in random.sample(_PORTS, 200) if ports.is_free(port))
         self.ports.update({kind: next(free) for kind in (POSTFIX, CHEAP, PYTHON, TLS)})
         make_certificate(self.certificate)
 
