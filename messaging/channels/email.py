@@ -177,8 +177,12 @@ def _feedback_id(campaign: Mapping[str, object], delivery_ref: str, domain: str)
     return f"Feedback-ID: {':'.join(re.sub(r'[^A-Za-z0-9_-]', '', part)[:40] for part in parts)}\r\n".encode()
 
 
-@lru_cache(maxsize=4096)
 def _subject_line(text: str) -> bytes:
+    return _kept_subject_line(text) if len(text) <= reading.MOST_TEXT else headers.line("Subject", text)
+
+
+@lru_cache(maxsize=4096)
+def _kept_subject_line(text: str) -> bytes:
     return headers.line("Subject", text)
 
 
