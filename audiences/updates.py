@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
 from django.utils.translation import gettext as _
 
-from audiences import addresses, identities, profiles
+from audiences import addresses, erasure, identities, profiles
 from audiences.models import AttributeDefinition, AttributeType, Consent, Profile
 from lib.errors import DomainError
 
@@ -35,7 +34,6 @@ _CONSENT = "email_subscribe"
 _IGNORED = frozenset({"external_id", "user_alias", "braze_id", "_update_existing_only"})
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_ .-]{0,59}\Z")
 _MAX_TEXT = 2000
-_ADDRESSES = 0x43680D00
 
 
 class AttributesInvalid(DomainError):
@@ -75,8 +73,8 @@ def write(profile_id: int, attributes: Mapping[str, object]) -> None:
             changed.append("attributes")
     if changed:
         profile.save(update_fields=[*changed, "updated_at"])
-    if "email_key" in changed and _is_unsubscribed(profile):
-        profiles.unsubscribe(profile.pk, source="api")
+    if "email_key" in changed:
+        _recall(profile)
     if attributes.get(_CONSENT) == Consent.UNSUBSCRIBED:
         profiles.unsubscribe(profile.pk, source="api")
     elif attributes.get(_CONSENT):
@@ -84,18 +82,17 @@ def write(profile_id: int, attributes: Mapping[str, object]) -> None:
 
 
 def create(name: identities.Name, attributes: Mapping[str, object]) -> int:
-    """The person with this name, made if nobody has it, with `attributes`. Two at once make one.
+    """The person with this name, made if nobody has it, with `attributes`.
 
-    `name` is an id of their system or an address; people are not made by an alias or by our id.
+    `name` is an id of their system or an address; people are not made by an alias or by our id. The caller has taken
+    the turn of making people (`turns.take`), before it locked anybody: so two at once make one, and an address that was
+    erased meets its hash.
     """
     assert name.kind in {identities.EXTERNAL_ID, identities.EMAIL}, name.kind
     if name.kind == identities.EXTERNAL_ID:
         Profile.objects.bulk_create([Profile(external_id=name.text)], ignore_conflicts=True)
         found = Profile.objects.values_list("pk", flat=True).get(external_id=name.text)
     else:
-        # The address is unique by agreement of those who write, not by a constraint.
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_ADDRESSES, addresses.key(name.text)])
         known = identities.find([name])[0]
         found = known if known is not None else Profile.objects.create().pk
         attributes = {"email": name.text, **attributes}
@@ -117,6 +114,14 @@ def _set_columns(profile: Profile, attributes: Mapping[str, object]) -> list[str
         profile.email_key = addresses.key(profile.email)
         changed.append("email_key")
     return changed
+
+
+def _recall(profile: Profile) -> None:
+    """What is known of the mailbox they got now: that somebody left it, also somebody who was erased since."""
+    recalled = erasure.recall([profile.email_key])
+    if profile.email_key in recalled.left or _is_unsubscribed(profile):
+        profiles.unsubscribe(profile.pk, source="api")
+    erasure.leave_groups(recalled)
 
 
 def _is_unsubscribed(profile: Profile) -> bool:

@@ -18,7 +18,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from audiences import identities, updates
+from audiences import identities, turns, updates
 from delivery import callformat, claims, judging, queueing, reasons
 from delivery.callformat import MOST_RECIPIENTS, Call, Origin, Recipient
 from delivery.models import Delivery, RequestRecipient, RequestState, TriggerRequest
@@ -256,6 +256,10 @@ def fill(request: TriggerRequest, delivery: Delivery, call: Call) -> None:
 def _people(recipients: Sequence[Recipient]) -> list[int | None]:
     """Who is named, with their attributes written and those made who are to be made; None for somebody unknown."""
     ids = identities.find([one.name for one in recipients])
+    if any(pk is None and not one.existing_only for pk, one in zip(ids, recipients, strict=True)):
+        # Before anybody is locked, as whoever makes people does it; others may have made some of them meanwhile.
+        turns.take()
+        ids = identities.find([one.name for one in recipients])
     # In one order for all requests: two of them never wait for each other.
     known = sorted((pk, n) for n, pk in enumerate(ids) if pk is not None and recipients[n].attributes)
     for profile_id, n in known:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import time_machine
 
-from audiences import identities, profiles, updates
+from audiences import erasure, identities, profiles, subscriptions, updates
 from audiences.models import AttributeDefinition, Profile, ProfileAlias
 from campaigns import lifecycle, sends, triggering
 from campaigns.models import Campaign
@@ -204,6 +204,23 @@ def test_who_had_it_in_a_month_that_was_removed_is_not_eligible_again() -> None:
     factories.publish_again(made, delivery__reeligibility="never")
     assert why(ask(made, named("u1"), named("u2"))) == ["not_eligible_again", ""]
     assert waiting()[-1][1] == [other.pk]
+
+
+@pytest.mark.parametrize("how", ["external_user_id", "email"])
+def test_who_left_and_was_erased_is_not_written_to_when_a_call_makes_them_again(how: str) -> None:
+    """Neither by the name nor by an attribute does an address come back subscribed, nor to its groups."""
+    group = factories.group()
+    gone = factories.profile(email="gone@example.test", email_consent="unsubscribed")
+    subscriptions.set_state(group, [gone.pk], "unsubscribed", source="test")
+    erasure.erase([gone.pk], label="test")
+    made = factories.published(**API)
+    name = "GONE@example.test" if how == "email" else "new"
+    attributes = {} if how == "email" else {"email": "gone@example.test"}
+    request = ask(made, named(name, how, existing_only=False, attributes=attributes))
+    assert why(request) == ["unsubscribed"] and waiting() == []
+    again = Profile.objects.get(email_key="gone@example.test")
+    assert again.email_consent == "unsubscribed"
+    assert not subscriptions.standings(again.pk)[0].is_subscribed
 
 
 def test_the_reason_says_from_when_on() -> None:
