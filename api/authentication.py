@@ -15,6 +15,8 @@ from accounts.models import User
 from api import keys, refusals
 from api.models import ApiKey
 
+# Attribute of requests that came with a key of ours.
+KEY = "api_key"
 _NO_KEY = "Send your API key in the header “Authorization: Bearer …”."
 _UNKNOWN = "There is no such API key. Check that the whole key is sent, without quotes, and to the right installation."
 
@@ -26,6 +28,8 @@ class KeyAuthentication(BaseAuthentication):
         key = keys.find(_token(request))
         if key is None:
             raise refusals.unauthorized(_UNKNOWN)
+        # Also of one that is refused in a moment: the activity log says whose call it was.
+        setattr(request._request, KEY, key)
         if key.revoked_at is not None:
             raise refusals.unauthorized("This API key was revoked. Create another one in Settings, API keys.")
         if keys.is_expired(key, timezone.now()):

@@ -11,6 +11,8 @@ from api.refusals import Malformed, Refused
 # Bytes; properties of 50 recipients at 50 KB each fit.
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 40
+# Attribute of requests whose body was read: the object it is.
+READ = "body_read"
 _LIMIT = f"{MAX_BYTES // (1024 * 1024)} MB"
 
 
@@ -23,7 +25,9 @@ def read(request: HttpRequest) -> dict[str, Any]:
     if kind != "application/json" and not kind.endswith("+json"):
         sentence = f"Send “Content-Type: application/json”, not {kind[:60]}."
         raise Refused(refusals.UNSUPPORTED, sentence, status=415)
-    return parse(raw)
+    found = parse(raw)
+    setattr(request, READ, found)
+    return found
 
 
 def _bytes(request: HttpRequest) -> bytes:

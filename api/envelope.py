@@ -1,7 +1,7 @@
 """The one form of every answer of the API: {"message": …} and what belongs to it, or {"message": …, "errors": […]}.
 
-`code` is an addition to the reference: a short name of the error, by which the documentation is found. Errors of any
-kind end here, so that no call ever gets a page or a stack trace.
+`code` and `docs` are additions to the reference: a short name of the error, and where its cause and fix are told.
+Errors of any kind end here, so that no call ever gets a page or a stack trace.
 """
 
 import logging
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpResponse, JsonResponse
 from psycopg.errors import QueryCanceled
@@ -44,6 +45,7 @@ class Answer:
 def content(refused: Refused) -> dict[str, Any]:
     """The body of a fatal error."""
     found = {"message": refused.label, "code": code(refused.label), "errors": list(refused.sentences)}
+    found["docs"] = f"{settings.PUBLIC_URL}/developers/#error-{found['code']}"
     return {"error": refusals.MALFORMED, **found} if isinstance(refused, refusals.Malformed) else found
 
 

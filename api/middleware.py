@@ -4,15 +4,20 @@ Some prefixes belong to the API alone. Campaigns and segments have pages too; th
 so is a call to where nothing is: clients know endpoints that are not offered, and read every answer as JSON.
 """
 
+import json
+import logging
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-from api import envelope, refusals
+from api import authentication, bodies, envelope, noting, paths, refusals
 from api.refusals import Refused
+
+logger = logging.getLogger(__name__)
 
 _OWN = ("/messages/", "/sends/", "/users/", "/transactional/", "/canvas/", "/subscription/", "/v2/", "/api/")
 _SHARED = ("/campaigns", "/segments")
+_ROUTES = frozenset(str(one.pattern) for one in paths.ENDPOINTS)
 
 
 class ApiMiddleware:
@@ -22,6 +27,13 @@ class ApiMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        answer = self._answer(request)
+        # While the database is away there is nowhere to note anything.
+        if answer.status_code >= 400 and answer.status_code != 503 and getattr(answer, envelope.MARK, False):
+            _note(request, answer)
+        return answer
+
+    def _answer(self, request: HttpRequest) -> HttpResponse:
         answer = self.get_response(request)
         if getattr(answer, envelope.MARK, False):
             return answer
@@ -36,6 +48,36 @@ class ApiMiddleware:
 
 def _is_call(request: HttpRequest) -> bool:
     return request.headers.get("Authorization", "").lower().startswith("bearer ")
+
+
+def _note(request: HttpRequest, answer: HttpResponse) -> None:
+    """A line in the activity log, and its id in the answer. Whatever goes wrong here, the answer stays what it is."""
+    is_endpoint = request.resolver_match is not None and request.resolver_match.route in _ROUTES
+    if not is_endpoint and not _is_call(request):
+        return
+    try:
+        told = json.loads(answer.content)
+        asked = getattr(request, bodies.READ, None) or request.GET.dict()
+        named = request.resolver_match.kwargs.get("campaign_id", "") if request.resolver_match else ""
+        noted = noting.note(
+            noting.Refused(
+                method=str(request.method),
+                path=request.path,
+                status=answer.status_code,
+                code=str(told["code"]),
+                sentences=tuple(told["errors"]),
+                is_endpoint=is_endpoint,
+                key=getattr(request, authentication.KEY, None),
+                address=authentication.address_of(request),
+                campaign_id=str(named or asked.get("campaign_id", "")),
+                asked=asked,
+            )
+        )
+    except Exception:
+        logger.exception("a refused call is not in the activity log")
+    else:
+        if noted:
+            answer["X-Request-Id"] = noted
 
 
 def _unencrypted() -> HttpResponse:

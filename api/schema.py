@@ -44,6 +44,7 @@ _ERROR_SCHEMA = {
         "message": {"type": "string", "description": "The label of the error."},
         "code": {"type": "string", "description": "The label as one word."},
         "errors": {"type": "array", "items": {"type": "string"}},
+        "docs": {"type": "string", "format": "uri", "description": "What the error means, and what to do."},
     },
 }
 

@@ -46,6 +46,5 @@ def send(
     if person is None:
         raise PersonInvalid(_("Choose a test profile or yourself."))
     name = identities.Name(identities.BRAZE_ID, str(person.public_id))
-    label = _("Try it, %(name)s") % {"name": by}
-    call = requests.Call(recipients=(requests.Recipient(name),), trigger=trigger, key_label=label)
+    call = requests.Call(recipients=(requests.Recipient(name),), trigger=trigger, key_label=str(by), is_try=True)
     return person, triggering.trigger(str(campaign.public_id), call)

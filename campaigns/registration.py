@@ -33,7 +33,7 @@ ORDER BY written.name
 def register() -> None:
     """Where the page of a campaign's send is and who is told of its moves; which campaigns use a segment or show an
     image. Safe to repeat."""
-    origins.register("campaign", send_url, moved=settling.moved)
+    origins.register("campaign", send_url, moved=settling.moved, home=campaign_url)
     segments.register_users(segment_uses)
     subscriptions.register_users(group_uses)
     media_uses.register(drafts=drafts_with_media, published=published_with_media)
@@ -42,6 +42,11 @@ def register() -> None:
 def send_url(delivery: Delivery) -> str:
     """The page of a delivery that a campaign opened."""
     return reverse("campaigns:send", kwargs={"public_id": delivery.origin_id, "delivery_id": delivery.public_id})
+
+
+def campaign_url(public_id: str) -> str:
+    """The page of a campaign."""
+    return reverse("campaigns:detail", kwargs={"public_id": public_id})
 
 
 def segment_uses(segment: Segment) -> list[segments.Use]:

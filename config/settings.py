@@ -275,6 +275,12 @@ CELERY_BEAT_SCHEDULE = {
     # Reads the bounce mailbox, where there is one; makes events of what providers reported. Seconds.
     "delivery-bounces": {"task": "delivery.tasks.fetch_bounces", "schedule": 60.0, "options": {"expires": 60}},
     "delivery-reports": {"task": "delivery.tasks.handle_reports", "schedule": 2.0, "options": {"expires": 10}},
+    # More often than the rest: strangers can make some of them.
+    "delivery-purge-refused": {
+        "task": "delivery.tasks.purge_refused_calls",
+        "schedule": crontab(minute=25),
+        "options": {"expires": 600},
+    },
     "delivery-purge-requests": {"task": "delivery.tasks.purge_requests", "schedule": crontab(hour=3, minute=40)},
     "delivery-purge-reports": {"task": "delivery.tasks.purge_reports", "schedule": crontab(hour=3, minute=35)},
     # Makes the coming months of the log; removes what Settings, Data, says is old enough.

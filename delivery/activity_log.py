@@ -1,8 +1,9 @@
-"""The message activity log: one line for each request, message, deferral and answer of all sends, newest first.
+"""The message activity log: one line for each request, message, deferral and answer of all sends, for each refused call
+and each test message; newest first.
 
-It is read from where these things stand anyway: requests, send log, attempts, events. Each has its time in an index,
-and only as far back is looked as a page needs: five minutes first, then longer. Requests are kept as long as is set in
-Settings, messages as long as their sends.
+It is read from where these things stand anyway (activity_sources). Each has its time in an index, and only as far back
+is looked as a page needs: some seconds first, then longer. Requests, refused calls and tests are kept as long as is set
+in Settings, messages as long as their sends.
 """
 
 import datetime as dt
@@ -21,17 +22,29 @@ from audiences import profiles
 from audiences.models import Profile
 from delivery import reasons
 from delivery import recipients as records
-from delivery.models import Delivery, RequestRecipient, RequestState, SendLog, TriggerRequest
+from delivery.activity_sources import COLUMNS, SOURCES
+from delivery.models import (
+    Delivery,
+    RefusedCall,
+    RequestRecipient,
+    RequestState,
+    SendLog,
+    TestMessage,
+    TriggerRequest,
+)
 
 PAGE = 50
 # How far back is looked, one after the other, until the page is full.
-_SPANS = tuple(dt.timedelta(minutes=n) for n in (5, 60, 360, 1440, 7 * 1440))
+_SPANS = tuple(dt.timedelta(seconds=n) for n in (15, 300, 3600, 6 * 3600, 86_400, 7 * 86_400))
 # People a search may stand for.
 _MOST_FOUND = 200
+# Sends whose campaigns can be chosen.
+_MOST_SENDS = 200
 
 # Type → its words, tone and icon.
 TYPES: dict[str, tuple[str | Promise, str, str]] = {
     "api": (_("API request"), "info", "code"),
+    "refused": (_("Refused request"), "err", "octagon-x"),
     "sent": (pgettext_lazy("message", "Sent"), "ok", "check"),
     "failed": (pgettext_lazy("message", "Failed"), "err", "x"),
     "deferred": (pgettext_lazy("event", "Deferred"), "warn", "clock"),
@@ -41,6 +54,7 @@ TYPES: dict[str, tuple[str | Promise, str, str]] = {
     "bounced": (pgettext_lazy("event", "Bounced"), "err", "mail-x"),
     "complained": (pgettext_lazy("event", "Complained"), "err", "flag"),
     "unsubscribed": (pgettext_lazy("event", "Unsubscribed"), "neutral", "user-x"),
+    "test": (_("Test message"), "neutral", "flask-conical"),
 }
 # Days that can be chosen.
 RANGES = (1, 7, 30, 90)
@@ -86,49 +100,34 @@ class Page:
     deliveries: dict[int, Delivery]
     requests: dict[int, TriggerRequest]
     people: dict[int, Profile]
+    refused: dict[int, RefusedCall]
+    tests: dict[int, TestMessage]
     next: str = ""
 
 
-_SOURCES = {
-    0: """SELECT q.received_at AS at, 0 AS source, q.id AS a, 0::bigint AS b, 0::bigint AS c, 'api' AS what,
-        q.delivery_id, q.id AS request_no, NULL::bigint AS profile_id, q.key_label AS who, q.state AS code,
-        q.note AS detail
-    FROM delivery_triggerrequest q WHERE q.received_at > %(low)s AND q.received_at <= %(high)s""",
-    1: """SELECT l.at, 1, l.delivery_id, l.request_no, l.profile_id, l.outcome, l.delivery_id, l.request_no,
-        l.profile_id, l.address, l.code, l.detail
-    FROM delivery_sendlog l WHERE l.at > %(low)s AND l.at <= %(high)s""",
-    2: """SELECT t.at, 2, t.id, 0, 0, 'deferred', t.delivery_id, t.request_no, t.profile_id, '', t.code, t.reply
-    FROM delivery_attempt t WHERE t.at > %(low)s AND t.at <= %(high)s AND t.result = 'deferred'""",
-    3: """SELECT e.at, 3, e.id, 0, 0, e.kind, e.delivery_id, e.request_no, e.profile_id, '', e.code, e.detail
-    FROM delivery_event e WHERE e.at > %(low)s AND e.at <= %(high)s
-        AND e.kind IN ('bounced', 'complained', 'unsubscribed')""",
-}
-_COLUMNS = "at, source, a, b, c, what, delivery_id, request_no, profile_id, who, code, detail"
-_PEOPLE = {
-    0: "q.id IN (SELECT r.request_id FROM delivery_requestrecipient r WHERE r.profile_id = ANY(%(people)s))",
-    1: "l.profile_id = ANY(%(people)s)",
-    2: "t.profile_id = ANY(%(people)s)",
-    3: "e.profile_id = ANY(%(people)s)",
-}
-_ALIAS = {0: "q", 1: "l", 2: "t", 3: "e"}
-_KIND = {1: "l.outcome = %(type)s", 3: "e.kind = %(type)s"}
-
-
 def page(wanted: Filter) -> Page:
-    """The lines of one page. At most five looks at the log, four queries for what the lines speak of."""
+    """The lines of one page. At most seven looks at the log, six queries for what the lines speak of."""
     lines = _lines(wanted)
     following = lines[PAGE - 1].key if len(lines) > PAGE else ""
     lines = lines[:PAGE]
-    ids = {line.delivery_id for line in lines if line.delivery_id}
-    asked = {line.request_no for line in lines if line.what == "api"}
-    people = {line.profile_id for line in lines if line.profile_id}
     return Page(
         lines,
-        Delivery.objects.in_bulk(ids),
-        TriggerRequest.objects.in_bulk(asked),
-        Profile.objects.in_bulk(people),
+        Delivery.objects.in_bulk({line.delivery_id for line in lines if line.delivery_id}),
+        TriggerRequest.objects.in_bulk({line.request_no for line in lines if line.what == "api"}),
+        Profile.objects.in_bulk({line.profile_id for line in lines if line.profile_id}),
+        RefusedCall.objects.in_bulk({line.a for line in lines if line.what == "refused"}),
+        TestMessage.objects.select_related("by").in_bulk({line.a for line in lines if line.what == "test"}),
         following,
     )
+
+
+def campaigns(kinds: list[str]) -> list[tuple[str, str]]:
+    """(origin id, label) of what was sent lately, of these kinds of origins; newest first. One query."""
+    sent = Delivery.objects.filter(origin_kind__in=kinds).order_by("-pk").values_list("origin_id", "label")
+    newest: dict[str, str] = {}
+    for origin_id, label in sent[:_MOST_SENDS]:
+        newest.setdefault(origin_id, label)
+    return list(newest.items())
 
 
 def _lines(wanted: Filter) -> list[Line]:
@@ -153,45 +152,26 @@ def _statement(sources: list[str], *, has_place: bool) -> str:
     beyond = " WHERE (at, source, a, b, c) < (%(high)s, %(source)s, %(a)s, %(b)s, %(c)s)" if has_place else ""
     every = " UNION ALL ".join(f"({one})" for one in sources)
     return (
-        f"SELECT * FROM ({every}) AS line ({_COLUMNS}){beyond}"
+        f"SELECT * FROM ({every}) AS line ({COLUMNS}){beyond}"
         " ORDER BY at DESC, source DESC, a DESC, b DESC, c DESC LIMIT %(n)s"
     )
 
 
 def _wheres(wanted: Filter, values: dict[str, Any]) -> Iterator[str]:
     """The statement of each source that can have what is wanted; fills `values`."""
-    named: uuid.UUID | None = None
     if wanted.search:
-        named = _request_id(wanted.search)
-        values["named"] = named
-        values["people"] = [profile.pk for profile in profiles.find(wanted.search, _MOST_FOUND)]
-    for number, sql in _SOURCES.items():
-        if wanted.type and not _has_type(number, wanted.type):
+        people = profiles.find(wanted.search, _MOST_FOUND)
+        values |= {"named": _request_id(wanted.search), "text": wanted.search}
+        values |= {"people": [one.pk for one in people], "addresses": [one.email.lower() for one in people]}
+    for source in SOURCES.values():
+        if wanted.type and wanted.type not in source.kinds:
             continue
-        more = ""
-        if wanted.type in TYPES and number in _KIND:
-            more += f" AND {_KIND[number]}"
-        if wanted.search:
-            by_id = " OR q.public_id = %(named)s" if named and number == 0 else ""
-            more += f" AND ({_PEOPLE[number]}{by_id})"
-        if wanted.origin_id:
-            alias = _ALIAS[number]
-            more += (
-                " AND q.origin_id = %(origin)s"
-                if number == 0
-                else f" AND {alias}.delivery_id IN (SELECT id FROM delivery_delivery WHERE origin_id = %(origin)s)"
-            )
-        yield sql + more
-
-
-def _has_type(source: int, wanted: str) -> bool:
-    kinds = {
-        0: {"api"},
-        1: {"sent", "failed", "not_sent", "cancelled", "unknown"},
-        2: {"deferred"},
-        3: {"bounced", "complained", "unsubscribed"},
-    }
-    return wanted in kinds[source]
+        conditions = (
+            (source.of_kind, wanted.type),
+            (source.of_search, wanted.search),
+            (source.of_origin, wanted.origin_id),
+        )
+        yield " AND ".join([source.sql, *(sql for sql, is_wanted in conditions if sql and is_wanted)])
 
 
 def _place(key: str) -> tuple[dt.datetime, dict[str, Any]]:

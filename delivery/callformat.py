@@ -1,6 +1,7 @@
 """What one call asks for, and how it is kept until it is sent."""
 
 import datetime as dt
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,7 +39,8 @@ class Recipient:
 class Call:
     """What one call asks for. `audience`: a document of audiences.rules; with recipients they must be in it too.
 
-    `due_at` None: at once. `ignores_cap`: the sending limit does not hold for it.
+    `key_label` and `key_id`: whose call it is; a person's who tries it with `is_try`. `due_at` None: at once.
+    `ignores_cap`: the sending limit does not hold for it.
     """
 
     recipients: tuple[Recipient, ...] = ()
@@ -47,6 +49,8 @@ class Call:
     send_id: str = ""
     external_send_id: str = ""
     key_label: str = ""
+    key_id: uuid.UUID | None = None
+    is_try: bool = False
     due_at: dt.datetime | None = None
     ignores_cap: bool = False
 
@@ -73,6 +77,8 @@ def restore(request: TriggerRequest) -> Call:
         send_id=request.send_id,
         external_send_id=request.external_send_id,
         key_label=request.key_label,
+        key_id=request.key_id,
+        is_try=request.is_try,
         due_at=request.due_at,
         ignores_cap=bool(kept.get("ignores_cap")),
     )

@@ -26,6 +26,10 @@ WHERE l.profile_id = ANY(%s) AND e.opened_month = l.opened_month AND e.delivery_
     AND e.kind IN ('bounced', 'deferred', 'delivered', 'complained', 'unsubscribed')
     AND e.profile_id = l.profile_id AND e.detail <> ''
 """
+_TESTS = """
+UPDATE delivery_testmessage SET address = '@' || split_part(address, '@', 2), detail = ''
+WHERE lower(address) = ANY(%s)
+"""
 
 
 def register() -> None:
@@ -39,5 +43,6 @@ def clear(trace: Trace) -> None:
     with connection.cursor() as cursor:
         for statement in (_ATTEMPTS, _EVENTS, _LOG):
             cursor.execute(statement, [ids])
+        cursor.execute(_TESTS, [list(trace.names)])
     caught = CaughtMessage.objects.alias(reader=Lower("envelope_to"))
     caught.filter(reader__in=trace.names).delete()

@@ -14,16 +14,21 @@ from delivery.models import Delivery
 PageUrl = Callable[[Delivery], str]
 # (delivery, what happened as in the audit trail: "delivery.confirmed", who did it; None for machines)
 Moved = Callable[[Delivery, str, User | None], None]
+# The page of what is sent itself, by its id.
+HomeUrl = Callable[[str], str]
 _pages: dict[str, PageUrl] = {}
+_homes: dict[str, HomeUrl] = {}
 _listeners: dict[str, Moved] = {}
 
 
-def register(kind: str, page_url: PageUrl, *, moved: Moved | None = None) -> None:
+def register(kind: str, page_url: PageUrl, *, moved: Moved | None = None, home: HomeUrl | None = None) -> None:
     """Deliveries of `kind` have their page at `page_url(delivery)`; repeating it replaces.
 
     `moved` is called under the delivery's lock after each move: it must be quick and lock nothing that comes first.
     """
     _pages[kind] = page_url
+    if home is not None:
+        _homes[kind] = home
     if moved is not None:
         _listeners[kind] = moved
 
@@ -39,6 +44,16 @@ def url(delivery: Delivery) -> str:
     """The page of a delivery; its sending log when nobody has registered a page."""
     page_url = _pages.get(delivery.origin_kind)
     return page_url(delivery) if page_url else reverse("delivery:log", args=[delivery.public_id, "sending"])
+
+
+def kinds_with_home() -> list[str]:
+    """Kinds of origins that people know by a page of their own."""
+    return sorted(_homes)
+
+
+def home(kind: str, origin_id: str) -> str:
+    """The page of an origin; "" for a kind that has none."""
+    return _homes[kind](origin_id) if kind in _homes and origin_id else ""
 
 
 def campaign(delivery: Delivery) -> dict[str, object]:

@@ -186,6 +186,8 @@ def record(
         send_id=call.send_id,
         external_send_id=call.external_send_id,
         key_label=call.key_label[:120],
+        key_id=call.key_id,
+        is_try=call.is_try,
         received_at=now,
         due_at=call.due_at,
         handled_at=now if state in {RequestState.QUEUED, RequestState.IGNORED} else None,

@@ -12,11 +12,13 @@ from delivery import (
     partitions,
     preparation,
     recovery,
+    refused_calls,
     removal,
     reports,
     return_mail,
     rollups,
     sending,
+    test_messages,
 )
 
 # Seconds after which a hint that nobody took is worthless: the tick has sent newer ones.
@@ -77,7 +79,14 @@ def keep_months() -> None:
 
 @shared_task
 def purge_requests() -> None:
-    activity_log.purge(keep=options.requests_kept())
+    keep = options.requests_kept()
+    activity_log.purge(keep=keep)
+    test_messages.purge(keep=keep)
+
+
+@shared_task
+def purge_refused_calls() -> None:
+    refused_calls.purge(keep=options.requests_kept())
 
 
 def watch() -> int:

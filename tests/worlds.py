@@ -12,8 +12,8 @@ from audiences import imports
 from audiences.models import Profile, ProfileImport, Segment, SubscriptionGroup
 from campaigns import approvals, drafts, sends
 from campaigns.models import Campaign, ConfirmationRequest
-from delivery import preparation, requests
-from delivery.models import Delivery, Outcome, SendLog, TriggerRequest
+from delivery import preparation, refused_calls, requests
+from delivery.models import Delivery, Outcome, RefusedCall, SendLog, TriggerRequest
 from messaging.models import CaughtMessage, MediaFile, Sender, Template
 from tests import factories
 
@@ -40,6 +40,7 @@ class World:
     request: ConfirmationRequest
     key: ApiKey
     call: TriggerRequest
+    refused: RefusedCall
 
 
 def make() -> World:
@@ -91,4 +92,5 @@ def make() -> World:
         request=request,
         key=keys.create(keys.Wanted(name="World", scopes=("campaigns.list",)), by=factories.user("Admin")).key,
         call=requests.record(requests.Origin("campaign", str(campaign.public_id), campaign.name), requests.Call()),
+        refused=refused_calls.keep(refused_calls.Refusal("POST", "/users/track", 400, "bad_request")),
     )

@@ -13,8 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts import access, roles
 from accounts.models import User
-from api import campaign_calls, envelope, trying
-from api.views import triggers
+from api import campaign_calls, envelope, told_again, trying
 from campaigns import search, triggering
 from campaigns.models import Campaign, CampaignState
 from campaigns.views import header
@@ -133,7 +132,7 @@ def _people(user: User) -> list[dict[str, str]]:
 def _tried(asked: TriggerRequest) -> dict[str, Any]:
     """The answer to one request as a program reads it, and in words."""
     notice = asked.note if asked.state == RequestState.IGNORED else ""
-    told = envelope.Answer(triggers.told(triggering.Answer(asked, notice))).content()
+    told = envelope.Answer(told_again.answer(triggering.Answer(asked, notice))).content()
     named = next(iter(activity_log.recipients(asked)), None)
     person = named.profile if named else None
     words = _("Accepted. The message is queued.")
@@ -159,7 +158,7 @@ def _row(asked: TriggerRequest) -> dict[str, Any]:
     return {
         "at": asked.received_at,
         "badge": activity.status(asked),
-        "who": asked.key_label or _("API"),
+        "who": activity.who(asked),
         "detail": asked.note or activity.counts(asked),
         "url": reverse("delivery:activity-request", args=[asked.public_id]),
     }

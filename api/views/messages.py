@@ -182,6 +182,7 @@ def called(call: Call, entered: dict[str, Any], *, due_at: dt.datetime | None = 
         recipients=asking.people(entered),
         audience=asking.audience(entered, at=due_at),
         key_label=asking.label(call.key),
+        key_id=call.key.public_id,
         due_at=due_at,
         ignores_cap=entered["override_frequency_capping"] or entered["override_messaging_limits"],
     )

@@ -85,6 +85,7 @@ class SendTransactional(Endpoint):
             trigger=entered.get("trigger_properties", {}),
             external_send_id=entered.get("external_send_id", ""),
             key_label=asking.label(call.key),
+            key_id=call.key.public_id,
         )
         return Answer(_told(campaign, _earlier(campaign, asked) or _triggered(campaign, asked)))
 

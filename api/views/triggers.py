@@ -5,7 +5,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from api import asking, limiting, shapes
+from api import asking, limiting, shapes, told_again
 from api import recipients as named
 from api.endpoint import Call, Endpoint
 from api.envelope import Answer
@@ -66,7 +66,7 @@ class TriggerNow(Endpoint):
             answer = triggering.trigger(
                 str(entered["campaign_id"]), called(call, entered), is_broadcast=entered["broadcast"]
             )
-        return Answer(told(answer))
+        return Answer(told_again.answer(answer))
 
 
 class TriggerLater(Trigger):
@@ -94,7 +94,7 @@ class CreateSchedule(Endpoint):
             answer = triggering.trigger(
                 str(entered["campaign_id"]), called(call, entered, due_at=due_at), is_broadcast=entered["broadcast"]
             )
-        return Answer({**told(answer), "schedule_id": str(answer.request.public_id)})
+        return Answer({**told_again.answer(answer), "schedule_id": str(answer.request.public_id)})
 
 
 class ScheduledTrigger(shapes.Shape):
@@ -140,13 +140,6 @@ def called(call: Call, entered: dict[str, Any], *, due_at: dt.datetime | None = 
         trigger=entered.get("trigger_properties", {}),
         send_id=asking.send_id(entered),
         key_label=asking.label(call.key),
+        key_id=call.key.public_id,
         due_at=due_at,
     )
-
-
-def told(answer: triggering.Answer) -> dict[str, Any]:
-    """What the caller reads: the ids, and a notice when nothing is sent."""
-    found: dict[str, Any] = {"dispatch_id": answer.dispatch_id}
-    if answer.request.send_id:
-        found["send_id"] = answer.request.send_id
-    return {**found, "notice": answer.notice, "sent": False} if answer.notice else found

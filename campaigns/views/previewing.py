@@ -20,6 +20,8 @@ from campaigns import document as documents
 from campaigns import drafts, search, sources
 from campaigns.models import Campaign, Draft
 from campaigns.views import header, previews
+from delivery import test_messages
+from delivery.callformat import Origin
 from lib.errors import DomainError
 from messaging import content, testsend
 
@@ -57,6 +59,8 @@ def test(request: HttpRequest, public_id: UUID) -> HttpResponse:
         results = _send_test(request, campaign, draft, user)
     except DomainError as problem:
         return render(request, "campaigns/_test_result.html", {"problem": problem.message}, status=422)
+    origin = Origin("campaign", str(campaign.public_id), campaign.name)
+    test_messages.record(origin, results, by=user)
     is_sent = any(result.ok for result in results)
     if is_sent:
         drafts.mark_tested(draft.pk, revision=draft.revision, by=user)

@@ -13,6 +13,7 @@ from delivery.models.log import (
     RefusalLook,
     SendLog,
 )
+from delivery.models.noted import RefusedCall, TestMessage
 from delivery.models.requests import Claim, RequestRecipient, RequestState, TriggerRequest
 
 __all__ = [
@@ -33,11 +34,13 @@ __all__ = [
     "Outcome",
     "PastRecipients",
     "RefusalLook",
+    "RefusedCall",
     "RequestRecipient",
     "RequestState",
     "SendLog",
     "SentAlert",
     "Shard",
     "ShardState",
+    "TestMessage",
     "TriggerRequest",
 ]

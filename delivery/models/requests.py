@@ -47,8 +47,11 @@ class TriggerRequest(models.Model):
     state = models.CharField(max_length=10, choices=RequestState.choices, default=RequestState.QUEUED)
     # Why nothing is sent, or what went wrong: a sentence for people.
     note = models.TextField(blank=True)
-    # The key that asked, as people call it; "" for nobody's.
+    # Who asked, as people call it: a key, or a person who tried it from the campaign's page; "" for nobody.
     key_label = models.CharField(max_length=120, blank=True)
+    is_try = models.BooleanField(default=False)
+    # The key as its row is called; null for a try.
+    key_id = models.UUIDField(null=True)
     received_at = models.DateTimeField()
     # When it is to be sent; null = at once.
     due_at = models.DateTimeField(null=True, blank=True)

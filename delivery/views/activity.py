@@ -1,6 +1,7 @@
 """The message activity log, and one request with everybody it names."""
 
 import json
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -13,8 +14,8 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from accounts import access, roles
-from delivery import activity_log, headlines, options, origins, reasons
-from delivery.models import RequestState, TriggerRequest
+from delivery import activity_log, callers, headlines, options, origins, reasons
+from delivery.models import RefusedCall, RequestState, TestMessage, TriggerRequest
 
 _STATES = {
     RequestState.SCHEDULED: ("info", "calendar-clock"),
@@ -32,13 +33,16 @@ def listing(request: HttpRequest) -> HttpResponse:
     """Newest first, fifty lines a page; also without script."""
     wanted = _wanted(request)
     page = activity_log.page(wanted)
+    campaigns = activity_log.campaigns(origins.kinds_with_home())
     kept = {name: value for name, value in request.GET.items() if name != "before" and value}
     context = {
         "wanted": wanted,
         "rows": [_row(line, page) for line in page.lines],
         "types": [(code, label) for code, (label, _tone, _icon) in activity_log.TYPES.items()],
+        "campaigns": _choices(campaigns, wanted.origin_id),
         "ranges": [(n, _days(n)) for n in activity_log.RANGES],
         "is_filtered": bool(wanted.search or wanted.type or wanted.origin_id or wanted.days != 1),
+        "rows_url": "" if wanted.before else f"{reverse('delivery:activity-rows')}?{urlencode(kept)}",
         "newest_url": f"?{urlencode(kept)}" if wanted.before else "",
         "next_url": f"?{urlencode(kept | {'before': page.next})}" if page.next else "",
         "days_kept": options.requests_kept().days,
@@ -48,8 +52,32 @@ def listing(request: HttpRequest) -> HttpResponse:
 
 @access.requires(roles.VIEW)
 @require_safe
+def rows(request: HttpRequest) -> HttpResponse:
+    """The newest lines alone, for a page that shows them as they come (static/js/activity.js)."""
+    page = activity_log.page(replace(_wanted(request), before=""))
+    return render(request, "delivery/_activity_rows.html", {"rows": [_row(line, page) for line in page.lines]})
+
+
+@access.requires(roles.VIEW)
+@require_safe
+def refused(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """One call that was refused: what it asked, what it was told; a drawer when a script asks."""
+    found = get_object_or_404(RefusedCall, public_id=public_id)
+    context = {
+        "found": found,
+        "told": callers.of_refused(found),
+        "sentences": found.sentences.splitlines(),
+        "who": key(found),
+        "campaign_url": origins.home("campaign", found.origin_id),
+        **_for_admins(request),
+    }
+    return _shown(request, "refused", context)
+
+
+@access.requires(roles.VIEW)
+@require_safe
 def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    """One request: what was asked, and what became of each person."""
+    """One request: what was asked, and what became of each person; a drawer when a script asks."""
     found = get_object_or_404(TriggerRequest.objects.select_related("delivery"), public_id=public_id)
     people = [
         {"named": one, "badge": _badge(one.outcome) if one.outcome else _waiting(), "trigger": _pretty(one.row.trigger)}
@@ -60,11 +88,25 @@ def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "badge": status(found),
         "counts": counts(found),
         "people": people,
-        "trigger": _pretty(found.trigger),
+        "told": callers.of_request(found),
         "audience": _pretty(found.call.get("audience")) if found.is_audience else "",
         "send_url": origins.url(found.delivery) if found.delivery else "",
+        "campaign_url": origins.home(found.origin_kind, found.origin_id),
+        "who": who(found),
+        **_for_admins(request),
     }
-    return render(request, "delivery/activity_request.html", context)
+    return _shown(request, "request", context)
+
+
+def _for_admins(request: HttpRequest) -> dict[str, bool]:
+    return {"may_see_keys": request.user.has_perm(roles.MANAGE_TRANSPORTS)}
+
+
+def _shown(request: HttpRequest, what: str, context: dict[str, Any]) -> HttpResponse:
+    """As a drawer for htmx, else as a page."""
+    form = "drawer" if request.headers.get("HX-Request") else "page"
+    context |= {"what": what, "here": request.path, "part": f"delivery/_activity_{what}.html"}
+    return render(request, f"delivery/activity_{form}.html", context)
 
 
 def _wanted(request: HttpRequest) -> activity_log.Filter:
@@ -81,26 +123,77 @@ def _wanted(request: HttpRequest) -> activity_log.Filter:
 
 
 def _row(line: activity_log.Line, page: activity_log.Page) -> dict[str, Any]:
-    """One line with finished words. `url`: where more is said."""
+    """One line with finished words. `url`: where more is said; `key`: by which a script knows it again."""
+    badge = _badge(line.what)
+    row = {"key": line.key, "at": line.at, "badge": badge, "send_url": "", "label": "", "url": "", "detail": ""}
+    if line.what == "refused":
+        return row | _refused_row(page.refused[line.a])
+    if line.what == "test":
+        return row | _test_row(page.tests[line.a])
     delivery = page.deliveries.get(line.delivery_id or 0)
-    row: dict[str, Any] = {"at": line.at, "badge": _badge(line.what), "send_url": "", "label": "", "detail": ""}
     if delivery is not None:
         row |= {"label": delivery.label, "send_url": origins.url(delivery)}
     if line.what == "api":
-        asked = page.requests[line.request_no]
-        url = reverse("delivery:activity-request", args=[asked.public_id])
-        who = _("Key “%(name)s”") % {"name": line.who} if line.who else _("API")
-        detail = ". ".join((status(asked)["label"], asked.note or counts(asked)))
-        return row | {"label": asked.label, "who": who, "url": url, "detail": detail}
+        return row | _request_row(page.requests[line.request_no])
     profile = page.people.get(line.profile_id or 0)
     row["who"] = line.who or (profile.email if profile else str(line.profile_id or ""))
-    row["url"] = ""
     # Deferrals have no record before their message has an outcome.
     if profile is not None and delivery is not None and line.what != "deferred":
         record = reverse("delivery:recipient", args=[delivery.public_id, profile.public_id])
         row["url"] = f"{record}?request={line.request_no}" if line.request_no else record
     row["detail"] = line.detail or (reasons.not_sent_sentence(line.code) if line.code else "")
     return row
+
+
+def _request_row(asked: TriggerRequest) -> dict[str, Any]:
+    return {
+        "label": asked.label,
+        "who": who(asked),
+        "url": reverse("delivery:activity-request", args=[asked.public_id]),
+        "detail": ". ".join((status(asked)["label"], asked.note or counts(asked))),
+    }
+
+
+def _refused_row(call: RefusedCall) -> dict[str, Any]:
+    more = ""
+    if call.n_more:
+        more = ngettext(
+            "At least %(n)s more like it in the same minute.",
+            "At least %(n)s more like it in the same minute.",
+            call.n_more,
+        ) % {"n": headlines.count(call.n_more)}
+    told = " ".join(call.sentences.splitlines())
+    return {
+        "label": call.path.strip("/"),
+        "send_url": origins.home("campaign", call.origin_id),
+        "who": key(call),
+        "url": reverse("delivery:activity-refused", args=[call.public_id]),
+        "detail": " ".join(part for part in (str(call.status), told, more) if part),
+    }
+
+
+def _test_row(test: TestMessage) -> dict[str, Any]:
+    taken = _("The mail server took it.")
+    by = _("Test by %(name)s.") % {"name": test.by}
+    return {
+        "label": test.label,
+        "send_url": origins.home("campaign", test.origin_id),
+        "who": test.address,
+        "detail": f"{by} {taken if test.is_taken else test.detail}",
+        "badge": _badge("test") if test.is_taken else _badge("failed"),
+    }
+
+
+def who(asked: TriggerRequest) -> str:
+    """Who asked: a key, or a person who tried it."""
+    if asked.is_try:
+        return _("Try it, %(name)s") % {"name": asked.key_label}
+    return _("Key “%(name)s”") % {"name": asked.key_label} if asked.key_label else _("API")
+
+
+def key(call: RefusedCall) -> str:
+    """Whose call was refused."""
+    return _("Key “%(name)s”") % {"name": call.key_label} if call.key_label else _("No key of ours")
 
 
 def counts(asked: TriggerRequest) -> str:
@@ -127,6 +220,13 @@ def _badge(what: str) -> dict[str, str]:
 
 def _waiting() -> dict[str, str]:
     return {"label": _("Waiting"), "tone": "info", "icon": "hourglass"}
+
+
+def _choices(campaigns: list[tuple[str, str]], chosen: str) -> list[tuple[str, str]]:
+    """The campaigns to choose from; the chosen one is among them, also when nothing of it was sent."""
+    if not chosen or chosen in dict(campaigns):
+        return campaigns
+    return [(chosen, _("Only this campaign")), *campaigns]
 
 
 def _days(n: int) -> str:

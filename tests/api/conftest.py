@@ -1,10 +1,11 @@
-"""Every test of the API begins with no call counted."""
+"""Every test of the API begins with no call counted, and none noted in this minute."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from api import noting
 from tests.api import callers
 
 
@@ -15,6 +16,7 @@ def _uncounted(request: pytest.FixtureRequest) -> Iterator[None]:
     address = settings.REDIS_URL
     callers.reconnect()
     callers.uncount()
+    noting._minute.number = -1
     yield
     settings.REDIS_URL = address
     callers.reconnect()

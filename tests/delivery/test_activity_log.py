@@ -138,7 +138,7 @@ def test_the_page_says_what_happened_and_links_to_more(client: Client, story: Tr
     assert detail in html
     html = client.get(detail).content.decode()
     assert story.public_id.hex in html and "Nobody has this name" in html and "Waiting" in html
-    assert html.count("external_user_id") == 3
+    assert html.count('<span class="sub mono">external_user_id</span>') == 3
     record = reverse("delivery:recipient", args=[Delivery.objects.get().public_id, Profile.objects.first().public_id])  # type: ignore[union-attr]
     assert client.get(f"{record}?request={story.pk}").status_code == 200
     assert client.get(record).status_code == 404
