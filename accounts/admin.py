@@ -62,6 +62,7 @@ class PersonAdmin(AuditedAdmin, UserAdmin):  # type: ignore[type-arg]
     """People are never deleted, because what they did stays: take away "may sign in" instead."""
 
     add_form = forms.AddUserForm
+    form = forms.ChangeUserForm
     ordering = ["name", "email"]
     list_display = ["email", "name", "role", "is_active", "last_login"]
     list_filter = ["groups", "is_active"]
@@ -70,7 +71,7 @@ class PersonAdmin(AuditedAdmin, UserAdmin):  # type: ignore[type-arg]
     readonly_fields = ["public_id", "last_login", "joined_at"]
     fieldsets = [
         (None, {"fields": ["email", "name", "password"]}),
-        (_("Rights"), {"fields": ["is_active", "groups", "is_staff", "is_superuser"]}),
+        (_("Rights"), {"fields": ["is_active", "knows", "groups", "is_staff", "is_superuser"]}),
         (_("Preferences"), {"fields": ["language", "time_zone", "theme", "has_shortcuts"]}),
         (_("Dates"), {"fields": ["public_id", "joined_at", "last_login"]}),
     ]

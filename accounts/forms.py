@@ -5,12 +5,12 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.contrib.auth.forms import AdminUserCreationForm, AuthenticationForm
+from django.contrib.auth.forms import AdminUserCreationForm, AuthenticationForm, UserChangeForm
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from accounts import throttling
+from accounts import leaving, throttling
 from accounts.models import Theme, User
 
 
@@ -77,3 +77,21 @@ class AddUserForm(AdminUserCreationForm):  # type: ignore[type-arg]
 
     def clean_email(self) -> str:
         return str(self.cleaned_data["email"]).strip().lower()
+
+
+class ChangeUserForm(UserChangeForm):  # type: ignore[type-arg]
+    """Asks before it takes away "may sign in" from somebody whose programs would stop."""
+
+    knows = forms.BooleanField(
+        label=_("Stop their programs too"),
+        required=False,
+        help_text=_("Needed only when somebody may no longer sign in and has API keys that are in use."),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        found: dict[str, Any] = super().clean() or self.cleaned_data
+        is_leaving = "is_active" in self.changed_data and not found.get("is_active")
+        lost = leaving.consequences(self.instance) if is_leaving and not found.get("knows") else []
+        if lost:
+            self.add_error("is_active", [*lost, _("Take the keys over first, or tick “Stop their programs too”.")])
+        return found

@@ -63,6 +63,11 @@ def name_of(user: User) -> str:
     return next((role for role in reversed(ROLES) if role in names), "Admin" if user.is_superuser else "")
 
 
+def is_admin(user: User) -> bool:
+    """Whether somebody has the widest role, by their groups, which may be prefetched."""
+    return name_of(user) == next(reversed(ROLES))
+
+
 def role_with(permission: str) -> str:
     """The narrowest role that has `permission`, for refusals."""
     return next((role for role, names in ROLES.items() if permission in names), "Admin")

@@ -8,12 +8,13 @@ class ApiConfig(AppConfig):
 
     def ready(self) -> None:
         # Models can't be imported before the registry is ready.
-        from accounts import setting_tabs  # noqa: PLC0415
-        from api import limit_settings, told_again  # noqa: PLC0415
+        from accounts import leaving, setting_tabs  # noqa: PLC0415
+        from api import keys, limit_settings, told_again  # noqa: PLC0415
         from campaigns import page_tabs  # noqa: PLC0415
         from delivery import callers  # noqa: PLC0415
 
         limit_settings.register()
+        leaving.register(keys.lost_with)
         callers.register(callers.Teller(told_again.of_request, told_again.of_refused))
         setting_tabs.register("api:keys", label=_("API keys"), order=60)
         page_tabs.register("api", label=pgettext_lazy("tab of a campaign", "API"), url_name="api:campaign-tab")

@@ -18,6 +18,10 @@ from api.models import ApiKey
 # Attribute of requests that came with a key of ours.
 KEY = "api_key"
 _NO_KEY = "Send your API key in the header “Authorization: Bearer …”."
+_LEFT = (
+    "The person in whose name this API key acts may no longer sign in. An admin can take the key over in Settings, "
+    "API keys."
+)
 _UNKNOWN = "There is no such API key. Check that the whole key is sent, without quotes, and to the right installation."
 
 
@@ -32,6 +36,8 @@ class KeyAuthentication(BaseAuthentication):
         setattr(request._request, KEY, key)
         if key.revoked_at is not None:
             raise refusals.unauthorized("This API key was revoked. Create another one in Settings, API keys.")
+        if not key.created_by.is_active:
+            raise refusals.unauthorized(_LEFT)
         if keys.is_expired(key, timezone.now()):
             raise refusals.unauthorized("This API key has expired. Create another one in Settings, API keys.")
         address = address_of(request._request)
@@ -42,6 +48,13 @@ class KeyAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="Chappe API"'
+
+
+def key_of(request: HttpRequest) -> ApiKey | None:
+    """Whose call it was, for the log; also of one that was refused before anybody looked at its key."""
+    known: ApiKey | None = getattr(request, KEY, None)
+    token = request.headers.get("Authorization", "").partition(" ")[2].strip()
+    return known or (keys.find(token) if keys.is_shaped(token) else None)
 
 
 def address_of(request: HttpRequest) -> str:

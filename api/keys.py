@@ -106,6 +106,38 @@ def revoke(key_id: int, *, by: User, typed_name: str = "") -> ApiKey:
     return key
 
 
+def take_over(key_id: int, *, by: User) -> ApiKey:
+    """Calls with the key act in the name of `by` from now on; safe to repeat. Raises NotAllowed, KeyInvalid (revoked).
+
+    For keys of people who left or changed their role: the program keeps its key.
+    """
+    access.check(access.fresh(by), roles.MANAGE_TRANSPORTS)
+    with transaction.atomic():
+        key = ApiKey.objects.select_for_update(no_key=True, of=("self",)).select_related("created_by").get(pk=key_id)
+        if key.revoked_at is not None:
+            raise KeyInvalid(_("This key was revoked."))
+        if key.created_by_id == by.pk:
+            return key
+        detail: dict[str, object] = {"name": key.name, "from": str(key.created_by.public_id)}
+        key.created_by = by
+        key.save(update_fields=["created_by"])
+        audit.record("api_key.taken_over", subject=_subject(key), by=by, detail=detail)
+    return key
+
+
+def usable_of(person: User) -> list[ApiKey]:
+    """Keys that act in the name of a person and are neither revoked nor expired, by name."""
+    now = timezone.now()
+    found = ApiKey.objects.filter(created_by=person, revoked_at=None).order_by("name", "pk")
+    return [key for key in found if not is_expired(key, now)]
+
+
+def lost_with(person: User) -> list[str]:
+    """What programs lose when `person` may no longer sign in, for accounts.leaving."""
+    sentence = _("Calls with the API key “{name}” are refused until an admin takes it over.")
+    return [sentence.format(name=key.name) for key in usable_of(person)]
+
+
 def find(token: str) -> ApiKey | None:
     """The key of a token, whatever became of it; None for anything else. One query, also for nonsense."""
     return ApiKey.objects.select_related("created_by").filter(digest=digest(token)).first()
@@ -113,14 +145,18 @@ def find(token: str) -> ApiKey | None:
 
 def listed() -> list[ApiKey]:
     """All keys, usable ones first, newest first."""
-    found = list(ApiKey.objects.select_related("created_by", "revoked_by").order_by("-created_at", "-pk"))
+    found = list(
+        ApiKey.objects.select_related("created_by", "revoked_by")
+        .prefetch_related("created_by__groups")
+        .order_by("-created_at", "-pk")
+    )
     now = timezone.now()
     return sorted(found, key=lambda key: not is_usable(key, now))
 
 
 def is_usable(key: ApiKey, now: datetime) -> bool:
     """Whether calls with this key are answered, their address apart."""
-    return key.revoked_at is None and not is_expired(key, now)
+    return key.revoked_at is None and not is_expired(key, now) and key.created_by.is_active
 
 
 def is_expired(key: ApiKey, now: datetime) -> bool:

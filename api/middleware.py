@@ -67,7 +67,7 @@ def _note(request: HttpRequest, answer: HttpResponse) -> None:
                 code=str(told["code"]),
                 sentences=tuple(told["errors"]),
                 is_endpoint=is_endpoint,
-                key=getattr(request, authentication.KEY, None),
+                key=authentication.key_of(request),
                 address=authentication.address_of(request),
                 campaign_id=str(named or asked.get("campaign_id", "")),
                 asked=asked,

@@ -11,7 +11,7 @@ from campaigns.models import Campaign
 
 
 class ApiKey(models.Model):
-    """One outside program. Written by api.keys only; what it may do never changes, it is only revoked.
+    """One outside program. Written by api.keys only; what it may do never changes, it is taken over or revoked.
 
     The key itself is nowhere: `digest` is the SHA-256 of it, which does for 190 random bits. `prefix` is its beginning,
     by which people tell keys apart.
@@ -28,7 +28,7 @@ class ApiKey(models.Model):
     networks = ArrayField(models.CharField(max_length=43), default=list, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
-    # Calls act in the name of this person.
+    # Calls act in the name of this person: who made the key, or took it over. Refused while they may not sign in.
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     # At most a minute old while the key is used.
     last_used_at = models.DateTimeField(null=True, blank=True)

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from api import asking
 from api.models import ApiKey
 from delivery import refused_calls
 
@@ -108,7 +109,7 @@ def _row(refused: Refused) -> refused_calls.Refusal:
         code=refused.code,
         sentences=clean("\n".join(refused.sentences)),
         key_id=key.public_id if key else None,
-        key_label=key.name if key else "",
+        key_label=asking.label(key) if key else "",
         address=clean(refused.address),
         origin_id=_id(refused.campaign_id) if key else "",
         asked=asked,

@@ -8,6 +8,7 @@ _PAGES: list[URLPattern] = [
     path("settings/api-keys/", keys.index, name="keys"),
     path("settings/api-keys/new/", keys.new, name="key-new"),
     path("settings/api-keys/<uuid:public_id>/revoke/", keys.revoke, name="key-revoke"),
+    path("settings/api-keys/<uuid:public_id>/take-over/", keys.take_over, name="key-take-over"),
     path("campaigns/<uuid:public_id>/api/", campaign_tab.show, name="campaign-tab"),
     path("campaigns/<uuid:public_id>/api/try/", campaign_tab.trial, name="campaign-try"),
     path("developers/", developers.reference, name="developers"),

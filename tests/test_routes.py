@@ -198,6 +198,7 @@ TABLE: dict[str, tuple[str | None, str | None]] = {
     "api:keys": (MANAGE, None),
     "api:key-new": (MANAGE, MANAGE),
     "api:key-revoke": (MANAGE, MANAGE),
+    "api:key-take-over": (None, MANAGE),
     "api:campaign-tab": (VIEW, None),
     "api:campaign-try": (None, START),
     "api:developers": (VIEW, None),

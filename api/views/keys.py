@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import access, roles, setting_tabs
 from accounts.models import User
@@ -76,11 +76,23 @@ def revoke(request: HttpRequest, public_id: UUID) -> HttpResponse:
     return render(request, template, context, status=422 if problem else 200)
 
 
+@require_POST
+@access.requires(roles.MANAGE_TRANSPORTS)
+def take_over(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Calls with the key act in the name of whoever presses this."""
+    key = get_object_or_404(ApiKey, public_id=public_id)
+    keys.take_over(key.pk, by=_person(request))
+    messages.success(request, _("{name} acts in your name from now on.").format(name=key))
+    return redirect("api:keys")
+
+
 def _row(key: ApiKey, now: dt.datetime) -> dict[str, Any]:
     """One key with its badge and what can be done with it."""
     url = reverse("api:key-revoke", args=[key.public_id])
     return {
         "key": key,
+        "warning": _warning(key),
+        "take_over_url": reverse("api:key-take-over", args=[key.public_id]),
         "badge": _badge(key, now),
         "allows": keys.labels(key.scopes),
         "n_more": max(0, len(key.scopes) - 3),
@@ -89,9 +101,25 @@ def _row(key: ApiKey, now: dt.datetime) -> dict[str, Any]:
     }
 
 
+def _warning(key: ApiKey) -> str:
+    """What is wrong with the person in whose name a key acts; "" for nothing."""
+    person = key.created_by
+    if key.revoked_at is not None:
+        return ""
+    if not person.is_active:
+        return _("{name} may no longer sign in: calls with this key are refused.").format(name=person)
+    if not roles.is_admin(person):
+        return _(
+            "{name} no longer has the Admin role. The key goes on working, except for what {name} may not do any more."
+        ).format(name=person)
+    return ""
+
+
 def _badge(key: ApiKey, now: dt.datetime) -> dict[str, str]:
     if key.revoked_at is not None:
         return {"label": pgettext("API key", "Revoked"), "tone": "", "icon": "ban"}
+    if not key.created_by.is_active:
+        return {"label": pgettext("API key", "Refused"), "tone": "err", "icon": "user-x"}
     if keys.is_expired(key, now):
         return {"label": pgettext("API key", "Expired"), "tone": "warn", "icon": "hourglass"}
     return {"label": pgettext("API key", "Active"), "tone": "ok", "icon": "circle-check"}

@@ -15,7 +15,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from accounts import access, roles, session_ages
-from campaigns import alerts, forms, occurrences, rhythms, schedules, sessions, summaries
+from campaigns import alerts, forms, occurrences, page_tabs, rhythms, schedules, sessions, summaries
 from campaigns import document as documents
 from campaigns.views import choices, header, info, parts
 from delivery import quiet, served
@@ -129,6 +129,7 @@ def _delivery(request: HttpRequest, now: parts.State) -> dict[str, Any]:
         "upcoming": rhythms.upcoming(section, now=timezone.now(), reader_zone=reader),
         "may_start": may_start,
         "deputies": [] if may_start else [str(person) for person in roles.holders(roles.START)],
+        "api_tab": next((url for view, _label, url in page_tabs.names(now.campaign) if view == "api"), ""),
         "activates_triggered": settings.ACTIVATE_TRIGGERED,
         "zones": sorted(walltimes.zones() | {chosen}),
         "zone": chosen,

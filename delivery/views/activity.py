@@ -150,7 +150,9 @@ def _request_row(asked: TriggerRequest) -> dict[str, Any]:
         "label": asked.label,
         "who": who(asked),
         "url": reverse("delivery:activity-request", args=[asked.public_id]),
-        "detail": ". ".join((status(asked)["label"], asked.note or counts(asked))),
+        "detail": asked.note or counts(asked)
+        if asked.n_queued
+        else f"{status(asked)['label']}. {asked.note or counts(asked)}",
     }
 
 
@@ -165,7 +167,6 @@ def _refused_row(call: RefusedCall) -> dict[str, Any]:
     told = " ".join(call.sentences.splitlines())
     return {
         "label": call.path.strip("/"),
-        "send_url": origins.home("campaign", call.origin_id),
         "who": key(call),
         "url": reverse("delivery:activity-refused", args=[call.public_id]),
         "detail": " ".join(part for part in (str(call.status), told, more) if part),

@@ -1,5 +1,6 @@
 """Keys of outside programs: what is stored of one, who may make and end one, and where its calls may come from."""
 
+import logging
 import re
 from datetime import timedelta
 from uuid import uuid4
@@ -12,12 +13,13 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import AuditEntry
+from accounts import roles
+from accounts.models import AuditEntry, User
 from api import keys, scopes
 from api.models import ApiKey
 from lib.errors import NotAllowed
 from tests import factories
-from tests.api.callers import make_key
+from tests.api.callers import Caller, make_key
 
 pytestmark = pytest.mark.django_db
 
@@ -151,4 +153,69 @@ def test_the_list_asks_as_often_for_many_keys_as_for_one(client: Client) -> None
         with CaptureQueriesContext(connection) as queries:
             client.get(reverse("api:keys"))
         counts.append(len(queries))
-    assert counts[0] == counts[1] <= 8
+    assert counts[0] == counts[1] <= 9
+
+
+def test_a_key_of_somebody_who_left_is_refused_until_it_is_taken_over() -> None:
+    caller, other = Caller("campaigns.list"), factories.user("Admin", name="Other admin")
+    maker = caller.key.created_by
+    assert caller.get("/campaigns/list").status_code == 200
+    User.objects.filter(pk=maker.pk).update(is_active=False)
+    answer = caller.get("/campaigns/list")
+    assert answer.status_code == 401 and "may no longer sign in" in answer.json()["errors"][0]
+    client = Client()
+    client.force_login(other)
+    page = client.get(reverse("api:keys")).content.decode()
+    assert "may no longer sign in: calls with this key are refused" in page and "Take over" in page
+    client.post(reverse("api:key-take-over", args=[caller.key.public_id]))
+    assert caller.get("/campaigns/list").status_code == 200
+    keys.take_over(caller.key.pk, by=other)
+    assert AuditEntry.objects.filter(action="api_key.taken_over", actor=other).count() == 1
+    assert "Take over" not in client.get(reverse("api:keys")).content.decode()
+    with pytest.raises(NotAllowed):
+        keys.take_over(caller.key.pk, by=factories.user("Operator"))
+    keys.revoke(caller.key.pk, by=other, typed_name="shop-prod")
+    with pytest.raises(keys.KeyInvalid):
+        keys.take_over(caller.key.pk, by=factories.user("Admin"))
+
+
+def test_a_maker_without_the_role_is_shown() -> None:
+    caller, client = Caller("campaigns.list"), Client()
+    client.force_login(factories.user("Admin"))
+    assert "no longer has the Admin role" not in client.get(reverse("api:keys")).content.decode()
+    roles.give(caller.key.created_by, "Viewer")
+    assert caller.get("/campaigns/list").status_code == 200
+    assert "no longer has the Admin role" in client.get(reverse("api:keys")).content.decode()
+
+
+def test_whoever_stops_somebody_is_told_of_their_keys(client: Client) -> None:
+    key = make_key("campaigns.list", name="erp").key
+    leaver, admin = key.created_by, factories.user("Admin", is_staff=True, is_superuser=True)
+    client.force_login(admin)
+    page = reverse("admin:accounts_user_change", args=[leaver.pk])
+    form = client.get(page).context["adminform"].form
+    given = {name: value for name, value in form.initial.items() if isinstance(value, str) and name != "password"}
+    given |= {"groups": [group.pk for group in leaver.groups.all()], "has_shortcuts": "on"}
+    refused = client.post(page, given)
+    assert refused.status_code == 200 and "“erp” are refused until" in refused.content.decode()
+    assert User.objects.get(pk=leaver.pk).is_active
+    assert client.post(page, given | {"knows": "on"}).status_code == 302
+    assert not User.objects.get(pk=leaver.pk).is_active
+
+
+def test_two_keys_work_while_a_program_changes_from_one_to_the_other() -> None:
+    old, new = Caller("campaigns.list"), Caller("campaigns.list")
+    assert {one.get("/campaigns/list").status_code for one in (old, new)} == {200}
+    keys.revoke(old.key.pk, by=old.key.created_by, typed_name="shop-prod")
+    assert [one.get("/campaigns/list").status_code for one in (old, new)] == [401, 200]
+
+
+def test_no_log_has_a_key(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever becomes of a call; also of one that brings its key in the wrong place."""
+    caller = Caller("campaigns.list")
+    with caplog.at_level(logging.DEBUG):
+        caller.get("/campaigns/list")
+        caller.get(f"/campaigns/list?api_key={caller.token}")
+        caller.post("/users/track", {"api_key": caller.token})
+        caller.post("/campaigns/trigger/send", {"campaign_id": caller.token})
+    assert caller.token[15:] not in caplog.text

@@ -63,13 +63,13 @@ def test_a_refused_call_is_a_line_that_says_why_and_nothing_private(client: Clie
     answer = caller.post(SEND, body)
     row = RefusedCall.objects.get()
     assert (answer.status_code, answer["X-Request-Id"]) == (400, row.public_id.hex)
-    assert (row.status, row.code, row.path, row.key_label) == (400, "invalid_campaign_id", SEND, "shop-prod")
+    assert (row.status, row.code, row.path) == (400, "invalid_campaign_id", SEND)
     assert (row.key_id, row.origin_id) == (caller.key.public_id, CAMPAIGN)
     assert "secret-person" not in str(vars(row)) and caller.token[15:] not in str(vars(row))
     client.force_login(factories.user("Viewer"))
     for query in ({}, {"type": "refused"}, {"type": "api"}, {"q": row.public_id.hex}, {"origin": CAMPAIGN}):
         html = client.get(reverse("delivery:activity"), query).content.decode()
-        assert "400 campaign_id: No published campaign has it." in html and "Key “shop-prod”" in html, query
+        assert "400 campaign_id: No published campaign has it." in html and "Key “shop-prod (chappe_" in html, query
     assert "shop-prod" not in client.get(reverse("delivery:activity"), {"type": "sent"}).content.decode()
     page = reverse("delivery:activity-refused", args=[row.public_id])
     html = client.get(page).content.decode()
@@ -96,10 +96,10 @@ def test_each_kind_of_refusal_is_there(settings: Any) -> None:
         caller.get("/campaigns/data_series", data={"campaign_id": "x", "length": 3})
     Client().get(LIST, headers={"Authorization": "Bearer nope"})
     Client().get(LIST, {"api_key": caller.token})
-    rows = RefusedCall.objects.order_by("pk").values_list("status", "key_label")
-    assert list(rows) == [
-        (400, "good"), (401, "ended"), (403, "narrow"), (405, ""), (400, ""), (404, ""), (400, "good"), (429, "good"),
-        (401, ""), (401, ""),
+    rows = [(row.status, row.key_label.partition(" ")[0]) for row in RefusedCall.objects.order_by("pk")]
+    assert rows == [
+        (400, "good"), (401, "ended"), (403, "narrow"), (405, "good"), (400, "good"), (404, "good"), (400, "good"),
+        (429, "good"), (401, ""), (401, ""),
     ]  # fmt: skip
     assert caller.token[15:] not in json.dumps(list(RefusedCall.objects.values()), default=str)
 
