@@ -2,14 +2,17 @@
 always say the same."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 from django.conf import settings
 
-from api import envelope, examples, paths, refusals, schema
+from api import envelope, examples, lookup, paths, schema
 from api.endpoint import Endpoint
+from api.views import segments, subscriptions
+from api.views.triggers import CAMPAIGN
+from audiences.models import Segment, SubscriptionGroup
 
 
 @dataclass(frozen=True)
@@ -52,51 +55,39 @@ class Section:
     entries: tuple[Entry, ...]
 
 
-# Label, status and what to do; in the order of statuses. The labels are those of the reference where it has one.
-ERRORS = (
-    (refusals.BAD_REQUEST, 400, "Each line of errors names the field and what to put there."),
-    (refusals.NO_RECIPIENTS, 400, "Name people, a segment or an audience."),
-    (refusals.NO_MESSAGE, 400, "Give a message."),
-    (refusals.INVALID_CAMPAIGN, 400, "Take the id from the campaign's page, or from /campaigns/list."),
-    (refusals.INVALID_SEGMENT, 400, "Take the id from /segments/list."),
-    (refusals.INVALID_SCHEDULE, 400, "It was sent, deleted, or belongs to another campaign."),
-    (refusals.INVALID_GROUP, 400, "Take the id from the page of the subscription group."),
-    (refusals.TOO_MANY_USERS, 400, "Name at most 50 people in one call."),
-    (refusals.TOO_LONG, 400, "Give at most 75 attributes, 75 events and 75 purchases in one call."),
-    (refusals.TOO_MANY_IDS, 400, "Name at most 50 in one call."),
-    (refusals.NO_CAMPAIGN, 400, "Take the id from the campaign's page, or from /campaigns/list."),
-    (refusals.NOT_TRANSACTIONAL, 400, "Use a campaign that is sent by API."),
-    (refusals.PAUSED, 400, "Start the campaign again. Nothing was sent."),
-    (refusals.ARCHIVED, 400, "Unarchive the campaign and start it. Nothing was sent."),
-    (refusals.NOT_OFFERED, 400, "Chappe does not have this endpoint of the reference."),
-    (refusals.UNAUTHORIZED, 401, "Send a whole, unrevoked key in the header Authorization."),
-    (refusals.ACCESS_DENIED, 403, "Create a key with this permission, or call from an allowed address."),
-    (refusals.NOT_FOUND, 404, "Check the path; it has no slash at its end."),
-    (refusals.NOT_ALLOWED, 405, "Use the method that the header Allow names."),
-    (refusals.CONFLICT, 409, "Wait a second and repeat the call, or read its errors."),
-    (refusals.TOO_LARGE, 413, "Split the call: a body has at most 4 MB."),
-    (refusals.UNSUPPORTED, 415, "Send Content-Type: application/json."),
-    (refusals.OTHER_BODY, 422, "Use a new Idempotency-Key for each thing to do."),
-    (refusals.RATE_LIMITED, 429, "Repeat the call after the seconds in Retry-After."),
-    (refusals.BROKEN, 500, "Nothing was done. Tell your admin the error id."),
-    (refusals.AWAY, 503, "Nothing was done. Repeat the call with the same Idempotency-Key after Retry-After."),
-)
-
-
-def errors() -> list[dict[str, Any]]:
-    return [
-        {"label": label, "status": status, "told": told, "code": envelope.code(label)} for label, status, told in ERRORS
-    ]
-
-
-def sections() -> list[Section]:
-    """Everything, in the order of api.paths."""
+def sections(own: Mapping[str, str] | None = None) -> list[Section]:
+    """Everything, in the order of api.paths. `own`: ids of the examples → ids that are here, see own_ids."""
     document = schema.document()
     found = []
     for group in paths.GROUPS:
         entries = [_entry(f"/{one.pattern}", one.callback.view_class, document) for one in group.patterns]  # type: ignore[attr-defined]
         found.append(Section(group.slug, group.label, tuple(entries)))
-    return found
+    return [_with_own(section, own or {}) for section in found]
+
+
+def own_ids() -> dict[str, str]:
+    """For the ids of the examples the newest of the same kind here, as far as there is one. Three queries."""
+    campaign = lookup.campaigns().filter(kind="api", live_version__isnull=False).order_by("-pk").first()
+    found = {
+        CAMPAIGN: campaign or lookup.campaigns().filter(live_version__isnull=False).order_by("-pk").first(),
+        segments.SEGMENT: Segment.objects.filter(deleted_at=None).order_by("-pk").first(),
+        subscriptions.GROUP: SubscriptionGroup.objects.order_by("-pk").first(),
+    }
+    return {example: str(one.public_id) for example, one in found.items() if one is not None}
+
+
+def _with_own(section: Section, own: Mapping[str, str]) -> Section:
+    entries = [
+        replace(one, calls=tuple(replace(call, code=_exchanged(call.code, own)) for call in one.calls))
+        for one in section.entries
+    ]
+    return replace(section, entries=tuple(entries))
+
+
+def _exchanged(code: str, own: Mapping[str, str]) -> str:
+    for example, real in own.items():
+        code = code.replace(example, real)
+    return code
 
 
 def _entry(path: str, view: type[Endpoint], document: Mapping[str, Any]) -> Entry:

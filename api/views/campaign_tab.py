@@ -18,7 +18,7 @@ from campaigns import search, triggering
 from campaigns.models import Campaign, CampaignState
 from campaigns.views import header
 from delivery import activity_log
-from delivery.models import RequestState, TriggerRequest
+from delivery.models import RefusedCall, RequestState, TriggerRequest
 from delivery.views import activity
 from lib.errors import DomainError
 
@@ -107,7 +107,7 @@ def _state(campaign: Campaign, *, is_triggered: bool) -> dict[str, str] | None:
     if campaign.state == CampaignState.STOPPED:
         return {"tone": "warn", "text": _("Stopped: requests are accepted, and nothing is sent.")}
     if campaign.state != CampaignState.ACTIVE:
-        return {"tone": "warn", "text": _("Not activated yet: requests are refused with 409.")}
+        return {"tone": "warn", "text": _("Not activated yet: requests are refused.")}
     return {"tone": "ok", "text": _("Ready to be triggered.")}
 
 
@@ -151,7 +151,10 @@ def _tried(asked: TriggerRequest) -> dict[str, Any]:
 
 
 def _listed(campaign: Campaign) -> list[dict[str, Any]]:
-    return [_row(one) for one in _requests(campaign)[:_REQUESTS]]
+    """The last requests and those that were refused, newest first. Two queries."""
+    refused = RefusedCall.objects.filter(origin_id=str(campaign.public_id)).order_by("-at")[:_REQUESTS]
+    rows = [*map(_row, _requests(campaign)[:_REQUESTS]), *map(_refused_row, refused)]
+    return sorted(rows, key=lambda row: row["at"], reverse=True)[:_REQUESTS]
 
 
 def _row(asked: TriggerRequest) -> dict[str, Any]:
@@ -162,3 +165,7 @@ def _row(asked: TriggerRequest) -> dict[str, Any]:
         "detail": asked.note or activity.counts(asked),
         "url": reverse("delivery:activity-request", args=[asked.public_id]),
     }
+
+
+def _refused_row(call: RefusedCall) -> dict[str, Any]:
+    return {"at": call.at, "badge": activity.badge("refused"), **activity.refused_row(call)}

@@ -6,6 +6,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from accounts import access, roles
+from api import error_docs
 from api import reference as contents
 from api import schema as openapi
 
@@ -14,8 +15,8 @@ from api import schema as openapi
 @require_safe
 def reference(request: HttpRequest) -> HttpResponse:
     context = {
-        "sections": contents.sections(),
-        "errors": contents.errors(),
+        "sections": contents.sections(contents.own_ids()),
+        "errors": error_docs.ERRORS,
         "base_url": settings.PUBLIC_URL,
         "may_make_keys": request.user.has_perm(roles.MANAGE_TRANSPORTS),
     }

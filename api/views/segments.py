@@ -8,6 +8,8 @@ from api.envelope import Answer
 from audiences import wording
 from audiences.models import Segment, SegmentKind
 
+SEGMENT = "8d6f8c7a-5b4e-4f3d-a2c1-b0a9f8e7d6c5"
+
 PAGE_SIZE = 100
 
 
@@ -25,7 +27,7 @@ class ListSegments(Endpoint):
     answers = {
         "segments": [
             {
-                "id": "8d6f8c7a-5b4e-4f3d-a2c1-b0a9f8e7d6c5",
+                "id": SEGMENT,
                 "name": "Customers in France",
                 "analytics_tracking_enabled": False,
                 "tags": [],
@@ -49,7 +51,7 @@ class SegmentDetails(Endpoint):
 
     scope = "segments.details"
     takes = DetailsQuery
-    asks = {"segment_id": "8d6f8c7a-5b4e-4f3d-a2c1-b0a9f8e7d6c5"}
+    asks = {"segment_id": SEGMENT}
     answers = {
         "name": "Customers in France",
         "description": "",

@@ -12,6 +12,8 @@ from api.refusals import Refused
 from audiences import subscriptions
 from audiences.models import GroupState, Profile, Subscription, SubscriptionGroup
 
+GROUP = "c1b2a3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d"
+
 _MOST = 50
 _STATES = ("subscribed", "unsubscribed")
 _NO_PHONES = "phone: Chappe sends no SMS. Give external_id or email."
@@ -81,7 +83,7 @@ class GetStatus(Endpoint):
 
     scope = "subscription.status.get"
     takes = StatusQuery
-    asks = {"subscription_group_id": "c1b2a3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d", "external_id": "u1"}
+    asks = {"subscription_group_id": GROUP, "external_id": "u1"}
     answers = {"status": {"u1": "Subscribed"}}
 
     def look(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
@@ -100,7 +102,7 @@ class SetStatus(Endpoint):
     pool = limiting.SUBSCRIPTIONS
     takes = Status
     asks = {
-        "subscription_group_id": "c1b2a3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d",
+        "subscription_group_id": GROUP,
         "subscription_state": "subscribed",
         "external_id": ["u1", "u2"],
     }
@@ -118,7 +120,7 @@ class SetStatuses(Endpoint):
     asks = {
         "subscription_groups": [
             {
-                "subscription_group_id": "c1b2a3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d",
+                "subscription_group_id": GROUP,
                 "subscription_state": "unsubscribed",
                 "emails": ["lea@example.com"],
             }

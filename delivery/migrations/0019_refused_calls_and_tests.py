@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="triggerrequest",
             name="is_try",
-            field=models.BooleanField(default=False),
+            field=models.BooleanField(db_default=False, default=False),
         ),
         migrations.AddField(
             model_name="triggerrequest",
@@ -44,7 +44,14 @@ class Migration(migrations.Migration):
             ],
             options={
                 "default_permissions": ("view",),
-                "indexes": [models.Index(fields=["-at", "-id"], name="refused_call_newest")],
+                "indexes": [
+                    models.Index(fields=["-at", "-id"], name="refused_call_newest"),
+                    models.Index(
+                        condition=models.Q(("origin_id", ""), _negated=True),
+                        fields=["origin_id", "-at"],
+                        name="refused_call_origin",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(

@@ -36,8 +36,12 @@ class RefusedCall(models.Model):
 
     class Meta:
         default_permissions = ("view",)
-        # The activity log, newest first, and the purge by age.
-        indexes = [models.Index(fields=["-at", "-id"], name="refused_call_newest")]
+        indexes = [
+            # The activity log, newest first, and the purge by age.
+            models.Index(fields=["-at", "-id"], name="refused_call_newest"),
+            # The last ones that named one campaign.
+            models.Index(fields=["origin_id", "-at"], name="refused_call_origin", condition=~models.Q(origin_id="")),
+        ]
 
 
 class TestMessage(models.Model):

@@ -49,7 +49,7 @@ class TriggerRequest(models.Model):
     note = models.TextField(blank=True)
     # Who asked, as people call it: a key, or a person who tried it from the campaign's page; "" for nobody.
     key_label = models.CharField(max_length=120, blank=True)
-    is_try = models.BooleanField(default=False)
+    is_try = models.BooleanField(default=False, db_default=False)
     # The key as its row is called; null for a try.
     key_id = models.UUIDField(null=True)
     received_at = models.DateTimeField()

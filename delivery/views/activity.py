@@ -80,7 +80,7 @@ def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """One request: what was asked, and what became of each person; a drawer when a script asks."""
     found = get_object_or_404(TriggerRequest.objects.select_related("delivery"), public_id=public_id)
     people = [
-        {"named": one, "badge": _badge(one.outcome) if one.outcome else _waiting(), "trigger": _pretty(one.row.trigger)}
+        {"named": one, "badge": badge(one.outcome) if one.outcome else _waiting(), "trigger": _pretty(one.row.trigger)}
         for one in activity_log.recipients(found)
     ]
     context = {
@@ -124,10 +124,10 @@ def _wanted(request: HttpRequest) -> activity_log.Filter:
 
 def _row(line: activity_log.Line, page: activity_log.Page) -> dict[str, Any]:
     """One line with finished words. `url`: where more is said; `key`: by which a script knows it again."""
-    badge = _badge(line.what)
-    row = {"key": line.key, "at": line.at, "badge": badge, "send_url": "", "label": "", "url": "", "detail": ""}
+    shown = badge(line.what)
+    row = {"key": line.key, "at": line.at, "badge": shown, "send_url": "", "label": "", "url": "", "detail": ""}
     if line.what == "refused":
-        return row | _refused_row(page.refused[line.a])
+        return row | refused_row(page.refused[line.a])
     if line.what == "test":
         return row | _test_row(page.tests[line.a])
     delivery = page.deliveries.get(line.delivery_id or 0)
@@ -156,7 +156,7 @@ def _request_row(asked: TriggerRequest) -> dict[str, Any]:
     }
 
 
-def _refused_row(call: RefusedCall) -> dict[str, Any]:
+def refused_row(call: RefusedCall) -> dict[str, Any]:
     more = ""
     if call.n_more:
         more = ngettext(
@@ -181,7 +181,7 @@ def _test_row(test: TestMessage) -> dict[str, Any]:
         "send_url": origins.home("campaign", test.origin_id),
         "who": test.address,
         "detail": f"{by} {taken if test.is_taken else test.detail}",
-        "badge": _badge("test") if test.is_taken else _badge("failed"),
+        "badge": badge("test") if test.is_taken else badge("failed"),
     }
 
 
@@ -214,7 +214,7 @@ def status(asked: TriggerRequest) -> dict[str, str]:
     return {"label": str(state.label), "tone": tone, "icon": icon}
 
 
-def _badge(what: str) -> dict[str, str]:
+def badge(what: str) -> dict[str, str]:
     label, tone, icon = activity_log.TYPES[what]
     return {"label": str(label), "tone": tone, "icon": icon}
 

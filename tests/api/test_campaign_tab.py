@@ -112,8 +112,12 @@ def test_the_tab_says_what_a_call_would_get(settings: Any) -> None:
     assert "Not published yet: requests are refused with 400." in page and "Send request" not in page
     refused = Caller().post(SEND, {"campaign_id": str(draft.public_id), "recipients": [{"external_user_id": "x"}]})
     assert refused.status_code == 400
+    assert "campaign_id: No published campaign has it." in client.get(tab(draft)).content.decode(), "also the refused"
     settings.ACTIVATE_TRIGGERED = True
-    assert "refused with 409" in client.get(tab(factories.published(operator, **API))).content.decode()
+    assert (
+        "Not activated yet: requests are refused."
+        in client.get(tab(factories.published(operator, **API))).content.decode()
+    )
     page = client.get(tab(factories.published(operator))).content.decode()
     assert "choose “When my system asks (API)”" in page and "Call it" not in page
 
@@ -126,9 +130,11 @@ def test_a_try_is_a_request_with_its_answer_and_its_place_in_the_log() -> None:
     page = attempt(client, made, tester, **{"order.number": "1042", "eta": ""}).content.decode()
     request = TriggerRequest.objects.get()
     assert (request.trigger, request.n_queued) == ({"order": {"number": 1042}}, 1)
-    assert operator.name in request.key_label
+    # Its language is the reader's, so only the name is kept.
+    assert (request.is_try, request.key_label, request.key_id) == (True, str(operator), None)
+    assert f"Try it, {operator}" in client.get(tab(made)).content.decode()
     assert request.public_id.hex in page and f"The message to {tester.email} is queued." in page
-    assert page.count(reverse("delivery:activity-request", args=[request.public_id])) == 2
+    assert page.count(f'href="{reverse("delivery:activity-request", args=[request.public_id])}"') == 2
     assert 'id="requests" hx-swap-oob="true"' in page
     # The second one is accepted as the API does, and told why nothing comes of it.
     answer = attempt(client, made, tester, is_part=False)
@@ -180,4 +186,4 @@ def test_a_request_of_another_campaign_is_not_shown(django_assert_max_num_querie
     page = client.get(f"{tab(made)}?tried={theirs.public_id}").content.decode()
     assert theirs.public_id.hex not in page and "No requests yet." in page
     with django_assert_max_num_queries(25):
-        assert client.get(tab(other)).content.decode().count("/activity/requests/") == 3
+        assert client.get(tab(other)).content.decode().count('href="/activity/requests/') == 3

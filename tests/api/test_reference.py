@@ -3,14 +3,16 @@
 import ast
 import json
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 
-from api import examples, paths, reference, schema, scopes
+from api import envelope, error_docs, examples, paths, reference, refusals, schema, scopes
 from api.endpoint import Endpoint
+from api.views import segments, triggers
 from tests import factories
 
 VIEWS: dict[str, type[Endpoint]] = {
@@ -53,8 +55,8 @@ def test_the_file_is_for_everybody_and_the_page_for_who_signs_in(
     assert client.get(reverse("api:developers")).status_code == 302
     client.force_login(factories.user("Viewer"))
     page = client.get(reverse("api:developers")).content.decode()
-    assert all(f">{path}</h3>" in page for path in VIEWS)
-    assert all(f'id="error-{row["code"]}"' in page for row in reference.errors())
+    assert all(f">{path}<a class" in page for path in VIEWS)
+    assert all(f'id="error-{one.code}"' in page for one in error_docs.ERRORS)
     assert reverse("api:keys") not in page
 
 
@@ -81,3 +83,47 @@ def test_examples_are_programs(is_post: bool) -> None:
         script = examples.javascript(url, asks, is_post=True)
         body = script.partition("JSON.stringify(")[2].partition("),\n});")[0]
         assert json.loads(body) == asks
+
+
+def test_every_error_that_can_be_answered_is_explained_once() -> None:
+    """All labels there are, and every label that an answer is made with anywhere in the room."""
+    labels = {value for name, value in vars(refusals).items() if name.isupper() and isinstance(value, str)} - {
+        refusals.MALFORMED
+    }
+    assert labels == {one.label for one in error_docs.ERRORS}
+    assert len(labels) == len({one.code for one in error_docs.ERRORS}) == len(error_docs.ERRORS)
+    assert {*refusals.LABELS.values(), *refusals.OF_DOMAIN.values()} <= labels
+    for path in Path(refusals.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            # api.envelope looks labels up, in the two tables above.
+            is_told = path.name != "envelope.py" and isinstance(node, ast.Call)
+            if is_told and ast.unparse(node.func) in ("Refused", "refusals.Refused"):
+                label = ast.unparse(node.args[0])
+                assert "refusals." in label or label == "refused.label", (
+                    f"{path.name}: {label} may be no label of refusals"
+                )
+    for one in error_docs.ERRORS:
+        assert one.cause.endswith(".") and one.fix.endswith(".") and one.status >= 400
+    answered = envelope.content(refusals.unauthorized("x"))
+    assert answered["docs"].endswith("/developers/#error-unauthorized")
+
+
+@pytest.mark.django_db
+def test_examples_have_ids_that_are_here(client: Client, django_assert_max_num_queries: Any) -> None:
+    client.force_login(factories.user("Viewer"))
+    page = client.get(reverse("api:developers")).content.decode()
+    assert segments.SEGMENT in page and triggers.CAMPAIGN in page
+    campaign = factories.published(factories.user("Operator"), delivery__kind="api")
+    factories.published(factories.user("Operator"))
+    segment, group = factories.segment(), factories.group()
+    with django_assert_max_num_queries(14):
+        page = client.get(reverse("api:developers")).content.decode()
+    asked = [
+        call.code
+        for section in reference.sections(reference.own_ids())
+        for one in section.entries
+        for call in one.calls
+    ]
+    for one in (campaign, segment, group):
+        assert str(one.public_id) in page
+    assert not any(triggers.CAMPAIGN in code or segments.SEGMENT in code for code in asked)

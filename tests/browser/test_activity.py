@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 from django.urls import reverse
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from audiences import identities
 from campaigns import lifecycle, triggering
+from delivery import refused_calls
+from delivery.models import RefusedCall
 from delivery.requests import Call, Recipient
 from tests import factories
 from tests.browser.test_delivery import axe
@@ -31,6 +33,7 @@ def test_the_log_and_a_request(browse: Callable[..., Page], width: int, theme: s
         "log": reverse("delivery:activity"),
         "empty": f"{reverse('delivery:activity')}?q=zzzz",
         "request": reverse("delivery:activity-request", args=[request.public_id]),
+        "refused": reverse("delivery:activity-refused", args=[refuse().public_id]),
         "campaign": reverse("campaigns:detail", args=[made.public_id]),
     }
     for name, address in pages.items():
@@ -40,3 +43,31 @@ def test_the_log_and_a_request(browse: Callable[..., Page], width: int, theme: s
     lifecycle.stop(made.pk, by=operator)
     page.goto(pages["request"])
     assert page.get_by_text("Cancelled").count() == 3
+
+
+def refuse() -> RefusedCall:
+    asked = {"campaign_id": "x", "recipients": [{"external_user_id": "…"}]}
+    return refused_calls.keep(
+        refused_calls.Refusal("POST", "/campaigns/trigger/send", 400, "bad_request", "No.", asked=asked)
+    )
+
+
+def test_new_lines_come_by_themselves_and_wait_while_somebody_reads(browse: Callable[..., Page]) -> None:
+    refuse()
+    page = browse(factories.user("Viewer"))
+    page.goto(reverse("delivery:activity"))
+    lines, held = page.locator("tr[data-key]"), page.locator("[data-tail-held]")
+    page.get_by_role("switch", name="Live tail").check()
+    refuse()
+    expect(lines).to_have_count(2)
+    lines.first.hover()
+    refuse()
+    expect(held).to_contain_text("1 new.")
+    expect(lines).to_have_count(2)
+    held.get_by_role("button", name="Show").click()
+    expect(lines).to_have_count(3)
+    expect(held).to_be_hidden()
+    page.get_by_role("switch", name="Live tail").uncheck()
+    lines.first.get_by_role("link").first.click()
+    expect(page.get_by_role("dialog")).to_contain_text("Nothing of this call was done.")
+    assert axe(page) == []

@@ -1,6 +1,8 @@
 """The activity log: every line once and in order, each filter, who a request named, and what is deleted when."""
 
 import datetime as dt
+import json
+from html import unescape
 from typing import Any
 
 import pytest
@@ -9,14 +11,16 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from audiences import identities
+from audiences import erasure, identities
 from audiences.models import Profile
 from campaigns import triggering
 from campaigns.models import Campaign
-from delivery import activity_log
+from delivery import activity_log, test_messages
 from delivery.activity_log import Filter
-from delivery.models import Delivery, RequestRecipient, SendLog, TriggerRequest
+from delivery.callformat import Origin
+from delivery.models import Delivery, RequestRecipient, SendLog, TestMessage, TriggerRequest
 from delivery.requests import Call, Recipient
+from messaging.testsend import TestResult
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -176,3 +180,44 @@ def test_old_requests_are_deleted_and_what_still_waits_is_kept(campaign: Campaig
     assert set(TriggerRequest.objects.values_list("pk", flat=True)) == {young.pk, planned.pk}
     assert SendLog.objects.filter(request_no=old.pk).count() == 1
     assert activity_log.purge(keep=dt.timedelta(days=90)) == 0
+
+
+def test_test_messages_are_lines_until_their_time_is_over_or_their_reader_is_erased(
+    client: Client, campaign: Campaign
+) -> None:
+    author, reader = factories.user("Marketer", name="Mia"), Profile.objects.order_by("pk")[0]
+    results = [TestResult(reader.email, True, ""), TestResult("typo@nowhere.test", False, "550 no such user")]
+    test_messages.record(Origin("campaign", str(campaign.public_id), campaign.name), results, by=author)
+    client.force_login(factories.user("Viewer"))
+    for query in ({}, {"type": "test"}, {"origin": str(campaign.public_id)}):
+        html = client.get(reverse("delivery:activity"), query).content.decode()
+        assert "Test by Mia. The mail server took it." in html and "Test by Mia. 550 no such user" in html, query
+    for search, n in ((reader.email, 1), ("TYPO@nowhere.test", 1), ("nobody@nowhere.test", 0)):
+        assert [line.what for line in activity_log.page(Filter(search=search)).lines] == ["test"] * n
+    erasure.erase([reader.pk], label="test")
+    assert set(TestMessage.objects.values_list("address", flat=True)) == {"@example.test", "typo@nowhere.test"}
+    keep = dt.timedelta(days=90)
+    assert test_messages.purge(keep=keep) == 0
+    assert test_messages.purge(keep=keep, now=timezone.now() + dt.timedelta(days=91)) == 2
+
+
+def test_a_request_is_told_as_its_call_was(client: Client, story: TriggerRequest) -> None:
+    """Request, answer and a call with a placeholder for the key; as a drawer for the script of the list."""
+    story.trigger = {"order": 1}
+    story.save(update_fields=["trigger"])
+    client.force_login(factories.user("Viewer"))
+    page = reverse("delivery:activity-request", args=[story.public_id])
+    html = unescape(client.get(page, headers={"HX-Request": "true"}).content.decode())
+    assert html.strip().startswith("<dialog") and "Authorization: Bearer $CHAPPE_API_KEY" in html
+    body = json.loads(html.partition("-d '")[2].partition("'</code>")[0])
+    assert body["campaign_id"] == story.origin_id and body["trigger_properties"] == {"order": 1}
+    assert body["recipients"][0] == {"external_user_id": "u0", "trigger_properties": {"n": "u0"}}
+    assert f'"dispatch_id": "{story.public_id.hex}"' in html
+    TriggerRequest.objects.filter(pk=story.pk).update(is_audience=True)
+    assert "Copy as cURL" not in client.get(page).content.decode(), "it would reach more people than it did"
+
+
+def test_new_lines_alone_are_for_the_live_tail(client: Client, story: TriggerRequest) -> None:
+    client.force_login(factories.user("Viewer"))
+    html = client.get(reverse("delivery:activity-rows"), {"type": "api"}).content.decode()
+    assert html.count("data-key=") == 1 and "<html" not in html
