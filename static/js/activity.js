@@ -27,7 +27,6 @@ class Tail {
     this.switch = this.part("switch");
     this.switch.addEventListener("change", () => this.turn(this.switch.checked));
     this.part("show").addEventListener("click", () => this.show());
-    this.card.addEventListener("mouseleave", () => this.release());
     document.addEventListener("visibilitychange", () => { if (this.isOn && !document.hidden) this.ask(); });
     if (sessionStorage.getItem(STORED)) {
       this.switch.checked = true;
@@ -47,7 +46,8 @@ class Tail {
 
   get isRead() {
     const isDown = this.rows.getBoundingClientRect().top < 0;
-    return isDown || this.card.matches(":hover") || this.card.contains(document.activeElement) || Boolean(document.querySelector("dialog[open]"));
+    const isUsed = (part) => part.matches(":hover") || part.contains(document.activeElement);
+    return isDown || isUsed(this.card) || isUsed(this.held) || Boolean(document.querySelector("dialog[open]"));
   }
 
   async ask() {
@@ -85,10 +85,6 @@ class Tail {
     this.held.hidden = n === 0;
     const text = this.part("count");
     text.textContent = (this.isGap ? text.dataset.many : text.dataset.one).replace("%s", n);
-  }
-
-  release() {
-    if (this.isOn && this.fresh.length && !this.isRead) this.put();
   }
 
   show() {
