@@ -53,6 +53,12 @@ def is_api(found: Campaign) -> bool:
     return bool(found.kind == _API)  # type: ignore[attr-defined]  # an annotation
 
 
+def example() -> Campaign | None:
+    """The newest published campaign that is sent by API, else the newest published one. One query."""
+    found = list(campaigns().filter(live_version__isnull=False).order_by("-pk")[:50])
+    return next((one for one in found if is_api(one)), found[0] if found else None)
+
+
 def segment(public_id: uuid.UUID) -> Segment:
     found = Segment.objects.filter(public_id=public_id, deleted_at=None).first()
     if found is None:

@@ -67,9 +67,8 @@ def sections(own: Mapping[str, str] | None = None) -> list[Section]:
 
 def own_ids() -> dict[str, str]:
     """For the ids of the examples the newest of the same kind here, as far as there is one. Three queries."""
-    campaign = lookup.campaigns().filter(kind="api", live_version__isnull=False).order_by("-pk").first()
     found = {
-        CAMPAIGN: campaign or lookup.campaigns().filter(live_version__isnull=False).order_by("-pk").first(),
+        CAMPAIGN: lookup.example(),
         segments.SEGMENT: Segment.objects.filter(deleted_at=None).order_by("-pk").first(),
         subscriptions.GROUP: SubscriptionGroup.objects.order_by("-pk").first(),
     }

@@ -5,6 +5,7 @@ that stands in the environment of whoever runs the example.
 """
 
 import json
+import uuid
 from typing import Any
 
 from django.conf import settings
@@ -62,7 +63,7 @@ def answer(taken: triggering.Answer) -> dict[str, Any]:
     return {**found, "notice": taken.notice, "sent": False} if taken.notice else found
 
 
-def key_url(key_id: object) -> str:
+def key_url(key_id: uuid.UUID | None) -> str:
     """Where a key stands in Settings; "" for one that is not there."""
     if key_id is None or not ApiKey.objects.filter(public_id=key_id).exists():
         return ""
