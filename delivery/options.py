@@ -124,7 +124,10 @@ def _keeping() -> installation.Setting:
         "number",
         _("Keep requests in the activity log for"),
         90,
-        _("What outside programs asked for, with the people and properties they named. Messages stay in the log."),
+        _(
+            "What outside programs asked for, with the people and properties they named, what they were refused, and "
+            "test messages. Other messages stay in the log."
+        ),
         _("days"),
         least=7,
         most=3650,

@@ -199,6 +199,7 @@ def test_whoever_stops_somebody_is_told_of_their_keys(client: Client) -> None:
     refused = client.post(page, given)
     assert refused.status_code == 200 and "“erp” are refused until" in refused.content.decode()
     assert User.objects.get(pk=leaver.pk).is_active
+    assert client.post(page, given | {"is_active": "on"}).status_code == 302, "nobody is stopped"
     assert client.post(page, given | {"knows": "on"}).status_code == 302
     assert not User.objects.get(pk=leaver.pk).is_active
 
@@ -219,3 +220,10 @@ def test_no_log_has_a_key(caplog: pytest.LogCaptureFixture) -> None:
         caller.post("/users/track", {"api_key": caller.token})
         caller.post("/campaigns/trigger/send", {"campaign_id": caller.token})
     assert caller.token[15:] not in caplog.text
+
+
+def test_who_may_only_look_at_somebody_is_asked_nothing(client: Client) -> None:
+    client.force_login(factories.user("Admin", is_staff=True))
+    above = factories.user("Admin", is_superuser=True)
+    page = client.get(reverse("admin:accounts_user_change", args=[above.pk]))
+    assert page.status_code == 200 and "Stop their programs too" not in page.content.decode()
