@@ -27,6 +27,11 @@ class Email(shapes.Shape):
         required=False, allow_blank=True, max_length=_MOST_BODY, help_text="Made from the body when it is left out."
     )
     email_template_id = shapes.Text(required=False, help_text="Gives what the call leaves out.")
+    headers = shapes.Texts(required=False, help_text="Added headers. Values are Liquid; reserved names are refused.")
+    extras = shapes.Texts(
+        required=False, help_text="For events of mail services, as unique_args of X-SMTPAPI. Values are Liquid; 1 KB."
+    )
+    should_inline_css = shapes.Flag(required=False, help_text="true unless given, as in campaigns.")
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         told = "Shop <shop@example.com>; one of the senders in Settings."

@@ -163,6 +163,13 @@ class Properties(serializers.DictField):
         return data
 
 
+class Texts(serializers.DictField):
+    """An object whose values are texts."""
+
+    child = Text(max_length=2000, allow_blank=True, trim_whitespace=False)
+    default_error_messages: ClassVar[dict[str, Any]] = {**_TOLD, "not_a_dict": "Give an object {{…}}."}
+
+
 @extend_schema_field({"type": "string", "format": "uuid"})
 class PublicId(serializers.Field[uuid.UUID, Any, str, Any]):
     """An id of ours; None for a text that can't be one, so that the endpoint says which thing there isn't."""

@@ -40,7 +40,12 @@ _EVERYBODY: dict[str, object] = {
 }
 # `recipient_subscription_state` → whom it leaves, None for everybody who may be written to.
 _STATES: dict[str, str | None] = {"": None, "subscribed": None, "opted_in": "opted_in"}
-_READ = frozenset({"app_id", "subject", "from", "reply_to", "body", "plaintext_body", "preheader", "email_template_id"})
+_TEXTS = frozenset(
+    {"app_id", "subject", "from", "reply_to", "body", "plaintext_body", "preheader", "email_template_id"}
+)
+# Objects of texts.
+_PAIRS = ("headers", "extras")
+_INLINES = "should_inline_css"
 # Told and not refused where people are named one by one: a receipt needs no footer, and the header to leave is there.
 _TOLD = frozenset({"unsubscribe_missing", "address_missing", "text_unsubscribe_missing"})
 
@@ -121,11 +126,23 @@ def read(messages: Mapping[str, object]) -> content.ContentSpec:
     if not isinstance(email, Mapping):
         raise MessageInvalid(_("No message to send: messages.email is missing."), code="no_message")
     for name, value in email.items():
-        if name not in _READ and value not in (None, False, "", [], {}):
-            raise MessageInvalid(_("messages.email.%(name)s isn't offered here.") % {"name": name[:40]})
-        if name in _READ and value is not None and not isinstance(value, str):
-            raise MessageInvalid(_("messages.email.%(name)s must be a text.") % {"name": name})
+        if value is not None:
+            _check_type(name, value)
     return _spec(email)
+
+
+def _check_type(name: str, value: object) -> None:
+    if name in _TEXTS:
+        if not isinstance(value, str):
+            raise MessageInvalid(_("messages.email.%(name)s must be a text.") % {"name": name})
+    elif name in _PAIRS:
+        if not isinstance(value, Mapping) or not all(isinstance(one, str) for pair in value.items() for one in pair):
+            raise MessageInvalid(_("messages.email.%(name)s must be an object of texts.") % {"name": name})
+    elif name == _INLINES:
+        if not isinstance(value, bool):
+            raise MessageInvalid(_("messages.email.%(name)s must be true or false.") % {"name": name})
+    elif value not in (False, "", [], {}):
+        raise MessageInvalid(_("messages.email.%(name)s isn't offered here.") % {"name": name[:40]})
 
 
 def close_idle() -> int:
@@ -150,7 +167,8 @@ def open_audience(request: TriggerRequest) -> Delivery:
 
 
 def _spec(email: Mapping[str, object]) -> content.ContentSpec:
-    given = {name: str(value) for name, value in email.items() if name in _READ and value}
+    given = {name: str(value) for name, value in email.items() if name in _TEXTS and value}
+    pairs: dict[str, dict[str, str]] = {name: dict(email.get(name) or {}) for name in _PAIRS}  # type: ignore[call-overload]
     sender = _sender(given.get("from", ""))
     template = _template(given["email_template_id"]) if "email_template_id" in given else None
     reply_to = given.get("reply_to", sender.reply_to)
@@ -169,6 +187,8 @@ def _spec(email: Mapping[str, object]) -> content.ContentSpec:
         text=text,
         tracks_opens=True,
         tracks_clicks=True,
+        inlines_styles=email.get(_INLINES) is not False,
+        **pairs,
     )
 
 
@@ -200,7 +220,8 @@ def _check(spec: content.ContentSpec, told: frozenset[str]) -> tuple[str, ...]:
     found = [one for one in content.check(spec) if one.level == "error"]
     for one in found:
         if one.code not in told:
-            raise MessageInvalid(one.message, code=one.code)
+            place = f"messages.email.{one.field}: " if one.field.partition(".")[0] in _PAIRS else ""
+            raise MessageInvalid(place + one.message, code=one.code)
     return tuple(one.message for one in found)
 
 

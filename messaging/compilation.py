@@ -41,6 +41,11 @@ class ContentSpec:
     tracks_opens: bool
     tracks_clicks: bool
     utm: dict[str, str] = field(default_factory=dict)
+    # Added to those that every message has, by name: messaging.added_headers.
+    headers: dict[str, str] = field(default_factory=dict)
+    extras: dict[str, str] = field(default_factory=dict)
+    # False: rules of <style> stay where they are, and nowhere else.
+    inlines_styles: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,8 @@ _cache_lock = threading.Lock()
 
 def compile_spec(spec: ContentSpec) -> Compiled:
     """Raises personalization.TemplateProblem, with the line of the body, for MJML or blocks that can't be read."""
-    key = (spec.body_kind, spec.body, spec.preheader, spec.text, spec.tracks_clicks, tuple(sorted(spec.utm.items())))
+    utm = tuple(sorted(spec.utm.items()))
+    key = (spec.body_kind, spec.body, spec.preheader, spec.text, spec.tracks_clicks, utm, spec.inlines_styles)
     with _cache_lock:
         if key in _cache:
             _cache.move_to_end(key)
@@ -82,7 +88,7 @@ def _compile(spec: ContentSpec) -> Compiled:
         most = number_format(markup.MOST_OPEN, force_grouping=True)
         sentence = _("Too many elements inside each other. Use at most {n}.").format(n=most)
         raise personalization.TemplateProblem(sentence, line=0, column=0)
-    if spec.body_kind == "html" or "<mj-style" in spec.body or spec.body_kind == "blocks":
+    if _inlines(spec):
         html = markup.inline_styles(masked, html)
     urls = [link.url for link in markup.links(html)]
     links = [url for url in urls if url.lower().startswith(("http:", "https:"))]
@@ -101,6 +107,11 @@ def _compile(spec: ContentSpec) -> Compiled:
         n_images_without_alt=without_alt,
         n_empty_links=sum(url.lower() in _NOWHERE for url in urls),
     )
+
+
+def _inlines(spec: ContentSpec) -> bool:
+    """MJML has its styles in attributes already, but for what authors add to it."""
+    return spec.inlines_styles and (spec.body_kind != "mjml" or "<mj-style" in spec.body)
 
 
 def _generated_text(masked: markup.Masked, html: str) -> str:

@@ -102,6 +102,9 @@ class Message(models.Model):
     links = ArrayField(models.TextField(), default=list)
     tracks_opens = models.BooleanField(default=True)
     tracks_clicks = models.BooleanField(default=True)
+    # Added headers as [name, Liquid], and extras by name: messaging.added_headers.
+    headers = models.JSONField(default=list, blank=True)
+    extras = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 
 from audiences.profiles import Person
 from messaging import compilation, content, dkim, headers, links, markup, personalization
-from messaging.channels import pieces, reading
+from messaging.channels import added, pieces, reading
 from messaging.models import Message
 
 # Largest message handed over, bytes; common servers take 10 to 25 MB, readers far less.
@@ -55,6 +55,8 @@ class Program:
         self._text = pieces.compile_bytes(personalization.parse(message.text, html=False), constants)
         self._subject = pieces.compile_text(personalization.parse(message.subject, html=False), constants)
         self._head = _static_head(message, delivery_ref) + _list_id(message, campaign, delivery_ref, self._domain)
+        for_all, self._added = added.compile(message, constants)
+        self._head += for_all
         boundary = f"=_{hashlib.blake2s((message.sha256 + delivery_ref).encode(), digest_size=12).hexdigest()}".encode()
         # "=_" can't occur in quoted-printable text, so the boundary never needs to be searched for in the parts.
         self._start = (
@@ -82,7 +84,7 @@ class Program:
         values = reading.Values(person, campaign=self._campaign, trigger=trigger, urls=urls)
         data = b"".join(
             (
-                self._head,
+                self._head if self._added is None else self._head + self._added.render(values),
                 b"To: ",
                 recipient.encode(),
                 b"\r\n",
