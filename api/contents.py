@@ -8,7 +8,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from api import shapes
+from api import attaching, shapes
 
 # As long as messaging keeps them.
 _MOST_NAME = 120
@@ -31,6 +31,7 @@ class Email(shapes.Shape):
     extras = shapes.Texts(
         required=False, help_text="For events of mail services, as unique_args of X-SMTPAPI. Values are Liquid; 1 KB."
     )
+    attachments = shapes.Many(attaching.Attachment(), required=False, help_text=attaching.HELP)
     should_inline_css = shapes.Flag(required=False, help_text="true unless given, as in campaigns.")
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:

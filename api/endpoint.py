@@ -5,6 +5,7 @@ An endpoint names its scope, pool and shapes, and has `act` (POST: in one transa
 then nothing of the call was kept. 2xx is sent after the commit.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -72,6 +73,10 @@ class Endpoint(APIView):
         """What a POST does, in a transaction."""
         raise NotImplementedError
 
+    def before(self, entered: dict[str, Any]) -> Callable[[], None] | None:
+        """What has to happen outside the transaction, just before `act`; it may add to `entered`. None: nothing."""
+        return None
+
     def look(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         """What a GET finds."""
         raise NotImplementedError
@@ -126,7 +131,9 @@ class Endpoint(APIView):
         call = _call(request)
         named = request.headers.get("Idempotency-Key", "").strip() if self.keeps_answers else ""
         reply = idempotency.once(
-            idempotency.Claim(call.key, named, call.path, body), lambda: self.act(call, entered, **kwargs)
+            idempotency.Claim(call.key, named, call.path, body),
+            lambda: self.act(call, entered, **kwargs),
+            before=self.before(entered),
         )
         answer = HttpResponse(reply.content, status=reply.status, content_type="application/json")
         if reply.is_repeated:

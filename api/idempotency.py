@@ -49,12 +49,20 @@ class Reply:
     is_repeated: bool = False
 
 
-def once(claim: Claim, effect: Callable[[], Answer]) -> Reply:
+def once(claim: Claim, effect: Callable[[], Answer], *, before: Callable[[], None] | None = None) -> Reply:
     """Do `effect` in a transaction, unless this claim was answered before. "" as the key: it is always done.
 
+    `before`: what `effect` needs and no transaction may wait for, done just before it; not for a claim that was
+    answered. Of two equal calls at once both may do it, and one is told so (409) then.
     Raises what `effect` raises, and then nothing of it is kept; Refused: 400 (no such key), 409 (under way), 422 (the
     key came with another call).
     """
+    if before is not None:
+        if claim.idempotency_key:
+            _check(claim.idempotency_key)
+            if (found := _answered(claim)) is not None:
+                return found
+        before()
     if not claim.idempotency_key:
         with transaction.atomic():
             return _reply(effect())

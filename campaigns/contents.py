@@ -8,7 +8,7 @@ What other products take and this one can't do is refused by its name; nothing i
 import dataclasses
 import datetime as dt
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parseaddr
 
@@ -19,11 +19,12 @@ from django.utils.translation import gettext as _
 
 from audiences import rules, updates
 from campaigns import targeting
-from delivery import callformat, opening, requests
+from delivery import attached, callformat, opening, requests
 from delivery import lifecycle as delivery_lifecycle
 from delivery.models import Delivery, RequestState, TriggerRequest
 from lib.errors import DomainError
-from messaging import content
+from messaging import attachments, content
+from messaging.channels import email as email_channel
 from messaging.models import Message, Sender, Template
 
 KIND = callformat.OWN_MESSAGE
@@ -86,7 +87,7 @@ def send(
         rules.compile_audience(dict(call.audience))
     spec = read(messages)
     warnings = _check(spec, _TOLD if call.recipients else frozenset())
-    message = content.freeze(spec)
+    message = _frozen(spec, call.files)
     origin = _origin(message)
     take = requests.plan if call.due_at else requests.take if call.recipients else requests.take_audience
     for _once in range(_TRIES):
@@ -98,12 +99,13 @@ def send(
 
 
 @transaction.atomic
-def rewrite(request: TriggerRequest, messages: Mapping[str, object]) -> Answer:
+def rewrite(request: TriggerRequest, messages: Mapping[str, object], files: Sequence[attachments.File] = ()) -> Answer:
     """Let a request that waits for its time, locked by the caller, bring another message. Raises MessageInvalid."""
     spec = read(messages)
     warnings = _check(spec, frozenset() if request.is_audience else _TOLD)
-    message = content.freeze(spec)
+    message = _frozen(spec, files)
     origin = _origin(message)
+    attached.replace(request, files)
     for _once in range(_TRIES):
         _ensure(origin, message)
         if requests.lock_standing(origin) is not None:
@@ -223,6 +225,16 @@ def _check(spec: content.ContentSpec, told: frozenset[str]) -> tuple[str, ...]:
             place = f"messages.email.{one.field}: " if one.field.partition(".")[0] in _PAIRS else ""
             raise MessageInvalid(place + one.message, code=one.code)
     return tuple(one.message for one in found)
+
+
+def _frozen(spec: content.ContentSpec, files: Sequence[attachments.File]) -> Message:
+    """The message, when it isn't too large for everybody with its files. Raises MessageInvalid."""
+    message = content.freeze(spec)
+    if files and attachments.n_bytes(files) + len((message.html + message.text).encode()) > email_channel.MAX_BYTES:
+        raise MessageInvalid(
+            _("messages.email.attachments: With them the message has more than 5 MB."), code="too_large"
+        )
+    return message
 
 
 def _narrowed(audience: Mapping[str, object] | None, state: str) -> Mapping[str, object] | None:

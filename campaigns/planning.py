@@ -6,7 +6,7 @@ sent at another time instead. Another schedule replaces the first one whole.
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from django.db import transaction
 from django.utils import timezone
@@ -16,6 +16,7 @@ from campaigns import contents, triggering
 from delivery import requests
 from delivery.models import TriggerRequest
 from lib.errors import DomainError
+from messaging import attachments
 
 # No schedule is further ahead.
 MOST_AHEAD = dt.timedelta(days=366)
@@ -62,14 +63,18 @@ def update(campaign_id: str, schedule_id: str, schedule: Mapping[str, object]) -
 
 @transaction.atomic
 def rewrite(
-    schedule_id: str, *, schedule: Mapping[str, object] | None = None, messages: Mapping[str, object] | None = None
+    schedule_id: str,
+    *,
+    schedule: Mapping[str, object] | None = None,
+    messages: Mapping[str, object] | None = None,
+    files: Sequence[attachments.File] = (),
 ) -> contents.Answer:
-    """Replace the schedule, the message or both of a call that brought its own message.
+    """Replace the schedule, the message with its `files`, or both of a call that brought its own message.
 
     Raises as `update`, and contents.MessageInvalid; then neither is changed.
     """
     request = requests.lock_scheduled(_key(schedule_id), _origin(""))
-    answer = contents.rewrite(request, messages) if messages is not None else contents.Answer(request)
+    answer = contents.rewrite(request, messages, files) if messages is not None else contents.Answer(request)
     if schedule is not None:
         update("", schedule_id, schedule)
     return answer

@@ -25,6 +25,8 @@ _WINDOW_S = 2.0
 # Seconds after which a lease is renewed although nothing happened, and after which few outcomes are stored anyway.
 _HEARTBEAT_S = 10.0
 _FLUSH_S = 0.5
+# Bytes of attachments of the leases held at one time, from which on no more are taken.
+_MOST_CARRIED = 48 * 1024 * 1024
 # Seconds between two looks for other people while limited domains hold their own, and between two notes of that.
 _LOOK_S = 1.0
 _NOTE_S = 10.0
@@ -124,13 +126,18 @@ class Drain:
             return True
         n_ready = len(self.outbox.ready)
         if n_ready <= self._size // 2:
-            if current is None and not self._is_dry and time.monotonic() >= self._look_at:
+            if current is None and not self._is_dry and time.monotonic() >= self._look_at and not self._is_laden:
                 await self._lease()
                 return True
             if current is not None and await self._advance_some(current, self._size - n_ready - self.outbox.n_flying):
                 pool.wake()
                 return True
         return await self._store_late()
+
+    @property
+    def _is_laden(self) -> bool:
+        """Whether the files of requests under way fill enough memory."""
+        return sum(held.asked.n_bytes for held in self._leases if held.asked.attached) > _MOST_CARRIED
 
     def _may_advance(self, held: Lease) -> bool:
         """Whether it makes sense to ask for more people of `held` now."""

@@ -19,7 +19,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from audiences import identities, turns, updates
-from delivery import callformat, claims, judging, queueing, reasons
+from delivery import attached, callformat, claims, judging, queueing, reasons
 from delivery.callformat import MOST_RECIPIENTS, Call, Origin, Recipient
 from delivery.models import Delivery, RequestRecipient, RequestState, TriggerRequest
 from lib.errors import DomainError
@@ -172,7 +172,8 @@ def record(
 ) -> TriggerRequest:
     """The row of a request, whatever becomes of it."""
     now = timezone.now()
-    return TriggerRequest.objects.create(
+    files = call.files if state != RequestState.IGNORED else ()
+    request = TriggerRequest.objects.create(
         origin_kind=origin.kind,
         origin_id=origin.id,
         label=origin.label[:255],
@@ -189,7 +190,11 @@ def record(
         received_at=now,
         due_at=call.due_at,
         handled_at=now if state in {RequestState.QUEUED, RequestState.IGNORED} else None,
+        n_attachments=len(files),
     )
+    if files:
+        attached.keep(request, files)
+    return request
 
 
 def earlier(origin: Origin, external_send_id: str, *, within: dt.timedelta) -> TriggerRequest | None:

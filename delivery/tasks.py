@@ -5,6 +5,7 @@ from celery import shared_task
 from delivery import (
     activity_log,
     alerting,
+    attached,
     clock,
     computing,
     domain_days,
@@ -78,6 +79,7 @@ def keep_months() -> None:
 @shared_task
 def purge_requests() -> None:
     activity_log.purge(keep=options.requests_kept())
+    attached.purge()
 
 
 def watch() -> int:

@@ -1,11 +1,12 @@
 """Messages that a call brings itself, without a campaign."""
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Any
 
 from rest_framework import serializers
 
-from api import asking, campaign_facts, limiting, shapes
+from api import asking, attaching, campaign_facts, limiting, shapes
 from api import recipients as named
 from api.contents import Messages
 from api.endpoint import Call, Endpoint
@@ -67,6 +68,9 @@ class SendNow(Endpoint):
     def counts_too(self, entered: dict[str, Any]) -> limiting.Pool | None:
         return None if entered.get("external_user_ids") or entered.get("user_aliases") else limiting.BROADCASTS
 
+    def before(self, entered: dict[str, Any]) -> Callable[[], None] | None:
+        return attaching.of_message(entered)
+
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         return Answer(told(send(called(call, entered), entered)))
 
@@ -85,6 +89,9 @@ class CreateSchedule(Endpoint):
     takes = Later
     asks = {**ASKS, "schedule": {"time": "2027-01-15T09:00:00Z"}}
     answers = {"dispatch_id": DISPATCH, "schedule_id": SCHEDULE}
+
+    def before(self, entered: dict[str, Any]) -> Callable[[], None] | None:
+        return attaching.of_message(entered)
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         with asking.placed():
@@ -114,10 +121,16 @@ class UpdateSchedule(Endpoint):
     takes = RescheduledMessage
     asks = {"schedule_id": SCHEDULE, "schedule": {"time": "2027-01-15T10:00:00Z"}}
 
+    def before(self, entered: dict[str, Any]) -> Callable[[], None] | None:
+        return attaching.of_message(entered)
+
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         with asking.placed():
             answer = planning.rewrite(
-                str(entered["schedule_id"]), schedule=entered.get("schedule"), messages=entered.get("messages")
+                str(entered["schedule_id"]),
+                schedule=entered.get("schedule"),
+                messages=entered.get("messages"),
+                files=entered.get(attaching.FILES, ()),
             )
         return Answer({"notice": " ".join(answer.warnings)} if answer.warnings else {})
 
@@ -183,6 +196,7 @@ def called(call: Call, entered: dict[str, Any], *, due_at: dt.datetime | None = 
         audience=asking.audience(entered, at=due_at),
         key_label=asking.label(call.key),
         due_at=due_at,
+        files=entered.get(attaching.FILES, ()),
         ignores_cap=entered["override_frequency_capping"] or entered["override_messaging_limits"],
     )
 

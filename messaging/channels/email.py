@@ -5,10 +5,11 @@ and costs some tens of microseconds: it looks up values, encodes them and joins 
 Here, and nowhere else, the open pixel, the numbered click addresses and the recipient's token enter a message.
 """
 
+import copy
 import hashlib
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
@@ -103,6 +104,21 @@ class Program:
         if self.signer is not None:
             data = self.signer.sign(data)
         return Payload(f"{names.return_path}@{self._bounce_domain}".encode(), recipient.encode(), data)
+
+    def carrying(self, parts: Sequence[bytes]) -> "Program":
+        """The same program for messages with `parts` behind them: multipart/mixed (RFC 2046 §5.1.3) around what is.
+
+        What is set on this one, such as its signer, must be set before.
+        """
+        boundary = b"=_m" + hashlib.blake2s(self._start, digest_size=12).hexdigest().encode()
+        mixed = copy.copy(self)
+        mixed._start = (
+            b'Content-Type: multipart/mixed; boundary="%b"\r\n\r\n--%b\r\n' % (boundary, boundary) + self._start
+        )
+        behind = b"".join(b"\r\n--%b\r\n%b" % (boundary, part) for part in parts)
+        # Without the final dot of the part that was the whole.
+        mixed._end = self._end.removesuffix(b".\r\n") + behind + b"\r\n--%b--\r\n.\r\n" % boundary
+        return mixed
 
     def _own_lines(self, names: links.Names) -> bytes:
         """The headers that name this recipient: Message-ID (the same in every attempt), List-Unsubscribe (RFC 8058)."""

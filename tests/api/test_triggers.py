@@ -82,7 +82,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"recipients": [U1], "trigger_properties": {"x": "y" * 60_000}}, refusals.BAD_REQUEST, "trigger_properties: Give"),
     ({"recipients": [U1], "send_id": "unknown"}, refusals.BAD_REQUEST, "send_id: It is not registered"),
     ({"recipients": [U1], "send_id": "a b"}, refusals.BAD_REQUEST, "send_id: Use letters"),
-    ({"recipients": [U1], "attachments": [{"file_name": "a"}]}, refusals.BAD_REQUEST, "attachments: Chappe sends no"),
+    ({"recipients": [U1], "attachments": [{"file_name": "a"}]}, refusals.BAD_REQUEST, "attachments[0].url: Give this"),
     ({"recipients": [U1], "broadcast": "true!"}, refusals.BAD_REQUEST, "broadcast: Give true or false."),
     ({"broadcast": True, "audience": {}}, refusals.BAD_REQUEST, "audience: Give an object with one of AND"),
     ({"broadcast": True, "audience": {"AND": []}}, refusals.BAD_REQUEST, "audience.AND: Give a list"),

@@ -43,6 +43,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     (email(headers={"X-A": "{{ broken"}), "template_syntax", "messages.email.headers.X-A: "),
     (email(extras={"a": "x" * 1024}), "added_invalid", "messages.email.extras: Give at most 1 KB"),
     (email(extras=["a"]), "message_invalid", "extras must be an object of texts"),
+    (email(attachments={"a": 1}), "message_invalid", "attachments isn't offered"),
     (email(bcc="archive@shop.test"), "message_invalid", "bcc isn't offered"),
     (email(attachments=[{"file_name": "a.pdf"}]), "message_invalid", "attachments isn't offered"),
     (email(should_inline_css="yes"), "message_invalid", "should_inline_css must be true or false"),
