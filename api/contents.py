@@ -21,6 +21,9 @@ class Email(shapes.Shape):
     app_id = shapes.Text(required=False, allow_blank=True, help_text="Any text: Chappe has no apps.")
     subject = shapes.Text(required=False, max_length=998, help_text="Needed unless a template gives it.")
     reply_to = shapes.Text(required=False, allow_blank=True, max_length=320, help_text="NO_REPLY_TO for none.")
+    bcc = shapes.Text(
+        required=False, allow_blank=True, max_length=320, help_text="One of those in Settings, General. Best effort."
+    )
     preheader = shapes.Text(required=False, allow_blank=True, max_length=998)
     body = shapes.Text(required=False, max_length=_MOST_BODY, help_text="HTML; needed without email_template_id.")
     plaintext_body = shapes.Text(

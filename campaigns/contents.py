@@ -23,7 +23,7 @@ from delivery import attached, callformat, opening, requests
 from delivery import lifecycle as delivery_lifecycle
 from delivery.models import Delivery, RequestState, TriggerRequest
 from lib.errors import DomainError
-from messaging import attachments, content
+from messaging import attachments, blind_copies, content
 from messaging.channels import email as email_channel
 from messaging.models import Message, Sender, Template
 
@@ -46,6 +46,7 @@ _TEXTS = frozenset(
 )
 # Objects of texts.
 _PAIRS = ("headers", "extras")
+_BCC = "bcc"
 _INLINES = "should_inline_css"
 # Told and not refused where people are named one by one: a receipt needs no footer, and the header to leave is there.
 _TOLD = frozenset({"unsubscribe_missing", "address_missing", "text_unsubscribe_missing"})
@@ -134,7 +135,7 @@ def read(messages: Mapping[str, object]) -> content.ContentSpec:
 
 
 def _check_type(name: str, value: object) -> None:
-    if name in _TEXTS:
+    if name in _TEXTS or name == _BCC:
         if not isinstance(value, str):
             raise MessageInvalid(_("messages.email.%(name)s must be a text.") % {"name": name})
     elif name in _PAIRS:
@@ -190,6 +191,7 @@ def _spec(email: Mapping[str, object]) -> content.ContentSpec:
         tracks_opens=True,
         tracks_clicks=True,
         inlines_styles=email.get(_INLINES) is not False,
+        bcc=_copied_to(str(email.get(_BCC) or "")),
         **pairs,
     )
 
@@ -204,6 +206,14 @@ def _sender(written: str) -> Sender:
         sentence = _("messages.email.from must be one of the senders in Settings, as in “Shop <shop@example.com>”.")
         raise MessageInvalid(sentence, code="sender_unknown")
     return sender
+
+
+def _copied_to(address: str) -> str:
+    """Where blind copies go, as it stands in Settings; "" for nowhere."""
+    found = blind_copies.allowed(address) if address.strip() else ""
+    if address.strip() and not found:
+        raise MessageInvalid(_("messages.email.bcc must be one of the addresses for blind copies in Settings."))
+    return found
 
 
 def _template(text: str) -> Template:

@@ -44,6 +44,7 @@ class ContentSpec:
     # Added to those that every message has, by name: messaging.added_headers.
     headers: dict[str, str] = field(default_factory=dict)
     extras: dict[str, str] = field(default_factory=dict)
+    bcc: str = ""
     # False: rules of <style> stay where they are, and nowhere else.
     inlines_styles: bool = True
 

@@ -105,6 +105,8 @@ def draft_message(spec: ContentSpec) -> Message:
         fields["headers"] = [[name, value.strip()] for name, value in sorted(spec.headers.items())]
     if spec.extras:
         fields["extras"] = dict(spec.extras)
+    if spec.bcc:
+        fields["bcc"] = spec.bcc
     sha256 = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
     return Message(sha256=sha256, **fields)
 

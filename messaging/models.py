@@ -105,6 +105,8 @@ class Message(models.Model):
     # Added headers as [name, Liquid], and extras by name: messaging.added_headers.
     headers = models.JSONField(default=list, blank=True)
     extras = models.JSONField(default=dict, blank=True)
+    # Where a blind copy of each message goes; "" for nowhere.
+    bcc = models.CharField(max_length=320, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

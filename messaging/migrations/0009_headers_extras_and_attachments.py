@@ -37,5 +37,10 @@ class Migration(migrations.Migration):
             name="headers",
             field=models.JSONField(blank=True, default=list),
         ),
+        migrations.AddField(
+            model_name="message",
+            name="bcc",
+            field=models.CharField(blank=True, max_length=320),
+        ),
         migrations.RunSQL(FORWARD, BACKWARD),
     ]
