@@ -16,7 +16,7 @@ from campaigns import contents, planning, triggering
 from delivery import requests
 from delivery.requests import MOST_RECIPIENTS, Recipient
 from lib.errors import DomainError
-from messaging import content
+from messaging import attachments, content
 
 # What the documentation says of an audience.
 AUDIENCE = "AND or OR with a list, custom_attribute, or email_subscription_status. Who is named must be in it too."
@@ -28,6 +28,7 @@ _PLACES: tuple[tuple[type[DomainError], str], ...] = (
     (contents.MessageInvalid, "messages"),
     (content.ContentInvalid, "messages.email.reply_to"),
     (rules.RuleProblem, "audience"),
+    (attachments.AttachmentInvalid, "attachments"),
 )
 
 

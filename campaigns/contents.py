@@ -238,12 +238,12 @@ def _check(spec: content.ContentSpec, told: frozenset[str]) -> tuple[str, ...]:
 
 
 def _frozen(spec: content.ContentSpec, files: Sequence[attachments.File]) -> Message:
-    """The message, when it isn't too large for everybody with its files. Raises MessageInvalid."""
+    """The message, when it isn't too large with its files. Raises MessageInvalid."""
     message = content.freeze(spec)
-    if files and attachments.n_bytes(files) + len((message.html + message.text).encode()) > email_channel.MAX_BYTES:
-        raise MessageInvalid(
-            _("messages.email.attachments: With them the message has more than 5 MB."), code="too_large"
-        )
+    try:
+        email_channel.check_size(message, files)
+    except attachments.AttachmentInvalid as problem:
+        raise MessageInvalid(f"messages.email.attachments: {problem.message}", code=problem.code) from problem
     return message
 
 

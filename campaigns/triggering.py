@@ -18,6 +18,7 @@ from campaigns.models import Campaign, CampaignState
 from delivery import requests
 from delivery.models import RequestState, TriggerRequest
 from lib.errors import DomainError
+from messaging.channels import email
 
 
 class CampaignInvalid(DomainError):
@@ -48,8 +49,8 @@ class Answer:
 def trigger(campaign_id: str, call: requests.Call, *, is_broadcast: bool = False) -> Answer:
     """Take the call for a campaign; when it returns, the request is durable.
 
-    Raises CampaignInvalid, NotActive, targeting.TargetInvalid, updates.AttributesInvalid, rules.RuleProblem; then
-    nothing is stored and nothing is sent.
+    Raises CampaignInvalid, NotActive, targeting.TargetInvalid, updates.AttributesInvalid, rules.RuleProblem,
+    attachments.AttachmentInvalid; then nothing is stored and nothing is sent.
     """
     campaign = find(campaign_id)
     targeting.decide(
@@ -60,6 +61,8 @@ def trigger(campaign_id: str, call: requests.Call, *, is_broadcast: bool = False
     if call.audience is not None:
         # Now, and not when a worker finds that it means nothing.
         rules.compile_audience(dict(call.audience))
+    if call.files and campaign.live_version:
+        email.check_size(campaign.live_version.message, call.files)
     origin = requests.Origin("campaign", str(campaign.public_id), campaign.name)
     take = requests.plan if call.due_at else requests.take if call.recipients else requests.take_audience
     for _once in range(2):

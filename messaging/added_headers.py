@@ -31,7 +31,8 @@ _RESERVED = frozenset(
         *("date", "message-id", "sender", "return-path", "errors-to", "feedback-id", "authentication-results"),
         *("domainkey-signature", "received-spf", "apparently-to", "x-sg-eid", "x-sg-id"),
         # What services read: lists of other recipients, and how we recognise a message in their reports.
-        *("x-smtpapi", "x-msys-api", "x-mc-bccaddress", "x-mailin-custom", "x-pm-metadata-chappe"),
+        *("x-smtpapi", "x-msys-api", "x-mc-bccaddress", "x-mailgun-deliver-to", "x-mailgun-recipient-variables"),
+        *("x-mailin-custom", "x-pm-metadata-chappe"),
     }
 )
 _RESERVED_BEGINNINGS = ("content-", "list-", "resent-", "arc-", "x-chappe-")

@@ -89,7 +89,7 @@ def _compile(spec: ContentSpec) -> Compiled:
         most = number_format(markup.MOST_OPEN, force_grouping=True)
         sentence = _("Too many elements inside each other. Use at most {n}.").format(n=most)
         raise personalization.TemplateProblem(sentence, line=0, column=0)
-    if _inlines(spec):
+    if spec.inlines_styles and has_styles_inlined(spec.body_kind, spec.body):
         html = markup.inline_styles(masked, html)
     urls = [link.url for link in markup.links(html)]
     links = [url for url in urls if url.lower().startswith(("http:", "https:"))]
@@ -110,9 +110,9 @@ def _compile(spec: ContentSpec) -> Compiled:
     )
 
 
-def _inlines(spec: ContentSpec) -> bool:
-    """MJML has its styles in attributes already, but for what authors add to it."""
-    return spec.inlines_styles and (spec.body_kind != "mjml" or "<mj-style" in spec.body)
+def has_styles_inlined(body_kind: str, body: str) -> bool:
+    """Whether rules of <style> go into attributes; MJML has its own there already, but for what authors add to it."""
+    return body_kind != "mjml" or "<mj-style" in body
 
 
 def _generated_text(masked: markup.Masked, html: str) -> str:

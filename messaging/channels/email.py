@@ -19,7 +19,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from audiences.profiles import Person
-from messaging import compilation, content, dkim, headers, links, markup, personalization
+from messaging import attachments, compilation, content, dkim, headers, links, markup, personalization
 from messaging.channels import added, pieces, reading
 from messaging.models import Message
 
@@ -144,6 +144,12 @@ def compile(  # the verb of every channel, always called through its module
     program = Program(message, delivery_id=delivery_id, delivery_ref=delivery_ref, campaign=campaign)
     program._head += _feedback_id(campaign, delivery_ref, feedback_domain or program._domain)
     return program
+
+
+def check_size(message: Message, files: Sequence[attachments.File]) -> None:
+    """Raise AttachmentInvalid when a message is too large for everybody with its files."""
+    if files and attachments.n_bytes(files) + len((message.html + message.text).encode()) > MAX_BYTES:
+        raise attachments.AttachmentInvalid(_("With them the message has more than 5 MB. Link to them instead."))
 
 
 def tracked_html(message: Message) -> str:

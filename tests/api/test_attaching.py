@@ -11,6 +11,7 @@ from api import refusals
 from campaigns.models import Campaign
 from delivery import activity_log, attached
 from delivery.models import RequestAttachment, TriggerRequest
+from messaging.channels import email as channel
 from messaging.models import AttachedFile, Message
 from tests import factories, http_server
 from tests.api.callers import Caller
@@ -109,10 +110,19 @@ def test_not_with_broadcast_nor_with_the_schedule_of_a_campaign(site: http_serve
         answer = Caller().post(path, {**body, **more})
         assert (answer.status_code, answer.json()["errors"][0][: len(told)]) == (400, told)
     assert site.asked == [] and not TriggerRequest.objects.exists()
-    too_large = email(body=f"<p>{'x' * 2_000_000}</p>", attachments=[file(site)])
-    site.answers = lambda _asked, _n: Reply(body=b"x" * 2_000_000)
-    answer = Caller().post(SEND, {"external_user_ids": ["u1"], "messages": too_large})
-    assert answer.json()["errors"][0].startswith("messages.email.attachments: With them the message has more than 5 MB")
+
+
+def test_what_would_be_too_large_for_everybody_is_not_taken(
+    site: http_server.Site, campaign: Campaign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel, "MAX_BYTES", 400)
+    people = {"campaign_id": str(campaign.public_id), "recipients": [{"external_user_id": "u1"}]}
+    own = {"external_user_ids": ["u1"], "messages": email(attachments=[file(site)])}
+    for path, body, place in ((TRIGGER, {**people, "attachments": [file(site)]}, ""), (SEND, own, "messages.email.")):
+        answer = Caller().post(path, body)
+        assert answer.json()["errors"] == [
+            f"{place}attachments: With them the message has more than 5 MB. Link to them instead."
+        ]
     assert not TriggerRequest.objects.exists() and not Message.objects.filter(subject="Your order").exists()
 
 

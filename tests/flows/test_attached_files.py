@@ -8,6 +8,7 @@ import dkim as dkimpy
 import pytest
 from django.utils import timezone
 
+from delivery import drains
 from delivery.models import SendLog, Shard
 from messaging import dkim, sealed
 from messaging.models import DkimKey
@@ -39,8 +40,14 @@ def signing_key() -> bytes:
     return pem
 
 
-def test_files_arrive_with_the_messages_of_their_call_only(mail_server: smtp_server.Server, settings: Any) -> None:
-    """Of a trigger, of a message of its own and of one for a segment; somebody deferred gets them the second time."""
+def test_files_arrive_with_the_messages_of_their_call_only(
+    mail_server: smtp_server.Server, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a trigger, of a message of its own and of one for a segment; somebody deferred gets them the second time.
+
+    Memory has room for the files of one request.
+    """
+    monkeypatch.setattr(drains, "_MOST_CARRIED", 1)
     people = [factories.profile(external_id=f"u{n}", email=f"u{n}@example.test") for n in range(3)]
     factories.profile(external_id="late", email="dot451-late@example.test")
     factories.sender(name="Example Shop", address="hello@shop.test")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from messaging import added_headers, content, personalization
+from messaging import added_headers, content, linting, personalization
 from messaging.channels import email as channel
 from tests import factories
 from tests.messaging.test_email import CAMPAIGN, parsed, program_for, unstuffed
@@ -73,6 +73,10 @@ def test_values_are_rendered_for_each_person_and_empty_ones_left_out() -> None:
     found = parsed(program.render(factories.person(city="Zürich")).data)
     assert [found[name] for name in headers] == ["In Zürich", None, "é", "Autumn sale"]
     assert json.loads(found["X-SMTPAPI"]) == {"unique_args": {"city": "Zürich", "n": "1"}}
+    data = program.render(factories.person(city="Þórshöfn " * 20)).data
+    assert linting.lint(unstuffed(data)) == linting.lint(
+        unstuffed(program_for(content.draft_message(written())).render(factories.person()).data)
+    )
     for too_long in ("x" * 901, "word " * 401):
         with pytest.raises(personalization.RenderProblem):
             program.render(factories.person(city=too_long))
