@@ -38,8 +38,8 @@ def setting() -> installation.Setting:
         gettext_lazy("Addresses for blind copies"),
         "",
         gettext_lazy(
-            "One in each line. A message that comes by API may have one of them as its bcc; each reader's message is "
-            "then sent there too, without counting. Such copies need time and count in your mail server's limits."
+            "One in each line. A message that comes by API may have one of them as its bcc: each reader's message then "
+            "goes there too. Copies are in no figure, but your mail server counts them."
         ),
         most=7_000,
         is_optional=True,
