@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from delivery.outbox import Entry, Outbox
-from lib.errors import DomainError
 from messaging.channels.copying import CopyProgram
 from messaging.handover import Handover, Result
 
@@ -75,11 +74,12 @@ class Copying:
 
     def _add(self, entry: Entry) -> None:
         held, person = entry.held, entry.person
-        program = self._program.carrying(held.asked.attached) if held.asked.attached else self._program
         try:
+            program = self._program.carrying(held.asked.attached) if held.asked.attached else self._program
             data = program.render(person, request_no=held.request_no, trigger=held.asked.of(person.id)).data
-        except DomainError as problem:
-            logger.warning("a blind copy could not be made: %s", problem.message)
+        except Exception:
+            # Whatever it is, the connection that waits for this goes on.
+            logger.exception("a blind copy could not be made")
             return
         self._waiting.append(Copy(self._program.mail_from, self._to, data))
         self.n_open += 1
