@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from campaigns.models import Campaign
 from delivery import lifecycle, preparation, sending
 from delivery.models import Delivery, SendLog
 from tests import factories, smtp_server
-from tests.browser import looks
+from tests.browser import looks, settling
 from tests.browser.settling import visit
 from tests.browser.test_delivery import axe
 
@@ -199,14 +200,18 @@ def test_two_tabs_that_confirm_at_once_start_one_send(
     tabs, answers = [first, first.context.new_page()], []
     first.context.on("response", lambda one: answers.append(one) if one.request.method == "POST" else None)
     for tab in tabs:
+        settling.watch(tab)
         tab.goto(address(campaign, delivery))
         tab.get_by_role("link", name="Confirm send…").click()
         tab.get_by_label("Type 12 to confirm").fill("12")
     for tab in tabs:
         tab.evaluate("""() => { const send = document.querySelector("[data-confirm-button]");
             setTimeout(() => { send.click(); send.click(); }, 50); }""")
+    deadline = time.monotonic() + 15
+    while len(answers) < len(tabs) and time.monotonic() < deadline:
+        first.wait_for_timeout(50)
     for tab in tabs:
-        tab.wait_for_timeout(1000)
+        settling.settle(tab)
         tab.goto(address(campaign, delivery))
         expect(tab.get_by_text("Starting in")).to_be_visible()
     assert sorted(one.status for one in answers) == [204, 409], "one yes each, of which one counts"
