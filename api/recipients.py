@@ -9,9 +9,10 @@ from typing import Any
 from rest_framework import serializers
 
 from api import refusals, shapes
-from api.refusals import Refused
 
 MOST = 50
+# Of a list of people.
+AT_MOST: dict[str, Any] = {"most": MOST, "too_many": refusals.TOO_MANY_USERS}
 NAMES = ("external_user_id", "user_alias", "braze_id", "email")
 PRIORITIES = ("identified", "unidentified", "most_recently_updated", "least_recently_updated")
 
@@ -29,7 +30,10 @@ class Recipient(shapes.Shape):
     braze_id = shapes.Text(required=False, help_text="Chappe's id of the profile.")
     email = shapes.Text(required=False, max_length=320, help_text="Needs prioritization.")
     prioritization = shapes.Many(
-        shapes.OneOf(PRIORITIES), required=False, help_text="Who is meant when several have the address."
+        shapes.OneOf(PRIORITIES),
+        most=len(PRIORITIES),
+        required=False,
+        help_text="Who is meant when several have the address.",
     )
     trigger_properties = shapes.Properties(
         required=False, help_text="For this person; they win over those of the call. At most 50 KB."
@@ -44,8 +48,8 @@ class Recipient(shapes.Shape):
             raise serializers.ValidationError({"prioritization": ["Give this field; an email needs it."]})
         if attrs["send_to_existing_only"]:
             return attrs
-        if "user_alias" in attrs:
-            told = "Leave it out: nobody can be made by an alias alone."
+        if "user_alias" in attrs or "braze_id" in attrs:
+            told = f"Leave it out: nobody can be made by {'an alias alone' if 'user_alias' in attrs else 'a braze_id'}."
             raise serializers.ValidationError({"send_to_existing_only": [told]})
         if not attrs.get("attributes"):
             raise serializers.ValidationError({"attributes": ["Give this field; send_to_existing_only is false."]})
@@ -56,12 +60,7 @@ class Recipients(shapes.Many):
     """Up to 50 people."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(Recipient(), **{"required": False, **kwargs})
-
-    def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, list) and len(data) > MOST:
-            raise Refused(refusals.TOO_MANY_USERS, f"{self.field_name}: Give at most {MOST}, not {len(data)}.")
-        return super().to_internal_value(data)
+        super().__init__(Recipient(), **{"required": False, **AT_MOST, **kwargs})
 
 
 class Schedule(shapes.Shape):

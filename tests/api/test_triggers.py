@@ -83,7 +83,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"recipients": [U1], "send_id": "unknown"}, refusals.BAD_REQUEST, "send_id: It is not registered"),
     ({"recipients": [U1], "send_id": "a b"}, refusals.BAD_REQUEST, "send_id: Use letters"),
     ({"recipients": [U1], "attachments": [{"file_name": "a"}]}, refusals.BAD_REQUEST, "attachments: Chappe sends no"),
-    ({"recipients": [U1], "broadcast": "true!"}, refusals.BAD_REQUEST, "broadcast: Give true or false."),
+    ({"broadcast": "true"}, refusals.BAD_REQUEST, "broadcast: Give true or false."),
     ({"broadcast": True, "audience": {}}, refusals.BAD_REQUEST, "audience: Give an object with one of AND"),
     ({"broadcast": True, "audience": {"AND": []}}, refusals.BAD_REQUEST, "audience.AND: Give a list"),
     ({"broadcast": True, "audience": {"AND": [LEAF]}}, refusals.BAD_REQUEST, "audience.AND[0].custom_attribute: Enter"),
