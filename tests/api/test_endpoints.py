@@ -185,6 +185,16 @@ def test_broken_queries_never_break_us(caller: Caller, path: str) -> None:
             assert answer["Content-Type"] == "application/json"
 
 
+def test_a_query_with_thousands_of_names_is_told_so(caller: Caller) -> None:
+    answer = caller.get("/campaigns/list?" + "a=b&" * 3000)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+
+
+def test_of_a_thousand_errors_a_hundred_are_told(caller: Caller) -> None:
+    body = {"campaign_id": "x", "attachments": [1] * 1000}
+    assert len(caller.post("/campaigns/trigger/send", body).json()["errors"]) == 100
+
+
 def test_malformed_json_has_the_text_of_the_reference(caller: Caller) -> None:
     body = caller.post(CREATE, b'{"campaign_id": }').json()
     assert "message body does not match declared format" in body["error"]
