@@ -223,6 +223,11 @@ def test_a_form_is_no_json(caller: Caller) -> None:
     assert answer.status_code == 415 and "application/json" in answer.json()["errors"][0]
 
 
+def test_a_compressed_body_is_told_so(caller: Caller) -> None:
+    answer = caller.post(CREATE, b"\x1f\x8b", headers={"Content-Encoding": "gzip"})
+    assert answer.status_code == 415 and "Content-Encoding: gzip" in answer.json()["errors"][0]
+
+
 def test_whatever_a_client_accepts_it_gets_json(caller: Caller) -> None:
     for accepted in ("text/html", "application/xml", "image/png", "garbage"):
         answer = caller.get(LIST, headers={"Accept": accepted, "Accept-Language": "fr"})
