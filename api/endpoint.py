@@ -124,7 +124,7 @@ class Endpoint(APIView):
         if (pool := self.counts_too(entered)) is not None:
             self.count(pool)
         call = _call(request)
-        named = request.headers.get("Idempotency-Key", "").strip() if self.keeps_answers else ""
+        named = idempotency.read(request.headers.get("Idempotency-Key")) if self.keeps_answers else ""
         reply = idempotency.once(
             idempotency.Claim(call.key, named, call.path, body), lambda: self.act(call, entered, **kwargs)
         )
