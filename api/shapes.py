@@ -118,8 +118,9 @@ class Flag(serializers.BooleanField):
     default_error_messages: ClassVar[dict[str, Any]] = {**_TOLD, "invalid": "Give true or false."}
 
     def to_internal_value(self, data: Any) -> bool:
-        if data in ("true", "false") and _is_of_query(self):
-            return bool(data == "true")
+        if isinstance(data, str) and data.lower() in ("true", "false") and _is_of_query(self):
+            # Python's clients write True.
+            return data.lower() == "true"
         if not isinstance(data, bool):
             self.fail("invalid")
         return bool(data)

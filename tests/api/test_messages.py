@@ -51,7 +51,7 @@ def test_people_by_id_and_alias_get_it_each_time() -> None:
 
 # What stands in the body instead, label, the first line of errors.
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
-    ({"messages": ...}, refusals.BAD_REQUEST, "messages: Give this field"),
+    ({"messages": ...}, refusals.NO_MESSAGE, "messages: Give this field"),
     ({"messages": {}}, refusals.NO_MESSAGE, "No message to send"),
     ({"messages": {"email": None}}, refusals.NO_MESSAGE, "No message to send"),
     ({"messages": {"email": []}}, refusals.BAD_REQUEST, "messages.email: Give an object"),

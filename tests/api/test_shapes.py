@@ -95,6 +95,7 @@ def test_unknown_names_and_null_are_passed_over() -> None:
     [
         ("whole=7&flag=true&one=asc", {"whole": 7, "flag": True, "one": "asc"}),
         ("text=a&text=b", {"text": "b"}),
+        ("flag=True", {"flag": True}),
         ("", {}),
     ],
 )
