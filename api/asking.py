@@ -12,7 +12,7 @@ from api import audiences, envelope, lookup, refusals, send_ids
 from api.models import ApiKey
 from api.refusals import Refused
 from audiences import identities, rules, updates
-from campaigns import contents, planning, triggering
+from campaigns import contents, planning, targeting, triggering
 from delivery import requests
 from delivery.requests import MOST_RECIPIENTS, Recipient
 from lib.errors import DomainError
@@ -23,12 +23,15 @@ AUDIENCE = "AND or OR with a list, custom_attribute, or email_subscription_statu
 # Errors of the rooms below, and the part of a call that each of them is about.
 _PLACES: tuple[tuple[type[DomainError], str], ...] = (
     (triggering.CampaignInvalid, "campaign_id"),
+    (targeting.TargetInvalid, "broadcast"),
     (planning.ScheduleInvalid, "schedule"),
     (requests.ScheduleGone, "schedule_id"),
     (contents.MessageInvalid, "messages"),
     (content.ContentInvalid, "messages.email.reply_to"),
     (rules.RuleProblem, "audience"),
 )
+# How sentences begin that need no place.
+_TOLD_ALREADY = ("recipient_", refusals.NO_MESSAGE, refusals.NO_RECIPIENTS)
 
 
 def recipients(entered: Sequence[Mapping[str, Any]]) -> tuple[Recipient, ...]:
@@ -87,7 +90,7 @@ def placed() -> Iterator[None]:
     except DomainError as problem:
         place = next((place for kind, place in _PLACES if isinstance(problem, kind)), "")
         told = problem.message.removeprefix(f"{refusals.INVALID_CAMPAIGN}: ")
-        if not place or told.startswith((place.partition(".")[0], "recipient_", refusals.NO_MESSAGE)):
+        if not place or told.startswith((place.partition(".")[0], *_TOLD_ALREADY)):
             raise
         refused = envelope.refusal(problem)
         sentence = f"{place}: {told[:1].upper()}{told[1:]}"

@@ -74,7 +74,7 @@ for _level in range(6):
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({}, refusals.NO_RECIPIENTS, "No Recipients"),
     ({"recipients": []}, refusals.NO_RECIPIENTS, "No Recipients"),
-    ({"broadcast": True, "recipients": [U1]}, refusals.BAD_REQUEST, "Leave out broadcast"),
+    ({"broadcast": True, "recipients": [U1]}, refusals.BAD_REQUEST, "broadcast: Leave out"),
     ({"recipients": [U1] * 51}, refusals.TOO_MANY_USERS, "recipients: Give at most 50, not 51."),
     ({"recipients": [{}]}, refusals.BAD_REQUEST, "recipients[0]: Give exactly one of"),
     ({"recipients": [U1, {**U1, "attributes": {"email": 5}}]}, refusals.BAD_REQUEST, "recipients[1].attributes: email"),
