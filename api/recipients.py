@@ -4,32 +4,36 @@ What is checked here needs no database: that a recipient has exactly one name, a
 not come together. Who is meant and who may get it is decided below.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
 
 from api import refusals, shapes
 from api.refusals import Refused
+from audiences import identities
 
 MOST = 50
-NAMES = ("external_user_id", "user_alias", "braze_id", "email")
-PRIORITIES = ("identified", "unidentified", "most_recently_updated", "least_recently_updated")
 
 
 class Alias(shapes.Shape):
-    alias_name = shapes.Text()
-    alias_label = shapes.Text()
+    alias_name = shapes.Text(max_length=200)
+    alias_label = shapes.Text(max_length=100)
+
+
+def alias(entered: Mapping[str, str]) -> identities.Name:
+    return identities.Name(identities.ALIAS, entered["alias_name"], label=entered["alias_label"])
 
 
 class Recipient(shapes.Shape):
-    """One person, by exactly one of NAMES."""
+    """One person, by exactly one of identities.KINDS."""
 
     external_user_id = shapes.UserId(required=False, help_text="Your own id of the person.")
     user_alias = Alias(required=False)
     braze_id = shapes.Text(required=False, help_text="Chappe's id of the profile.")
     email = shapes.Text(required=False, max_length=320, help_text="Needs prioritization.")
     prioritization = shapes.Many(
-        shapes.OneOf(PRIORITIES), required=False, help_text="Who is meant when several have the address."
+        shapes.OneOf(identities.PRIORITIES), required=False, help_text="Who is meant when several have the address."
     )
     trigger_properties = shapes.Properties(
         required=False, help_text="For this person; they win over those of the call. At most 50 KB."
@@ -38,8 +42,8 @@ class Recipient(shapes.Shape):
     attributes = shapes.Properties(required=False, help_text="Written to the profile before the message.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if sum(name in attrs for name in NAMES) != 1:
-            raise serializers.ValidationError(f"Give exactly one of {', '.join(NAMES)}.")
+        if sum(name in attrs for name in identities.KINDS) != 1:
+            raise serializers.ValidationError(f"Give exactly one of {', '.join(identities.KINDS)}.")
         if "email" in attrs and not attrs.get("prioritization"):
             raise serializers.ValidationError({"prioritization": ["Give this field; an email needs it."]})
         if attrs["send_to_existing_only"]:

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from audiences import rules, updates
+from audiences import rules
 from campaigns import document as documents
 from campaigns import schedules, targeting
 from campaigns.models import Campaign, CampaignState
-from delivery import requests
+from delivery import people, requests
 from delivery.models import RequestState, TriggerRequest
 from lib.errors import DomainError
 
@@ -55,8 +55,7 @@ def trigger(campaign_id: str, call: requests.Call, *, is_broadcast: bool = False
     targeting.decide(
         len(call.recipients), has_audience=call.audience is not None, is_broadcast=is_broadcast, has_campaign=True
     )
-    for recipient in call.recipients:
-        updates.check(recipient.attributes or {})
+    people.check(call)
     if call.audience is not None:
         # Now, and not when a worker finds that it means nothing.
         rules.compile_audience(dict(call.audience))

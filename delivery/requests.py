@@ -11,15 +11,14 @@ mailboxes where there is a sending limit, claims; each kind in the order of ids.
 import datetime as dt
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from audiences import identities, turns, updates
-from delivery import callformat, claims, judging, queueing, reasons
+from delivery import callformat, claims, judging, people, queueing, reasons
 from delivery.callformat import MOST_RECIPIENTS, Call, Origin, Recipient
 from delivery.models import Delivery, RequestRecipient, RequestState, TriggerRequest
 from lib.errors import DomainError
@@ -61,7 +60,7 @@ _AT_ONCE = 500
 def take(origin: Origin, call: Call) -> TriggerRequest | None:
     """Accept `call` for the open standing delivery of `origin`; None when there is none, and then nothing is stored.
 
-    Recipients must have passed `updates.check`. Raises what audiences.rules raises; then nothing is stored either.
+    It has passed `people.check`. Raises what `people.find` and audiences.rules raise; then nothing is stored either.
     """
     with transaction.atomic():
         delivery = lock_standing(origin)
@@ -221,7 +220,9 @@ def lock_standing(origin: Origin) -> Delivery | None:
 
 def fill(request: TriggerRequest, delivery: Delivery, call: Call) -> None:
     """Decide about everybody `call` names and queue those who may have it, in the caller's transaction."""
-    ids = _people(call.recipients)
+    ids, left_out = people.find(call)
+    if left_out:
+        TriggerRequest.objects.filter(pk=request.pk).update(note=left_out)
     judged = judging.judge(
         delivery, [one for one in ids if one is not None], narrowed=call.audience, ignores_cap=call.ignores_cap
     )
@@ -251,23 +252,6 @@ def fill(request: TriggerRequest, delivery: Delivery, call: Call) -> None:
     request.n_named, request.n_queued = len(rows), len(queued)
     request.n_refused = request.n_named - request.n_queued
     request.save(update_fields=["n_named", "n_queued", "n_refused"])
-
-
-def _people(recipients: Sequence[Recipient]) -> list[int | None]:
-    """Who is named, with their attributes written and those made who are to be made; None for somebody unknown."""
-    ids = identities.find([one.name for one in recipients])
-    if any(pk is None and not one.existing_only for pk, one in zip(ids, recipients, strict=True)):
-        # Before anybody is locked, as whoever makes people does it; others may have made some of them meanwhile.
-        turns.take()
-        ids = identities.find([one.name for one in recipients])
-    # In one order for all requests: two of them never wait for each other.
-    known = sorted((pk, n) for n, pk in enumerate(ids) if pk is not None and recipients[n].attributes)
-    for profile_id, n in known:
-        updates.write(profile_id, recipients[n].attributes or {})
-    new = [n for n, pk in enumerate(ids) if pk is None and not recipients[n].existing_only]
-    for n in sorted(new, key=lambda n: (recipients[n].name.kind, recipients[n].name.text)):
-        ids[n] = updates.create(recipients[n].name, recipients[n].attributes or {})
-    return ids
 
 
 def _verdict(

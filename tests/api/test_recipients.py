@@ -7,6 +7,7 @@ from rest_framework import exceptions
 
 from api import envelope, refusals, shapes
 from api import recipients as named
+from audiences import identities
 from lib.errors import DomainError
 
 ALIAS = {"alias_name": "a", "alias_label": "crm"}
@@ -45,7 +46,7 @@ def told(given: Any) -> list[str]:
         ({"email": "a@ex.org", "prioritization": []}, [".prioritization: Give this field; an email needs it."]),
         (
             {"email": "a@ex.org", "prioritization": ["first"]},
-            [f".prioritization[0]: Give one of {', '.join(named.PRIORITIES)}."],
+            [f".prioritization[0]: Give one of {', '.join(identities.PRIORITIES)}."],
         ),
         (
             {"external_user_id": "u1", "send_to_existing_only": False},

@@ -77,7 +77,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"broadcast": True, "recipients": [U1]}, refusals.BAD_REQUEST, "Leave out broadcast"),
     ({"recipients": [U1] * 51}, refusals.TOO_MANY_USERS, "recipients: Give at most 50, not 51."),
     ({"recipients": [{}]}, refusals.BAD_REQUEST, "recipients[0]: Give exactly one of"),
-    ({"recipients": [U1, {**U1, "attributes": {"email": 5}}]}, refusals.BAD_REQUEST, "recipients[1].attributes: email"),
+    ({"recipients": [U1, {**U1, "attributes": {"email": 5}}]}, refusals.BAD_REQUEST, "recipients[1].attributes.email: "),
     ({"recipients": [U1], "trigger_properties": []}, refusals.BAD_REQUEST, "trigger_properties: Give an object"),
     ({"recipients": [U1], "trigger_properties": {"x": "y" * 60_000}}, refusals.BAD_REQUEST, "trigger_properties: Give"),
     ({"recipients": [U1], "send_id": "unknown"}, refusals.BAD_REQUEST, "send_id: It is not registered"),

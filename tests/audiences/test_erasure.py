@@ -13,8 +13,8 @@ from accounts import audit
 from accounts.models import AuditEntry
 from audiences import erasure, profiles, subscriptions, tracking
 from audiences.activity import Happening
-from audiences.arrivals import Name, Named
 from audiences.attribute_values import Operation
+from audiences.identities import EMAIL, EXTERNAL_ID, Name
 from audiences.models import (
     AddressError,
     ConsentChange,
@@ -82,7 +82,7 @@ def test_nothing_in_the_database_says_who_it_was() -> None:
     person, other = lea(attributes={"note": CANARY}, email_consent="unsubscribed"), factories.profile(first_name="Bea")
     message_to(person)
     subscriptions.set_state(factories.group(), [person.pk], "unsubscribed", source="api")
-    tracking.track([], [Happening(Named(Name.EMAIL, ADDRESS), CANARY, timezone.now())], source=SOURCE)
+    tracking.track([], [Happening(Name(EMAIL, ADDRESS), CANARY, timezone.now())], source=SOURCE)
     entry = profiles.quarantine(ADDRESS, "hard_bounce", f"{ADDRESS} is unknown")
     profiles.release(entry, factories.user("Admin"), "A mistake")
     now = timezone.now()
@@ -138,18 +138,18 @@ def comes_by_file() -> None:
 
 
 def comes_by_call(**more: Any) -> None:
-    named = Named(Name.EXTERNAL_ID, "new")
+    named = Name(EXTERNAL_ID, "new")
     tracking.track(
-        [Change(named, {"email": ADDRESS.upper()}, **more), Change(Named(Name.EMAIL, "b@example.test"))], source=SOURCE
+        [Change(named, {"email": ADDRESS.upper()}, **more), Change(Name(EMAIL, "b@example.test"))], source=SOURCE
     )
 
 
 def comes_by_address() -> None:
-    tracking.track([Change(Named(Name.EMAIL, ADDRESS))], source=SOURCE)
+    tracking.track([Change(Name(EMAIL, ADDRESS))], source=SOURCE)
 
 
 def comes_by_event() -> None:
-    tracking.track([], [Happening(Named(Name.EMAIL, ADDRESS), "came", timezone.now())], source=SOURCE)
+    tracking.track([], [Happening(Name(EMAIL, ADDRESS), "came", timezone.now())], source=SOURCE)
 
 
 @pytest.mark.parametrize("comes", [comes_by_file, comes_by_call, comes_by_address, comes_by_event])
@@ -198,7 +198,7 @@ def test_who_says_so_comes_back_and_nobody_found_keeps_the_hash() -> None:
 def test_erasing_and_writing_at_once_end_whole() -> None:
     """Each person is either there with everything, or was erased; no call fails, and no row leads to nobody."""
     people = [factories.profile(external_id=f"u{number}") for number in range(12)]
-    named = [Named(Name.EXTERNAL_ID, f"u{number}") for number in range(12)]
+    named = [Name(EXTERNAL_ID, f"u{number}") for number in range(12)]
     start = threading.Barrier(6)
 
     def work(number: int) -> None:
