@@ -39,7 +39,9 @@ class Recipient(shapes.Shape):
         required=False, help_text="For this person; they win over those of the call. At most 50 KB."
     )
     send_to_existing_only = shapes.Flag(default=True, help_text="false makes the profile; needs attributes.")
-    attributes = shapes.Properties(required=False, help_text="Written to the profile before the message.")
+    attributes = shapes.Properties(
+        required=False, help_text="Written to the profile first, as by /users/track. A wrong one refuses the call."
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if sum(name in attrs for name in identities.KINDS) != 1:

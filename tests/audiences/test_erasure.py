@@ -1,6 +1,7 @@
 """People who were erased: nothing says who they were, what they count in stays, and nobody writes to them again."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -152,6 +153,19 @@ def comes_by_event() -> None:
     tracking.track([], [Happening(Name(EMAIL, ADDRESS), "came", timezone.now())], source=SOURCE)
 
 
+def test_a_hash_stays_until_somebody_keeps_the_address() -> None:
+    """Passing through an address, within one call, takes nothing of what is known of it away."""
+    person = lea(email_consent="unsubscribed")
+    profiles.quarantine(person.email_key, "hard_bounce", "550")
+    erasure.erase([person.pk], label="x")
+    named = Name(EXTERNAL_ID, "new")
+    tracking.track([Change(named, {"email": ADDRESS}), Change(named, {"email": "b@example.test"})], source=SOURCE)
+    assert WithheldAddress.objects.exists() and not QuarantineEntry.objects.exists() and rows_with(CANARY) == []
+    comes_by_address()
+    assert not WithheldAddress.objects.exists() and QuarantineEntry.objects.exists()
+    assert Profile.objects.get(email_key=ADDRESS).email_consent == "unsubscribed"
+
+
 @pytest.mark.parametrize("comes", [comes_by_file, comes_by_call, comes_by_address, comes_by_event])
 @pytest.mark.parametrize("consent", ["unsubscribed", "subscribed"])
 @pytest.mark.parametrize("reason", ["complaint", ""])
@@ -221,3 +235,43 @@ def test_erasing_and_writing_at_once_end_whole() -> None:
     there = Profile.objects.exclude(pk__in=erased)
     assert there.count() == Profile.objects.count() == len(set(there.values_list("external_id", flat=True)))
     assert set(ProfileEvent.objects.values_list("profile_id", flat=True)) <= set(there.values_list("pk", flat=True))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_address_that_is_given_to_somebody_while_it_is_erased_meets_its_hash() -> None:
+    """The call waits for the erasure, and then knows what it left."""
+    gone, known = lea(email_consent="unsubscribed"), factories.profile(external_id="known", email="")
+    is_erased = threading.Event()
+
+    def erase() -> None:
+        with transaction.atomic():
+            erasure.erase([gone.pk], label="test")
+            is_erased.set()
+            _wait_for_a_waiting()
+
+    def give() -> None:
+        assert is_erased.wait(timeout=30)
+        tracking.track([Change(Name(EXTERNAL_ID, "known"), {"email": ADDRESS})], source=SOURCE)
+
+    def run(work: Any) -> None:
+        try:
+            work()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(run, (erase, give)))
+    known.refresh_from_db()
+    assert (known.email_key, known.email_consent) == (ADDRESS, "unsubscribed")
+    assert Profile.objects.count() == 1 and not WithheldAddress.objects.exists()
+
+
+def _wait_for_a_waiting() -> None:
+    """Until another session waits for a lock that this one has."""
+    for _time in range(1000):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.01)
+    raise AssertionError("nobody waits")
