@@ -1,14 +1,12 @@
 """People written by API: attributes and their operations, consent, events; what is wrong beside what is done."""
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -25,6 +23,7 @@ from audiences.models import (
 )
 from tests import factories
 from tests.api.callers import Caller
+from tests.racing import at_once
 
 TRACK = "/users/track"
 AT = "2026-11-25T09:00:00Z"
@@ -368,20 +367,6 @@ def test_no_more_attributes_than_anybody_can_read(caller: Caller, monkeypatch: p
     (said,) = errors(write(caller, {"external_id": "u1", "a": 1, "b": 1, "c": 1}))
     assert said.startswith("attributes[0].c: There are")
     assert Profile.objects.get().attributes == {"a": 1, "b": 1}
-
-
-def at_once(*works: Callable[[], Any]) -> list[Any]:
-    start = threading.Barrier(len(works))
-
-    def run(work: Callable[[], Any]) -> Any:
-        try:
-            start.wait(timeout=30)
-            return work()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(len(works)) as pool:
-        return list(pool.map(run, works))
 
 
 @pytest.mark.django_db(transaction=True)

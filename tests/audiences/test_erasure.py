@@ -33,6 +33,7 @@ from delivery.models import Event, SendLog
 from messaging.models import CaughtMessage
 from tests import factories
 from tests.audiences.test_imports import import_all
+from tests.racing import at_once
 
 pytestmark = pytest.mark.django_db
 # In no other row of a test.
@@ -253,14 +254,7 @@ def test_an_address_that_is_given_to_somebody_while_it_is_erased_meets_its_hash(
         assert is_erased.wait(timeout=30)
         tracking.track([Change(Name(EXTERNAL_ID, "known"), {"email": ADDRESS})], source=SOURCE)
 
-    def run(work: Any) -> None:
-        try:
-            work()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(run, (erase, give)))
+    at_once(erase, give)
     known.refresh_from_db()
     assert (known.email_key, known.email_consent) == (ADDRESS, "unsubscribed")
     assert Profile.objects.count() == 1 and not WithheldAddress.objects.exists()

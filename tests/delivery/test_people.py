@@ -1,13 +1,11 @@
 """Attributes that a message's recipients bring: written as /users/track writes them, or refused as a whole."""
 
 import datetime as dt
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from audiences import identities, profiles, subscriptions, tracking
@@ -20,6 +18,7 @@ from audiences.upserts import Source
 from delivery import people
 from delivery.callformat import Call, Recipient
 from tests import factories
+from tests.racing import at_once
 
 NO_GROUP = "8d6f8c7a-5b4e-4f3d-a2c1-b0a9f8e7d6c5"
 LATER = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
@@ -209,21 +208,6 @@ def test_how_many_queries_it_takes_however_many_are_named() -> None:
     assert not queries
 
 
-def at_once(*works: Callable[[], Any]) -> list[Any]:
-    start = threading.Barrier(len(works))
-
-    def run(work: Callable[[], Any]) -> Any:
-        try:
-            start.wait(timeout=30)
-            with transaction.atomic():
-                return work()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(len(works)) as pool:
-        return list(pool.map(run, works))
-
-
 @pytest.mark.django_db(transaction=True)
 def test_messages_and_what_is_told_at_once_make_one_person_and_lose_nothing() -> None:
     """The same names and new attributes in opposite orders, from both ways in."""
@@ -232,7 +216,7 @@ def test_messages_and_what_is_told_at_once_make_one_person_and_lose_nothing() ->
     def message(number: int) -> Callable[[], Any]:
         said = dict([("a", {"inc": 1}), ("b", {"inc": 1})][:: 1 if number % 4 else -1])
         wanted = [named(text, said, kind, existing_only=False) for text, kind in names[:: 1 if number % 4 else -1]]
-        return lambda: people.find(call(*wanted))
+        return lambda: transaction.atomic(people.find)(call(*wanted))
 
     def told(number: int) -> Callable[[], Any]:
         plus = {"b": Operation("inc", 1), "a": Operation("inc", 1)}
