@@ -1,5 +1,5 @@
 """What the logs keep of somebody who was erased: the row with its outcome, and the domain, because figures are counted
-from them. Not the address, and no answer of a server that names it."""
+from them. Not the address, no answer of a server that names it, and not how a request named them or what it said."""
 
 from django.db import connection
 from django.db.models.functions import Lower
@@ -26,6 +26,21 @@ WHERE l.profile_id = ANY(%s) AND e.opened_month = l.opened_month AND e.delivery_
     AND e.kind IN ('bounced', 'deferred', 'delivered', 'complained', 'unsubscribed')
     AND e.profile_id = l.profile_id AND e.detail <> ''
 """
+# Requests that named them: those queued by their index, the others by the log. What is said to all of several people
+# stays; what came as it was for a later time is of no use any more once it has recipients.
+_NAMED = """
+WITH mine AS (
+    SELECT r.request_id, r.position FROM delivery_requestrecipient r WHERE r.profile_id = ANY(%(ids)s) AND r.reason = ''
+    UNION SELECT r.request_id, r.position FROM delivery_sendlog l
+    JOIN delivery_requestrecipient r ON r.request_id = l.request_no AND r.profile_id = l.profile_id
+    WHERE l.profile_id = ANY(%(ids)s)
+), cleared AS (
+    UPDATE delivery_requestrecipient r SET name = '', trigger = CASE WHEN r.trigger IS NOT NULL THEN '{}'::jsonb END
+    FROM mine m WHERE r.request_id = m.request_id AND r.position = m.position
+)
+UPDATE delivery_triggerrequest t SET call = '{}', trigger = CASE WHEN t.n_named = 1 THEN '{}' ELSE t.trigger END
+FROM mine m WHERE t.id = m.request_id AND NOT t.is_audience
+"""
 
 
 def register() -> None:
@@ -39,5 +54,6 @@ def clear(trace: Trace) -> None:
     with connection.cursor() as cursor:
         for statement in (_ATTEMPTS, _EVENTS, _LOG):
             cursor.execute(statement, [ids])
+        cursor.execute(_NAMED, {"ids": ids})
     caught = CaughtMessage.objects.alias(reader=Lower("envelope_to"))
     caught.filter(reader__in=trace.names).delete()

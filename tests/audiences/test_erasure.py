@@ -29,7 +29,10 @@ from audiences.models import (
 )
 from audiences.reworking import Change
 from audiences.upserts import Source
-from delivery.models import Event, SendLog
+from campaigns import triggering
+from delivery import requests
+from delivery.callformat import Call, Recipient
+from delivery.models import Event, RequestRecipient, SendLog, TriggerRequest
 from messaging.models import CaughtMessage
 from tests import factories
 from tests.audiences.test_imports import import_all
@@ -78,6 +81,32 @@ def message_to(person: Profile) -> SendLog:
     return SendLog.objects.create(
         **where, request_no=0, outcome="failed", address=ADDRESS, n_attempts=1, code="550 5.1.1", detail=told
     )
+
+
+def asked_for(*names: Name) -> list[TriggerRequest]:
+    """Requests that named somebody: at once, again with properties of their own, and one whose time has come."""
+    made = str(factories.published(delivery__kind="api").public_id)
+    first, *_others = names
+    own = tuple(Recipient(name, trigger={"note": CANARY}) for name in names)
+    at = timezone.now() + timedelta(hours=1)
+    calls = [Call((Recipient(first),), trigger={"note": CANARY}), Call(own), Call(own, due_at=at)]
+    asked = [triggering.trigger(made, call).request for call in calls]
+    TriggerRequest.objects.filter(state="scheduled").update(due_at=timezone.now())
+    requests.run_due()
+    return asked
+
+
+def test_how_requests_named_who_was_erased_is_gone_and_others_stay() -> None:
+    person, other = lea(), factories.profile(external_id="other")
+    names = [Name(EMAIL, ADDRESS), Name(EXTERNAL_ID, f"{CANARY}-7"), Name(EXTERNAL_ID, "other")]
+    asked = asked_for(*names)
+    assert {"delivery_requestrecipient", "delivery_triggerrequest"} < set(rows_with(CANARY))
+    erasure.erase([person.pk], label="x")
+    # What was said for the other one is theirs.
+    RequestRecipient.objects.filter(profile_id=other.pk).update(trigger=None)
+    assert rows_with(CANARY) == []
+    kept = RequestRecipient.objects.filter(request=asked[1]).order_by("position").values_list("profile_id", "name")
+    assert list(kept) == [(person.pk, ""), (person.pk, ""), (other.pk, "other")]
 
 
 def test_nothing_in_the_database_says_who_it_was() -> None:
