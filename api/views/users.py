@@ -1,4 +1,4 @@
-"""Reading people, by ids and addresses, and erasing them."""
+"""Reading people, by ids, aliases and addresses, and erasing them."""
 
 from typing import Any
 
@@ -18,38 +18,23 @@ _MOST = 50
 _MOST_FOUND = 200
 
 
-class Ids(shapes.Many):
-    """Up to 50 ids."""
+class Fifty(shapes.Many):
+    """Up to 50 names of people."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(shapes.Text(max_length=200), required=False, **kwargs)
-
-    def to_internal_value(self, data: Any) -> Any:
-        _refuse_many(str(self.field_name), data)
-        return super().to_internal_value(data)
-
-
-class Aliases(shapes.Many):
-    """Up to 50 aliases."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(recipients.Alias(), required=False, **kwargs)
+    def __init__(self, child: Any, **kwargs: Any) -> None:
+        super().__init__(child, required=False, **kwargs)
 
     def to_internal_value(self, data: Any) -> Any:
-        _refuse_many(str(self.field_name), data)
+        if isinstance(data, list) and len(data) > _MOST:
+            raise Refused(refusals.TOO_MANY_USERS, f"{self.field_name}: Give at most {_MOST}, not {len(data)}.")
         return super().to_internal_value(data)
-
-
-def _refuse_many(name: str, data: Any) -> None:
-    if isinstance(data, list) and len(data) > _MOST:
-        raise Refused(refusals.TOO_MANY_USERS, f"{name}: Give at most {_MOST}, not {len(data)}.")
 
 
 class Export(shapes.Shape):
-    external_ids = Ids(help_text="Up to 50 of your own ids.")
+    external_ids = Fifty(shapes.Text(max_length=200), help_text="Up to 50 of your own ids.")
     braze_id = shapes.Text(required=False, help_text="Chappe's id of one profile.")
     email_address = shapes.Text(required=False, max_length=320, help_text="Everybody with this mailbox.")
-    user_aliases = Aliases(help_text="Up to 50 aliases.")
+    user_aliases = Fifty(recipients.Alias(), help_text="Up to 50 aliases.")
     fields_to_export = shapes.Many(
         shapes.Text(),
         required=False,
@@ -106,9 +91,9 @@ class ExportUsers(Endpoint):
 
 
 class Delete(shapes.Shape):
-    external_ids = Ids(help_text="Up to 50 of your own ids.")
-    braze_ids = Ids(help_text="Up to 50 of Chappe's ids.")
-    user_aliases = Aliases(help_text="Up to 50 aliases.")
+    external_ids = Fifty(shapes.Text(max_length=200), help_text="Up to 50 of your own ids.")
+    braze_ids = Fifty(shapes.Text(max_length=200), help_text="Up to 50 of Chappe's ids.")
+    user_aliases = Fifty(recipients.Alias(), help_text="Up to 50 aliases.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if sum(bool(attrs.get(name)) for name in ("external_ids", "user_aliases", "braze_ids")) != 1:
