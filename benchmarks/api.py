@@ -27,12 +27,15 @@ N_CALLS = int(os.environ.get("BENCH_CALLS") or 600)
 _N_FIFTY = max(1, N_CALLS // 10)
 _N_WARM = 50
 _PER_ROUND = N_CALLS + 50 * _N_FIFTY
-_TABLE = "CREATE TABLE bench_plain_row (id bigserial PRIMARY KEY, received_at timestamptz NOT NULL, body jsonb NOT NULL)"
+_TABLE = (
+    "CREATE TABLE bench_plain_row (id bigserial PRIMARY KEY, received_at timestamptz NOT NULL, body jsonb NOT NULL)"
+)
 _PEOPLE = """
 INSERT INTO audiences_profile (public_id, external_id, email, email_key, first_name, last_name, phone, country, city,
     language, time_zone, attributes, email_consent, is_test, created_at, updated_at)
 SELECT gen_random_uuid(), 'customer-' || n, 'person' || n || '@bench.example', 'person' || n || '@bench.example',
-    'First' || n %% 977, 'Last' || n %% 1999, '', 'FR', '', 'fr', 'Europe/Paris', '{}', 'subscribed', FALSE, now(), now()
+    'First' || n %% 977, 'Last' || n %% 1999, '', 'FR', '', 'fr', 'Europe/Paris', '{}', 'subscribed', FALSE, now(),
+    now()
 FROM generate_series(1, %s) n
 """
 _KINDS = ("plain", "single", "fifty", "open", "track")
@@ -78,7 +81,9 @@ def _summed(rounds: list[dict[str, tuple[callers.Taken, callers.Taken]]]) -> dic
     rates = [{kind: one[kind][0].per_second for kind in _KINDS} for one in rounds]
     found["single_to_plain"] = round(statistics.median(one["single"] / one["plain"] for one in rates), 2)
     found["single_to_open"] = round(statistics.median(one["single"] / one["open"] for one in rates), 2)
-    found["fifty_to_single_recipients"] = round(statistics.median(50 * one["fifty"] / one["single"] for one in rates), 1)
+    found["fifty_to_single_recipients"] = round(
+        statistics.median(50 * one["fifty"] / one["single"] for one in rates), 1
+    )
     return found
 
 

@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from delivery import reasons
 from delivery.models import Delivery
+from lib import statements
 
 _FOREVER = dt.datetime.min.replace(tzinfo=dt.UTC)
 # Between a promise for a whole audience and the start of its validity period.
@@ -44,7 +45,7 @@ _HAS_IT = """
 """
 _CLAIM = """
 INSERT INTO delivery_claim AS c (origin_kind, origin_id, profile_id, opened_month, delivery_id, request_no, claimed_at)
-SELECT %(kind)s, %(origin)s, u.id, %(month)s, %(delivery)s, %(request)s, now()
+SELECT %(kind)s::text, %(origin)s::text, u.id, %(month)s::date, %(delivery)s::bigint, %(request)s::bigint, now()
 FROM {people}
 ORDER BY u.id
 ON CONFLICT (origin_kind, origin_id, profile_id) DO UPDATE
@@ -86,9 +87,7 @@ def claim(delivery: Delivery, request_no: int, ids: Iterable[int]) -> set[int]:
     if delivery.re_eligible_after_s == 0 or not wanted:
         return set(wanted)
     values = {**_origin(delivery), **_since(delivery), "request": request_no, "ids": wanted}
-    with connection.cursor() as cursor:
-        cursor.execute(_CLAIM_NAMED, values)
-        return {profile_id for (profile_id,) in cursor.fetchall()}
+    return {profile_id for (profile_id,) in statements.run(_CLAIM_NAMED, values)}
 
 
 def claim_chosen(delivery: Delivery, cursor: CursorWrapper) -> None:
