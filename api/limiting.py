@@ -1,11 +1,10 @@
 """How many calls are answered in a time: counted in Valkey for all web processes, by one script each time.
 
 A pool is shared by the endpoints that the reference lets share it, and by all keys, as there. The window is fixed: it
-begins with a multiple of its length, so `reset` is the same for everybody. Of a large pool a process takes some calls at
-once and counts them itself: never more than the limit are answered, and what a process has left over when the window
-ends is lost, at most a thousandth for each. While Valkey is away calls are not counted
-and none is refused for their number: a limiter that is down must not lose what could be accepted. What is accepted is
-kept by PostgreSQL alone.
+begins with a multiple of its length, so `reset` is the same for everybody. Of a large pool a process takes some calls
+at once and counts them itself: never more than the limit are answered, and what a process has left over when the window
+ends is lost, at most a thousandth for each. While Valkey is away calls are not counted and none is refused for their
+number: a limiter that is down must not lose what could be accepted. What is accepted is kept by PostgreSQL alone.
 """
 
 import functools

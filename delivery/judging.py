@@ -106,7 +106,7 @@ def _question(delivery: Delivery, narrowed: Mapping[str, object] | None) -> _Que
 
 def _answers(question: _Question, ids: list[int]) -> dict[int, Judged]:
     found = {}
-    for profile_id, email, email_key, zone, reason in statements.run(question.sql, (ids,)):
+    for profile_id, email, email_key, zone, reason in statements.run(question.sql, (statements.array(ids),)):
         detail = question.group if reason == reasons.UNSUBSCRIBED_GROUP else ""
         found[profile_id] = Judged(profile_id, email, email_key, zone, reason, detail)
     return found

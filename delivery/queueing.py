@@ -24,12 +24,11 @@ _SHARD_COLUMNS = """(id, number, delivery_id, attempt, request_no, zone, domain,
 _NEXT_SHARD = "nextval(pg_get_serial_sequence('delivery_shard', 'id'))"
 _NAMED = f"""
 WITH named AS (
-    SELECT * FROM unnest(%(named_by)s::text[], %(name)s::text[], %(profile_id)s::bigint[], %(trigger)s::text[],
-        %(reason)s::text[], %(detail)s::text[], %(zone)s::text[], %(domain)s::text[])
-    WITH ORDINALITY AS t(named_by, name, profile_id, trigger, reason, detail, zone, domain, place)
+    SELECT * FROM json_to_recordset(%(named)s::json) AS t(place int, named_by text, name text, profile_id bigint,
+        trigger jsonb, reason text, detail text, zone text, domain text)
 ), people AS (
     INSERT INTO delivery_requestrecipient (request_id, position, named_by, name, profile_id, trigger, reason, detail)
-    SELECT %(request)s::bigint, place - 1, named_by, name, profile_id, trigger::jsonb, reason, detail FROM named
+    SELECT %(request)s::bigint, place, named_by, name, profile_id, trigger, reason, detail FROM named
 ){{request}}
 INSERT INTO delivery_shard {_SHARD_COLUMNS}
 SELECT id, id, %(delivery)s::bigint, 1, %(request)s::bigint, zone, domain, ids, cardinality(ids), 'waiting',
@@ -41,6 +40,14 @@ FROM (
     ) places
 ) shards
 """
+_OF_REQUEST = _NAMED.format(request="")
+# The row whole, in whatever columns there are.
+_WITH_REQUEST = _NAMED.format(
+    request=""", request AS (
+    INSERT INTO delivery_triggerrequest
+    SELECT * FROM json_populate_record(NULL::delivery_triggerrequest, %(columns)s::json)
+)"""
+)
 _OVER = f"""
 INSERT INTO delivery_shard {_SHARD_COLUMNS}
 SELECT id, id, %(delivery)s, 1, %(request)s, '', '', %(ids)s::bigint[], cardinality(%(ids)s::bigint[]), 'done', %(now)s,
@@ -73,26 +80,16 @@ def write(request: TriggerRequest, delivery: Delivery, named: Sequence[Named], *
     """Everybody's row, and the shards of those who wait from now until the validity period of the request is over; the
     request itself too when it `is_new`."""
     now = timezone.now()
-    limits = domain_limits.recent()
-    places = [_place(delivery, one.person, limits) for one in named]
     values: dict[str, Any] = {
-        "named_by": [one.named_by for one in named],
-        "name": [one.name[:320] for one in named],
-        "profile_id": [one.person.id if one.person else None for one in named],
-        "trigger": [None if one.trigger is None else msgspec.json.encode(one.trigger).decode() for one in named],
-        "reason": [one.reason for one in named],
-        "detail": [one.detail[:200] for one in named],
-        "zone": [zone for zone, _domain in places],
-        "domain": [domain for _zone, domain in places],
+        "named": msgspec.json.encode([_row(place, one, delivery) for place, one in enumerate(named)]).decode(),
         "request": request.pk,
         "delivery": delivery.pk,
         "now": now,
         "until": now + dt.timedelta(seconds=delivery.validity_s),
     }
     if is_new:
-        columns = TriggerRequest._meta.local_concrete_fields
-        row = {f"request_{f.column}": f.get_db_prep_save(f.pre_save(request, True), connection) for f in columns}
-        statements.run(_WITH_REQUEST, {**values, **row})
+        columns = {field.column: getattr(request, field.attname) for field in request._meta.local_concrete_fields}
+        statements.run(_WITH_REQUEST, {**values, "columns": msgspec.json.encode(columns).decode()})
         request._state.adding = False
     else:
         statements.run(_OF_REQUEST, values)
@@ -115,22 +112,24 @@ def refuse(delivery: Delivery, request_no: int, refused: Sequence[Named]) -> Non
         cursor.execute(_OVER, {"delivery": delivery.pk, "request": request_no, "ids": sorted(ids), "now": now})
 
 
-def _request_statement() -> str:
-    """Of all columns that a request has."""
-    columns = [field.column for field in TriggerRequest._meta.local_concrete_fields]
-    names, values = ", ".join(columns), ", ".join(f"%(request_{column})s" for column in columns)
-    return _NAMED.format(request=f", request AS (INSERT INTO delivery_triggerrequest ({names}) VALUES ({values}))")
-
-
-_WITH_REQUEST, _OF_REQUEST = _request_statement(), _NAMED.format(request="")
-
-
-def _place(delivery: Delivery, person: Judged | None, limits: dict[str, domain_limits.Limit]) -> tuple[str, str]:
-    """The zone that quiet hours go by and the domain whose limit holds, "" where there are none."""
-    if person is None:
-        return "", ""
-    limit = limits.get(person.email_key.partition("@")[2]) if limits else None
-    return _zone(delivery, person), limit.label if limit else ""
+def _row(place: int, one: Named, delivery: Delivery) -> dict[str, object]:
+    """One person for _NAMED: `zone` that quiet hours go by and `domain` whose limit holds, "" where there are none."""
+    found: dict[str, object] = {
+        "place": place,
+        "named_by": one.named_by,
+        "name": one.name[:320],
+        "trigger": one.trigger,
+        "reason": one.reason,
+        "detail": one.detail[:200],
+        "zone": "",
+        "domain": "",
+    }
+    if one.person is None:
+        return found
+    limits = domain_limits.recent()
+    limit = limits.get(one.person.email_key.partition("@")[2]) if limits else None
+    zone = _zone(delivery, one.person)
+    return {**found, "profile_id": one.person.id, "zone": zone, "domain": limit.label if limit else ""}
 
 
 def _zone(delivery: Delivery, one: Judged) -> str:

@@ -5,7 +5,7 @@ can't be seen from where a value stands (`%s::bigint[]`).
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -36,3 +36,8 @@ def literal(sql: str, values: Sequence[Any]) -> str:
     raw = connection.connection
     assert isinstance(raw, psycopg.Connection)
     return psycopg.ClientCursor(raw).mogrify(sql, values).replace("%", "%%")
+
+
+def array(numbers: Iterable[int]) -> str:
+    """Whole numbers for a place that says `::bigint[]`, at a fraction of what a list costs."""
+    return f"{{{','.join(map(str, numbers))}}}"
