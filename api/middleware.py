@@ -54,7 +54,10 @@ class EndpointMiddleware:
         request.get_host()
         request.resolver_match = endpoint.resolve(request.path_info[1:])
         answer: HttpResponse = endpoint.callback(request)
-        return answer.render() if isinstance(answer, SimpleTemplateResponse) else answer
+        if isinstance(answer, SimpleTemplateResponse):
+            answer = answer.render()
+        answer["Content-Length"] = str(len(answer.content))
+        return answer
 
 
 def _is_call(request: HttpRequest) -> bool:

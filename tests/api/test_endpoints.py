@@ -300,6 +300,7 @@ def test_a_call_is_answered_before_anything_asks_for_cookies_and_after_what_hold
 ) -> None:
     answer = caller.get(LIST)
     assert answer.status_code == 200 and answer["X-Content-Type-Options"] == "nosniff"
+    assert int(answer["Content-Length"]) == len(answer.content)
     assert not answer.cookies and "Cookie" not in answer.get("Vary", "")
     assert answer.resolver_match.url_name == "campaigns-list"
     settings.ALLOWED_HOSTS = ["testserver"]
