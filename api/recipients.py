@@ -7,6 +7,7 @@ not come together. Who is meant and who may get it is decided below.
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from rest_framework import serializers
 
 from api import refusals, shapes
@@ -14,6 +15,8 @@ from api.refusals import Refused
 from audiences import identities
 
 MOST = 50
+MOST_ID = 200
+_USUAL = frozenset({"external_user_id", "trigger_properties"})
 
 
 class Alias(shapes.Shape):
@@ -67,7 +70,24 @@ class Recipients(shapes.Many):
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, list) and len(data) > MOST:
             raise Refused(refusals.TOO_MANY_USERS, f"{self.field_name}: Give at most {MOST}, not {len(data)}.")
-        return super().to_internal_value(data)
+        quick = [_usual(one) for one in data] if isinstance(data, list) else [None]
+        return quick if data and None not in quick else super().to_internal_value(data)
+
+
+def _usual(one: Any) -> dict[str, Any] | None:
+    """What Recipient makes of one with an ordinary id and perhaps properties, which most are; None for any other."""
+    if not isinstance(one, dict) or not one.keys() <= _USUAL:
+        return None
+    name, properties = one.get("external_user_id"), one.get("trigger_properties")
+    is_plain = isinstance(name, str) and name.isascii() and name.isprintable() and " " not in name
+    if not is_plain or not 0 < len(name) <= MOST_ID:
+        return None
+    found: dict[str, Any] = {"external_user_id": name, "send_to_existing_only": True}
+    if properties is None:
+        return found
+    if not isinstance(properties, dict) or len(msgspec.json.encode(properties)) > shapes.MOST_PROPERTIES:
+        return None
+    return {**found, "trigger_properties": properties}
 
 
 class Schedule(shapes.Shape):

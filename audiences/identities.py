@@ -16,6 +16,7 @@ from django.db import connection, transaction
 
 from audiences import addresses, turns
 from audiences.models import Profile, ProfileAlias
+from lib import statements
 
 EXTERNAL_ID, ALIAS, BRAZE_ID, EMAIL = "external_user_id", "user_alias", "braze_id", "email"
 # In the order of the reference.
@@ -90,10 +91,9 @@ def find(names: Collection[Name]) -> Found:
     values = {kind: [key for _label, key in some] for kind, some in by_kind.items()}
     labels = [label for label, _key in by_kind.get(ALIAS, ())]
     people: dict[tuple[str, str, str], list[_Person]] = {}
-    with connection.cursor() as cursor:
-        cursor.execute(" UNION ALL ".join(_LOOK_UPS[kind] for kind in by_kind), {**values, "labels": labels})
-        for kind, label, key, *person in cursor.fetchall():
-            people.setdefault((kind, label, key), []).append(_Person(*person))
+    sql = " UNION ALL ".join(look_up for kind, look_up in _LOOK_UPS.items() if kind in by_kind)
+    for kind, label, key, *person in statements.run(sql, {**values, "labels": labels}):
+        people.setdefault((kind, label, key), []).append(_Person(*person))
     return {name: _first(people[one], name.priorities) for name, one in wanted.items() if one in people}
 
 

@@ -261,3 +261,15 @@ def test_what_other_campaigns_sent_is_not_looked_up_for_an_audience_that_does_no
             assert ask(one, caller=caller, recipients=[U1]).status_code == 201
         counts.append(sum("MAX(" in query["sql"] for query in queries))
     assert counts == [0, 1]
+
+
+def test_a_call_takes_a_handful_of_statements_however_many_it_names(campaign: Campaign) -> None:
+    caller, counts = Caller(), []
+    for first, last in ((0, 1), (10, 11), (20, 70)):
+        people = [factories.profile(external_id=f"c{number}") for number in range(first, last)]
+        with CaptureQueriesContext(connection) as queries:
+            answer = ask(campaign, caller=caller, recipients=[{"external_user_id": one.external_id} for one in people])
+        assert answer.status_code == 201
+        counts.append(len(queries))
+    assert counts[1] == counts[2] <= 8, counts
+    assert Shard.objects.count() == 3 and RequestRecipient.objects.filter(reason="").count() == 52
