@@ -80,6 +80,7 @@ def purge_requests() -> None:
     activity_log.purge(keep=options.requests_kept())
 
 
+@shared_task
 def watch() -> int:
     """Leave mails about sends in trouble; return how many alerts there were."""
     return alerting.watch()
