@@ -4,11 +4,12 @@ Other channels and other fields of the reference pass here, so that they are ref
 """
 
 from email.utils import parseaddr
-from typing import Any
+from typing import Any, NoReturn
 
 from rest_framework import serializers
 
-from api import attaching, shapes
+from api import attaching, refusals, shapes
+from api.refusals import Refused
 
 # As long as messaging keeps them.
 _MOST_NAME = 120
@@ -52,6 +53,11 @@ class Messages(shapes.Shape):
     """One message for each channel; there is only email."""
 
     email = Email(required=False)
+
+    def fail(self, key: str, **kwargs: Any) -> NoReturn:
+        if key in ("required", "null"):
+            raise Refused(refusals.NO_MESSAGE, f"{self.field_name}: Give this field; it is required.")
+        super().fail(key, **kwargs)
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         found = super().to_internal_value(data)

@@ -5,6 +5,7 @@ An endpoint names its scope, pool and shapes, and has `act` (POST: in one transa
 then nothing of the call was kept. 2xx is sent after the commit.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -28,7 +29,7 @@ from api.shapes import Shape
 
 @dataclass(frozen=True)
 class Call:
-    """Who asks for what. `user` is the person in whose name the key acts."""
+    """Who asks for what. `user` is the person in whose name the key acts, as they were a second ago (access.fresh)."""
 
     key: ApiKey
     user: User
@@ -129,7 +130,7 @@ class Endpoint(APIView):
         if (pool := self.counts_too(entered)) is not None:
             self.count(pool)
         call = _call(request)
-        named = request.headers.get("Idempotency-Key", "").strip() if self.keeps_answers else ""
+        named = idempotency.read(request.headers.get("Idempotency-Key")) if self.keeps_answers else ""
         reply = idempotency.once(
             idempotency.Claim(call.key, named, call.path, body),
             lambda: self.act(call, entered, **kwargs),
@@ -142,11 +143,7 @@ class Endpoint(APIView):
 
     def checked(self, given: Any) -> dict[str, Any]:
         """`given` in the endpoint's shape. Raises ValidationError."""
-        if self.takes is None:
-            return {}
-        shape = self.takes(data=given)
-        shape.is_valid(raise_exception=True)
-        return dict(shape.validated_data)
+        return {} if self.takes is None else dict(_shape(self.takes).run_validation(given))
 
     def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
         found = super().finalize_response(request, response, *args, **kwargs)
@@ -156,6 +153,12 @@ class Endpoint(APIView):
         found["Cache-Control"] = "no-store"
         setattr(found, envelope.MARK, True)
         return found
+
+
+@functools.cache
+def _shape(kind: type[Shape]) -> Shape:
+    """One for all calls: making one copies all of its fields, and validating keeps nothing in it."""
+    return kind()
 
 
 def _call(request: Request) -> Call:

@@ -17,9 +17,9 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from audiences import rules, updates
+from audiences import rules
 from campaigns import targeting
-from delivery import attached, callformat, opening, requests
+from delivery import attached, callformat, opening, people, requests
 from delivery import lifecycle as delivery_lifecycle
 from delivery.models import Delivery, RequestState, TriggerRequest
 from lib.errors import DomainError
@@ -81,8 +81,7 @@ def send(
     targeting.decide(
         len(call.recipients), has_audience=call.audience is not None, is_broadcast=is_broadcast, has_campaign=False
     )
-    for recipient in call.recipients:
-        updates.check(recipient.attributes or {})
+    people.check(call)
     call = dataclasses.replace(call, audience=_narrowed(call.audience, subscription_state))
     if call.audience is not None:
         rules.compile_audience(dict(call.audience))

@@ -97,6 +97,7 @@ MIDDLEWARE = [
     # Outside of all that may answer with a page.
     "api.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "api.middleware.EndpointMiddleware",
     # Before everything that looks at cookies: images of messages are for strangers and for caches.
     "messaging.middleware.PublicFilesMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

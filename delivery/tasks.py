@@ -82,6 +82,7 @@ def purge_requests() -> None:
     attached.purge()
 
 
+@shared_task
 def watch() -> int:
     """Leave mails about sends in trouble; return how many alerts there were."""
     return alerting.watch()

@@ -32,8 +32,10 @@ _NO_CAMPAIGN = "A message of a call belongs to no campaign. Leave it out, or use
 
 class Content(shapes.Shape):
     broadcast = shapes.Flag(default=False, help_text="true for everybody in the segment or audience, without people.")
-    external_user_ids = shapes.Many(shapes.UserId(), required=False, help_text="Up to 50 together with user_aliases.")
-    user_aliases = shapes.Many(Alias(), required=False)
+    external_user_ids = shapes.Many(
+        shapes.UserId(), required=False, help_text="Up to 50 together with user_aliases.", **named.AT_MOST
+    )
+    user_aliases = shapes.Many(Alias(), required=False, **named.AT_MOST)
     segment_id = shapes.PublicId(required=False, help_text="Who is named must be in it too.")
     audience = shapes.Properties(required=False, help_text=asking.AUDIENCE)
     campaign_id = shapes.Text(required=False, help_text="Not offered: refused.")

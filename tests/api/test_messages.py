@@ -51,7 +51,7 @@ def test_people_by_id_and_alias_get_it_each_time() -> None:
 
 # What stands in the body instead, label, the first line of errors.
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
-    ({"messages": ...}, refusals.BAD_REQUEST, "messages: Give this field"),
+    ({"messages": ...}, refusals.NO_MESSAGE, "messages: Give this field"),
     ({"messages": {}}, refusals.NO_MESSAGE, "No message to send"),
     ({"messages": {"email": None}}, refusals.NO_MESSAGE, "No message to send"),
     ({"messages": {"email": []}}, refusals.BAD_REQUEST, "messages.email: Give an object"),
@@ -78,7 +78,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
      refusals.TOO_MANY_USERS, "external_user_ids: Give at most 50, not 51."),
     ({"external_user_ids": [True]}, refusals.BAD_REQUEST, "external_user_ids[0]: Give a text."),
     ({"external_user_ids": ...}, refusals.NO_RECIPIENTS, "No Recipients"),
-    ({"broadcast": True}, refusals.BAD_REQUEST, "Leave out broadcast"),
+    ({"broadcast": True}, refusals.BAD_REQUEST, "broadcast: Leave out"),
     ({"recipient_subscription_state": "all"}, refusals.BAD_REQUEST, "recipient_subscription_state must be"),
     ({"override_frequency_capping": "yes"}, refusals.BAD_REQUEST, "override_frequency_capping: Give true or false."),
 ]  # fmt: skip
