@@ -102,10 +102,19 @@ class Message(models.Model):
     links = ArrayField(models.TextField(), default=list)
     tracks_opens = models.BooleanField(default=True)
     tracks_clicks = models.BooleanField(default=True)
+    # Of channel "webhook", whose other contents are empty: {"url", "method", "headers": {name: value}, "body"}.
+    webhook = models.JSONField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         default_permissions = ("view",)
+        constraints = [
+            models.CheckConstraint(
+                name="message_webhook_of_its_channel",
+                condition=models.Q(channel="webhook", webhook__isnull=False)
+                | (~models.Q(channel="webhook") & models.Q(webhook__isnull=True)),
+            )
+        ]
 
     def __str__(self) -> str:
         return self.subject[:80]
@@ -374,3 +383,6 @@ class MediaUse(models.Model):
     class Meta:
         default_permissions = ()
         constraints = [models.UniqueConstraint(fields=["file", "message"], name="media_use_once")]
+
+
+from messaging.webhook_models import WebhookSecret as WebhookSecret  # noqa: E402  # Django looks for models here.
