@@ -23,7 +23,7 @@ from delivery import callformat, opening, requests
 from delivery import lifecycle as delivery_lifecycle
 from delivery.models import Delivery, RequestState, TriggerRequest
 from lib.errors import DomainError
-from messaging import content
+from messaging import content, webhook_content, webhooks
 from messaging.models import Message, Sender, Template
 
 KIND = callformat.OWN_MESSAGE
@@ -79,9 +79,7 @@ def send(
     call = dataclasses.replace(call, audience=_narrowed(call.audience, subscription_state))
     if call.audience is not None:
         rules.compile_audience(dict(call.audience))
-    spec = read(messages)
-    warnings = _check(spec, _TOLD if call.recipients else frozenset())
-    message = content.freeze(spec)
+    message, warnings = _frozen(messages, _TOLD if call.recipients else frozenset())
     origin = _origin(message)
     take = requests.plan if call.due_at else requests.take if call.recipients else requests.take_audience
     for _once in range(_TRIES):
@@ -95,9 +93,7 @@ def send(
 @transaction.atomic
 def rewrite(request: TriggerRequest, messages: Mapping[str, object]) -> Answer:
     """Let a request that waits for its time, locked by the caller, bring another message. Raises MessageInvalid."""
-    spec = read(messages)
-    warnings = _check(spec, frozenset() if request.is_audience else _TOLD)
-    message = content.freeze(spec)
+    message, warnings = _frozen(messages, frozenset() if request.is_audience else _TOLD)
     origin = _origin(message)
     for _once in range(_TRIES):
         _ensure(origin, message)
@@ -108,12 +104,37 @@ def rewrite(request: TriggerRequest, messages: Mapping[str, object]) -> Answer:
     raise _busy()
 
 
+def _frozen(messages: Mapping[str, object], told: frozenset[str]) -> tuple[Message, tuple[str, ...]]:
+    """The one message of `messages`, stored, and what deserves a look. Raises MessageInvalid; then nothing is."""
+    if messages.get("webhook") is not None:
+        return content_of_webhook(messages), ()
+    spec = read(messages)
+    warnings = _check(spec, told)
+    return content.freeze(spec), warnings
+
+
+def content_of_webhook(messages: Mapping[str, object]) -> Message:
+    """The webhook of `messages`, stored. Raises MessageInvalid."""
+    given = messages["webhook"]
+    if not webhooks.is_on():
+        raise MessageInvalid(
+            _("Webhooks are not configured here. An admin can switch them on in Settings."), code="channel_missing"
+        )
+    if others := [name for name in messages if name != "webhook"]:
+        sentence = _("One call sends one message: webhook and %(name)s need a call each.")
+        raise MessageInvalid(sentence % {"name": others[0][:40]})
+    if not isinstance(given, Mapping):
+        raise MessageInvalid(_("messages.webhook must be an object."))
+    try:
+        return webhook_content.freeze(webhook_content.read(given))
+    except webhook_content.WebhookInvalid as problem:
+        raise MessageInvalid(problem.message, code=problem.code) from problem
+
+
 def read(messages: Mapping[str, object]) -> content.ContentSpec:
     """The email of `messages`. Raises MessageInvalid for other channels, and for fields that can't be kept."""
     for channel in messages:
-        if channel == "webhook":
-            raise MessageInvalid(_("Webhooks are not configured here."), code="channel_missing")
-        if channel != "email":
+        if channel not in {"email", "webhook"}:
             raise MessageInvalid(
                 _("There is no channel “%(name)s” here.") % {"name": channel[:40]}, code="channel_missing"
             )
@@ -217,7 +238,9 @@ def _narrowed(audience: Mapping[str, object] | None, state: str) -> Mapping[str,
 
 
 def _origin(message: Message) -> requests.Origin:
-    return requests.Origin(KIND, str(message.public_id), message.subject)
+    is_webhook = message.channel == webhook_content.CHANNEL
+    label = webhook_content.label(message) if is_webhook else message.subject
+    return requests.Origin(KIND, str(message.public_id), label)
 
 
 def _busy() -> DomainError:

@@ -15,7 +15,7 @@ from django.utils import timezone, translation
 
 from delivery import domain_limits, reasons, timetables
 from delivery.judging import Judged
-from delivery.models import Delivery
+from delivery.models import EMAIL, Delivery
 from lib import walltimes
 
 _INSERT = """
@@ -36,7 +36,7 @@ FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[]) AS t(id, address, 
 def queue(delivery: Delivery, request_no: int, people: Sequence[Judged]) -> None:
     """Let `people` wait for their window, from now until the validity period of their request is over."""
     places: dict[tuple[str, str], list[int]] = defaultdict(list)
-    labels = domain_limits.by_domain(domain_limits.current())
+    labels = domain_limits.by_domain(domain_limits.current()) if delivery.channel == EMAIL else {}
     for one in people:
         limit = labels.get(one.email_key.partition("@")[2])
         places[_zone(delivery, one), limit.label if limit else ""].append(one.id)
@@ -62,7 +62,7 @@ def refuse(delivery: Delivery, request_no: int, refused: Sequence[tuple[Judged, 
                 request_no,
                 timezone.now(),
                 ids,
-                [one.email for one in people],
+                [one.email if delivery.channel == EMAIL else "" for one in people],
                 [reason for _one, reason, _detail in refused],
                 sentences,
             ],
