@@ -202,6 +202,9 @@ def _talk(
         response = client.getresponse()
     except (OSError, http.client.HTTPException) as error:
         raise OutwardProblem(_unanswered(error, _host_of(parts)), code=NO_ANSWER) from error
+    except ValueError as error:
+        # Of a header, before anything was sent.
+        raise OutwardProblem(_("A header has characters that none can have."), code=REFUSED) from error
     found: dict[str, str] = {}
     for name, value in response.getheaders():
         found.setdefault(name.lower(), value)

@@ -36,6 +36,8 @@ N_THREADS = 8
 # Of an answer nothing more is read; its first words are kept.
 _MOST_BYTES = 4096
 _MOST_WORDS = 200
+# A loop that doesn't answer for so long has ended.
+_LOOP_S = 10
 # Further ahead no Retry-After is believed.
 _MOST_WAIT_S = 24 * 3600
 _LATER = frozenset({408, 425, 429})
@@ -101,11 +103,19 @@ class Pool:
         async def ask() -> bool:
             return self._source.on_wire(envelope)
 
+        def may_send() -> bool:
+            asked = asyncio.run_coroutine_threadsafe(ask(), self._loop)
+            try:
+                return asked.result(_LOOP_S)
+            except TimeoutError:
+                asked.cancel()
+                return False
+
         return call(
             envelope.rcpt_to.decode(),
             envelope.data,  # type: ignore[arg-type]  # a Request where an email has its bytes
             timeouts=self._timeouts,
-            may_send=lambda: asyncio.run_coroutine_threadsafe(ask(), self._loop).result(),
+            may_send=may_send,
         )
 
 

@@ -229,6 +229,14 @@ def test_nothing_leaves_when_the_last_word_is_no(site: Site) -> None:
     assert site.asked == []
 
 
+@pytest.mark.parametrize("value", ["a\r\nX-B: 2", "a\nb", "Łódź"])
+def test_a_header_that_can_not_be_sent_sends_nothing(site: Site, value: str) -> None:
+    with pytest.raises(outward.OutwardProblem) as caught:
+        outward.send("POST", site.url, {"X-A": value}, b"x")
+    assert caught.value.code == outward.REFUSED
+    assert site.asked == []
+
+
 def test_of_a_long_answer_only_so_much_is_read(site: Site) -> None:
     site.answers = lambda _asked, _n: Reply(200, {}, b"x" * 300_000)
     answer = outward.send("POST", site.url, most_bytes=1000)

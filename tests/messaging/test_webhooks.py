@@ -3,11 +3,13 @@
 import base64
 import hashlib
 import hmac
+import re
 import uuid
 from typing import Any
 
 import pytest
 from django.db import DatabaseError, transaction
+from django.test import Client
 
 from accounts import access
 from accounts.models import AuditEntry
@@ -267,3 +269,26 @@ def test_a_secret_of_another_key_of_the_installation_is_told(settings: Any) -> N
     settings.SECRET_KEY = "another" * 10
     with pytest.raises(webhooks.SwitchedOff, match="can't be read"):
         webhooks.keys()
+
+
+@pytest.mark.django_db
+def test_settings_show_a_secret_once() -> None:
+    client = Client()
+    client.force_login(factories.user("Admin"))
+    page = client.get("/settings/webhooks/").content.decode()
+    assert "Switch on webhooks" in page
+    new_id = re.search(r'name="public_id" value="([^"]+)"', page)
+    assert new_id is not None
+    made = client.post("/settings/webhooks/secrets/", {"public_id": new_id[1]})
+    text = re.search(r"whsec_[A-Za-z0-9+/=]{44}", made.content.decode())
+    assert text is not None and made["Cache-Control"].startswith("max-age=0")
+    # The same form again makes no second one, and nothing shows the first again.
+    again = client.post("/settings/webhooks/secrets/", {"public_id": new_id[1]}, follow=True).content.decode()
+    assert "made already" in again and text[0] not in again
+    assert f"whsec_…{text[0].rstrip('=')[-4:]}" in again
+    row = WebhookSecret.objects.get()
+    assert text[0].encode() not in bytes(row.sealed or b"")
+    url = f"/settings/webhooks/secrets/{row.public_id}/retire/"
+    assert "Switch off webhooks?" in client.get(url).content.decode() and webhooks.is_on()
+    assert "switched off" in client.post(url, follow=True).content.decode()
+    assert client.get(url).status_code == 404 and not webhooks.is_on()
