@@ -1,7 +1,8 @@
 """Calls that bring their own message, without a campaign: read, checked, frozen, and sent by a standing delivery.
 
 Equal contents are one message with one standing delivery, opened by the first call and closed after a day without any.
-There is no re-eligibility: everybody named gets it each time. Consent, quarantine and the sending limit hold as always.
+There is no re-eligibility: everybody named gets it each time. For an email consent, quarantine and the sending limit
+hold as always; a webhook needs none of them (see delivery.ways).
 What other products take and this one can't do is refused by its name; nothing is dropped silently.
 """
 
@@ -107,13 +108,13 @@ def rewrite(request: TriggerRequest, messages: Mapping[str, object]) -> Answer:
 def _frozen(messages: Mapping[str, object], told: frozenset[str]) -> tuple[Message, tuple[str, ...]]:
     """The one message of `messages`, stored, and what deserves a look. Raises MessageInvalid; then nothing is."""
     if messages.get("webhook") is not None:
-        return content_of_webhook(messages), ()
+        return _webhook(messages), ()
     spec = read(messages)
     warnings = _check(spec, told)
     return content.freeze(spec), warnings
 
 
-def content_of_webhook(messages: Mapping[str, object]) -> Message:
+def _webhook(messages: Mapping[str, object]) -> Message:
     """The webhook of `messages`, stored. Raises MessageInvalid."""
     given = messages["webhook"]
     if not webhooks.is_on():

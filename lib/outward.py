@@ -119,7 +119,8 @@ def send(
     try:
         if may_send is not None and not may_send():
             raise OutwardProblem(_("The connection took too long."), code=LATE)
-        return _talk(line, parts, method, {"User-Agent": _USER_AGENT, **(headers or {})}, body, most_bytes)
+        own = {} if any(name.lower() == "user-agent" for name in headers or {}) else {"User-Agent": _USER_AGENT}
+        return _talk(line, parts, method, {**own, **(headers or {})}, body, most_bytes)
     finally:
         line.hang_up()
 

@@ -95,8 +95,10 @@ def add(*, by: User, public_id: uuid.UUID | None = None) -> Made:
 
 @transaction.atomic
 def retire(public_id: uuid.UUID, *, by: User) -> WebhookSecret:
-    """Sign with this one no more; safe to repeat. Without another one the channel is off from now on: what waits is
-    sent once there is a secret again, within its time. Raises NotAllowed, WebhookSecret.DoesNotExist.
+    """Sign with this one no more; safe to repeat. A drain that works keeps its secrets until it ends, a minute at most.
+
+    Without another one the channel is off from now on: what waits is sent once there is a secret again, in its time.
+    Raises NotAllowed, WebhookSecret.DoesNotExist.
     """
     access.check(access.fresh(by), roles.MANAGE_TRANSPORTS)
     _alone()

@@ -14,11 +14,13 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
-from audiences.models import Profile
-from delivery import requests
-from delivery.models import Attempt, Delivery, SendLog, Shard, TriggerRequest
+from audiences.models import Profile, QuarantineEntry
+from delivery import domain_days, failures, panels, refused, requests
+from delivery.models import Attempt, Delivery, DomainDay, NotedRefusal, SendLog, Shard, TriggerRequest
 from messaging import calling, webhooks
 from messaging.models import Message
 from tests import factories, http_server
@@ -149,6 +151,29 @@ def test_each_answer_is_about_its_own_person(site: Site, secret: str, monkeypatc
     ids = {(asked.path, asked.headers["webhook-id"]) for asked in site.asked}
     assert len(ids) == len(answers) == len({one for _path, one in ids})
     assert "/elsewhere" not in {asked.path for asked in site.asked}
+    assert_pages_speak_of_no_email(Delivery.objects.get())
+
+
+def assert_pages_speak_of_no_email(delivery: Delivery) -> None:
+    """The panel, the log, the failures and one person's record."""
+    tiles = panels.of(delivery, timezone.now())["tiles"]
+    assert [tile.label for tile in tiles] == ["To send", "Sent", "Errors"]
+    groups = {group.reason: group.n for group in failures.failures(delivery)}
+    assert groups == {"Refused by the server": 2, "Error or no answer of the server": 2}
+    domain_days.refresh_recent()
+    domain_days.refresh()
+    refused.hold_against_addresses()
+    assert not DomainDay.objects.exists() and not NotedRefusal.objects.exists() and not QuarantineEntry.objects.exists()
+    client = Client()
+    client.force_login(factories.user("Admin"))
+    request, person = TriggerRequest.objects.get(), Profile.objects.get(external_id="gone")
+    record = reverse("delivery:recipient", args=[delivery.public_id, person.public_id])
+    pages = [reverse("delivery:log", args=[delivery.public_id, tab]) for tab in ("sending", "failures", "activity")]
+    for page in (*pages, f"{record}?request={request.pk}", reverse("delivery:activity")):
+        text = client.get(page).content.decode().partition("<main")[2]
+        assert text and "mail server" not in text and "Top links" not in text, page
+    shown = reverse("delivery:recipient-message", args=[delivery.public_id, person.public_id])
+    assert "/people/gone?…" in client.get(f"{shown}?request={request.pk}").content.decode()
 
 
 def test_what_can_not_be_reached_is_tried_until_its_time_is_over(site: Site, secret: str, settings: Any) -> None:
