@@ -137,9 +137,11 @@ def test_each_answer_is_about_its_own_person(site: Site, secret: str, monkeypatc
     }
     assert SendLog.objects.get(code="HTTP 404").detail == "HTTP 404 Not Found: No such person"
     assert Attempt.objects.filter(result="deferred").count() == 4
-    waits = {shard.n_ids: shard.due_at - started for shard in Shard.objects.filter(state="waiting")}
-    assert dt.timedelta(minutes=1) <= waits[3] <= dt.timedelta(minutes=2)
-    assert dt.timedelta(minutes=10) <= waits[1] <= dt.timedelta(minutes=11)
+    # Those who asked us to stay away come last; who comes soon may be in two shards, as the clock has it.
+    *soon, late = Shard.objects.filter(state="waiting").order_by("due_at")
+    assert (sum(shard.n_ids for shard in soon), late.n_ids) == (3, 1)
+    assert all(dt.timedelta(minutes=1) <= shard.due_at - started <= dt.timedelta(minutes=2) for shard in soon)
+    assert dt.timedelta(minutes=10) <= late.due_at - started <= dt.timedelta(minutes=11)
     for _attempt in range(4):
         due_now()
         work()
