@@ -18,6 +18,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from audiences import erasure
 from audiences.models import Profile, QuarantineEntry
 from delivery import domain_days, failures, panels, refused, requests
 from delivery.models import Attempt, Delivery, DomainDay, NotedRefusal, SendLog, Shard, TriggerRequest
@@ -154,6 +155,12 @@ def test_each_answer_is_about_its_own_person(site: Site, secret: str, monkeypatc
     assert len(ids) == len(answers) == len({one for _path, one in ids})
     assert "/elsewhere" not in {asked.path for asked in site.asked}
     assert_pages_speak_of_no_email(Delivery.objects.get())
+    gone = Profile.objects.get(external_id="gone")
+    erasure.erase([gone.pk], label="test")
+    assert list(SendLog.objects.filter(profile_id=gone.pk).values_list("address", "detail", "code")) == [
+        ("", "", "HTTP 404")
+    ]
+    assert not Attempt.objects.filter(profile_id=gone.pk).exclude(reply="").exists()
 
 
 def assert_pages_speak_of_no_email(delivery: Delivery) -> None:
