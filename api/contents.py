@@ -10,6 +10,7 @@ from rest_framework import serializers
 
 from api import attaching, refusals, shapes
 from api.refusals import Refused
+from messaging import webhook_content, webhooks
 
 # As long as messaging keeps them.
 _MOST_NAME = 120
@@ -49,10 +50,30 @@ class Email(shapes.Shape):
         return {name: value for name, value in data.items() if value is not None}
 
 
+class Webhook(shapes.Shape):
+    """A request to an address on the internet, for each person. Address, headers and body are Liquid."""
+
+    url = shapes.Text(max_length=webhook_content.MOST_URL, help_text="https:// or http://, on the usual ports.")
+    request_method = shapes.OneOf(webhook_content.METHODS)
+    request_headers = shapes.Properties(required=False, help_text="Names and texts; signatures are added.")
+    body = shapes.Text(
+        required=False, allow_blank=True, max_length=webhook_content.MOST_BODY, help_text="JSON is sent as text."
+    )
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        # Where there are no webhooks that is what is said, and not what is wrong in one.
+        if webhooks.is_on():
+            super().to_internal_value(data)
+        return (
+            data if not isinstance(data, dict) else {name: value for name, value in data.items() if value is not None}
+        )
+
+
 class Messages(shapes.Shape):
-    """One message for each channel; there is only email."""
+    """An email or a webhook."""
 
     email = Email(required=False)
+    webhook = Webhook(required=False)
 
     def fail(self, key: str, **kwargs: Any) -> NoReturn:
         if key in ("required", "null"):

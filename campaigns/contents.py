@@ -1,7 +1,8 @@
 """Calls that bring their own message, without a campaign: read, checked, frozen, and sent by a standing delivery.
 
 Equal contents are one message with one standing delivery, opened by the first call and closed after a day without any.
-There is no re-eligibility: everybody named gets it each time. Consent, quarantine and the sending limit hold as always.
+There is no re-eligibility: everybody named gets it each time. For an email consent, quarantine and the sending limit
+hold as always; a webhook needs none of them (see delivery.ways).
 What other products take and this one can't do is refused by its name; nothing is dropped silently.
 """
 
@@ -23,7 +24,7 @@ from delivery import attached, callformat, opening, people, requests
 from delivery import lifecycle as delivery_lifecycle
 from delivery.models import Delivery, RequestState, TriggerRequest
 from lib.errors import DomainError
-from messaging import attachments, blind_copies, content
+from messaging import attachments, blind_copies, content, webhook_content, webhooks
 from messaging.channels import email as email_channel
 from messaging.models import Message, Sender, Template
 
@@ -85,9 +86,7 @@ def send(
     call = dataclasses.replace(call, audience=_narrowed(call.audience, subscription_state))
     if call.audience is not None:
         rules.compile_audience(dict(call.audience))
-    spec = read(messages)
-    warnings = _check(spec, _TOLD if call.recipients else frozenset())
-    message = _frozen(spec, call.files)
+    message, warnings = _message(messages, _TOLD if call.recipients else frozenset(), call.files)
     origin = _origin(message)
     take = requests.plan if call.due_at else requests.take if call.recipients else requests.take_audience
     for _once in range(_TRIES):
@@ -101,9 +100,7 @@ def send(
 @transaction.atomic
 def rewrite(request: TriggerRequest, messages: Mapping[str, object], files: Sequence[attachments.File] = ()) -> Answer:
     """Let a request that waits for its time, locked by the caller, bring another message. Raises MessageInvalid."""
-    spec = read(messages)
-    warnings = _check(spec, frozenset() if request.is_audience else _TOLD)
-    message = _frozen(spec, files)
+    message, warnings = _message(messages, frozenset() if request.is_audience else _TOLD, files)
     origin = _origin(message)
     attached.replace(request, files)
     for _once in range(_TRIES):
@@ -115,12 +112,39 @@ def rewrite(request: TriggerRequest, messages: Mapping[str, object], files: Sequ
     raise _busy()
 
 
+def _message(
+    messages: Mapping[str, object], told: frozenset[str], files: Sequence[attachments.File]
+) -> tuple[Message, tuple[str, ...]]:
+    """The one message of `messages`, stored, and what deserves a look. Raises MessageInvalid; then nothing is."""
+    if messages.get("webhook") is not None:
+        return _webhook(messages), ()
+    spec = read(messages)
+    warnings = _check(spec, told)
+    return _frozen(spec, files), warnings
+
+
+def _webhook(messages: Mapping[str, object]) -> Message:
+    """The webhook of `messages`, stored. Raises MessageInvalid."""
+    given = messages["webhook"]
+    if not webhooks.is_on():
+        raise MessageInvalid(
+            _("Webhooks are not configured here. An admin can switch them on in Settings."), code="channel_missing"
+        )
+    if others := [name for name in messages if name != "webhook"]:
+        sentence = _("One call sends one message: webhook and %(name)s need a call each.")
+        raise MessageInvalid(sentence % {"name": others[0][:40]})
+    if not isinstance(given, Mapping):
+        raise MessageInvalid(_("messages.webhook must be an object."))
+    try:
+        return webhook_content.freeze(webhook_content.read(given))
+    except webhook_content.WebhookInvalid as problem:
+        raise MessageInvalid(problem.message, code=problem.code) from problem
+
+
 def read(messages: Mapping[str, object]) -> content.ContentSpec:
     """The email of `messages`. Raises MessageInvalid for other channels, and for fields that can't be kept."""
     for channel in messages:
-        if channel == "webhook":
-            raise MessageInvalid(_("Webhooks are not configured here."), code="channel_missing")
-        if channel != "email":
+        if channel not in {"email", "webhook"}:
             raise MessageInvalid(
                 _("There is no channel “%(name)s” here.") % {"name": channel[:40]}, code="channel_missing"
             )
@@ -259,7 +283,9 @@ def _narrowed(audience: Mapping[str, object] | None, state: str) -> Mapping[str,
 
 
 def _origin(message: Message) -> requests.Origin:
-    return requests.Origin(KIND, str(message.public_id), message.subject)
+    is_webhook = message.channel == webhook_content.CHANNEL
+    label = webhook_content.label(message) if is_webhook else message.subject
+    return requests.Origin(KIND, str(message.public_id), label)
 
 
 def _busy() -> DomainError:

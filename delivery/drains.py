@@ -11,11 +11,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from delivery import copies, domain_limits, limits, origins, quiet, slowdowns, windows
+from delivery import copies, limits, origins, quiet, slowdowns, ways, windows
 from delivery.models import Delivery
-from delivery.outbox import Outbox
 from delivery.windows import Lease
-from messaging import blind_copies, channels, dkim, signing, smtp, transports
+from messaging import blind_copies, dkim, signing, smtp
 from messaging.channels import copying
 from messaging.handover import Trouble
 
@@ -46,23 +45,13 @@ class Drain:
         self.trouble: Trouble | None = None
         self._delivery_id = delivery.pk
         self._valid_until = delivery.valid_until
-        self._server = transports.server(delivery.transport)
-        program = channels.REGISTRY[delivery.message.channel].compile(
-            delivery.message,
-            delivery_id=delivery.pk,
-            delivery_ref=str(delivery.public_id),
-            campaign=origins.campaign(delivery),
-        )
-        program.signer = signing.signer_of(delivery.message)
-        self.outbox = Outbox(program, on_change=self._something_to_do)
-        self._copies = self._copying(delivery, program.signer) if delivery.message.bcc else None
+        self._way = ways.of(delivery)
+        self.outbox = self._way.outbox(on_change=self._something_to_do, campaign=origins.campaign(delivery))
+        self._copies = self._copying(delivery, signing.signer_of(delivery.message)) if delivery.message.bcc else None
         self._limiter = limits.Limiter(
             delivery=(delivery.pk, delivery.rate_per_minute),
-            transport=(delivery.transport_id, self._server.rate_per_minute),
-            domains={
-                domain: (limit.label, limit.per_minute)
-                for domain, limit in domain_limits.by_domain(domain_limits.current()).items()
-            },
+            transport=self._way.shared,
+            domains=self._way.domains,
         )
         self._quiet = quiet.Watch(delivery, ahead_s=windows.DOOR_S)
         self._timeouts = timeouts
@@ -74,7 +63,7 @@ class Drain:
         self._is_dry = False
         self._look_at = 0.0
         self._wake = asyncio.Event()
-        self._least = 2 * self._server.n_connections
+        self._least = 2 * self._way.n_connections
         self._size = 2 * self._least
         self._measured = (time.monotonic(), 0)
         self._stored_at = time.monotonic()
@@ -83,9 +72,8 @@ class Drain:
 
     async def work(self) -> None:
         """Everything; leases are back when it returns. On an error they are left to recovery."""
-        pool = smtp.Pool(
-            self._server, self._copies or self.outbox, out_of_order=self._out_of_order, timeouts=self._timeouts
-        )
+        source = self._copies or self.outbox
+        pool = self._way.pool(source, out_of_order=self._out_of_order, timeouts=self._timeouts)
         pool.start()
         try:
             while self._goes_on():
@@ -120,7 +108,7 @@ class Drain:
         program.signer = signer
         return copies.Copying(self.outbox, program, to, on_change=self._something_to_do)
 
-    async def _let_copies_out(self, copying: copies.Copying, pool: smtp.Pool) -> None:
+    async def _let_copies_out(self, copying: copies.Copying, pool: ways.Pool) -> None:
         """Wait some seconds for the copies of what was sent last; nobody else is let out meanwhile."""
         ends_at = time.monotonic() + _COPIES_S
         pool.wake()
@@ -137,7 +125,7 @@ class Drain:
     def _is_limited(self) -> bool:
         return self._limiter.is_limited() or any(held.domain for held in self._leases)
 
-    async def _step(self, pool: smtp.Pool) -> bool:
+    async def _step(self, pool: ways.Pool) -> bool:
         """Do the most useful piece of database work; False when there is none now."""
         # An older lease may have people again whose door closed before their turn.
         current = next((held for held in self._leases if not held.is_exhausted and self._may_advance(held)), None)
@@ -193,7 +181,13 @@ class Drain:
         # One shard of a limited domain at a time: another would have to wait as well.
         busy = [held.domain for held in self._leases if held.domain and not held.is_exhausted]
         held = await self._in_thread(
-            lambda: windows.lease(self._database, self._delivery_id, quiet=self._quiet.quiet(self._database), busy=busy)
+            lambda: windows.lease(
+                self._database,
+                self._delivery_id,
+                quiet=self._quiet.quiet(self._database),
+                busy=busy,
+                is_mail=self._way.is_mail,
+            )
         )
         if held is not None:
             self._leases.append(held)
@@ -272,7 +266,7 @@ class Drain:
         self._leases.remove(held)
         held.journal.remove()
 
-    async def _close(self, pool: smtp.Pool) -> None:
+    async def _close(self, pool: ways.Pool) -> None:
         """Wait for the messages on the way, which may take as long as the final dot's timeout, and keep the leases."""
         closing = asyncio.ensure_future(pool.close())
         while not closing.done():

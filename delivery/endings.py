@@ -50,9 +50,9 @@ _LOG = f"""
 INSERT INTO delivery_sendlog
     (opened_month, delivery_id, request_no, profile_id, outcome, at, address, n_attempts, code, detail)
 SELECT %(month)s, s.delivery_id, s.request_no, u.profile_id,
-    CASE WHEN s.attempt > 1 THEN %(after)s ELSE %(before)s END, now(), COALESCE(p.email, ''), s.attempt - 1,
-    %(code)s, %(detail)s
-FROM delivery_shard s
+    CASE WHEN s.attempt > 1 THEN %(after)s ELSE %(before)s END, now(),
+    CASE WHEN d.channel = 'email' THEN COALESCE(p.email, '') ELSE '' END, s.attempt - 1, %(code)s, %(detail)s
+FROM delivery_shard s JOIN delivery_delivery d ON d.id = s.delivery_id
 CROSS JOIN LATERAL unnest(s.ids[s.n_authorised + 1:]) AS u(profile_id)
 LEFT JOIN audiences_profile p ON p.id = u.profile_id
 WHERE s.delivery_id = %(delivery)s AND s.state = 'waiting' {_WHOM}

@@ -14,6 +14,11 @@ UPDATE delivery_sendlog SET address = '@' || split_part(address, '@', 2),
     detail = CASE WHEN strpos(lower(detail), lower(split_part(address, '@', 1))) > 0 THEN '' ELSE detail END
 WHERE profile_id = ANY(%s) AND split_part(address, '@', 1) <> ''
 """
+# A webhook has no address here, and whoever it reached may have named the person in any words.
+_CALLS = """
+UPDATE delivery_sendlog l SET detail = '' FROM delivery_delivery d
+WHERE l.profile_id = ANY(%s) AND d.id = l.delivery_id AND d.channel = 'webhook' AND l.detail <> ''
+"""
 # Answers to single attempts and of bounces, by the index that each table has.
 _ATTEMPTS = """
 UPDATE delivery_attempt a SET reply = '' FROM delivery_sendlog l
@@ -37,7 +42,7 @@ def clear(trace: Trace) -> None:
     """Clear all rows of these people. In the caller's transaction; safe to repeat."""
     ids = list(trace.ids)
     with connection.cursor() as cursor:
-        for statement in (_ATTEMPTS, _EVENTS, _LOG):
+        for statement in (_ATTEMPTS, _EVENTS, _LOG, _CALLS):
             cursor.execute(statement, [ids])
     caught = CaughtMessage.objects.alias(reader=Lower("envelope_to"))
     caught.filter(reader__in=trace.names).delete()

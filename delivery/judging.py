@@ -24,13 +24,14 @@ SELECT p.id, p.email, p.email_key, p.time_zone, {reason} FROM audiences_profile 
 _HAD = """
 SELECT o.id, (
     SELECT count(*) FROM audiences_profile p JOIN delivery_sendlog l ON l.profile_id = p.id
+    JOIN delivery_delivery d ON d.id = l.delivery_id AND d.channel = 'email'
     WHERE (p.id = o.id OR (o.email_key <> '' AND p.email_key = o.email_key))
         AND l.outcome IN ('sent', 'unknown') AND l.at > %(since)s
 ) + (
     SELECT count(*) FROM audiences_profile p
     JOIN delivery_requestrecipient r ON r.profile_id = p.id AND r.reason = ''
     JOIN delivery_triggerrequest q ON q.id = r.request_id AND q.handled_at > %(since)s
-    JOIN delivery_delivery d ON d.id = q.delivery_id
+    JOIN delivery_delivery d ON d.id = q.delivery_id AND d.channel = 'email'
     WHERE (p.id = o.id OR (o.email_key <> '' AND p.email_key = o.email_key))
         AND NOT EXISTS (SELECT 1 FROM delivery_sendlog l WHERE l.opened_month = d.opened_month
             AND l.delivery_id = d.id AND l.request_no = q.id AND l.profile_id = p.id)
@@ -87,7 +88,7 @@ def _question(delivery: Delivery, narrowed: Mapping[str, object] | None) -> _Que
     wanted = [audience.targeted]
     if narrowed is not None:
         wanted.append(rules.compile_audience(dict(narrowed)).targeted)
-    mail, control = audience.unmailable, choosing.control_group(delivery)
+    mail, control = choosing.kept_by_mail(delivery, audience), choosing.control_group(delivery)
     sql = ""
     params: list[Any] = []
     for fragment in wanted:

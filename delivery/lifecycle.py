@@ -33,7 +33,7 @@ from django_fsm import TransitionNotAllowed, transition
 from accounts import audit, roles
 from accounts.models import User
 from delivery import claims, endings, gate, options, origins, partitions, quiet, refusals, results, timetables
-from delivery.models import Delivery, DeliveryState, Shard, ShardState
+from delivery.models import EMAIL, Delivery, DeliveryState, Shard, ShardState
 from messaging import transports
 
 S = DeliveryState
@@ -102,7 +102,7 @@ def _begin(delivery: Delivery, action: str, by: User | None, changed: Sequence[s
     delivery.prepared_by = by
     # What is prepared now goes through the mail server of now.
     delivery.transport = transports.default()
-    delivery.feedback = delivery.transport.feedback
+    delivery.feedback = delivery.transport.feedback if delivery.channel == EMAIL else delivery.feedback
     fields = ["preparing_since", "n_prepared", "seal", "failure", "prepared_by", "transport", "feedback"]
     return _save(delivery, action, by, [*fields, *changed], machine="scheduler")
 

@@ -9,9 +9,9 @@ from django.utils import timezone
 from accounts import audit
 from accounts.models import User
 from delivery import partitions, timetables
-from delivery.models import Delivery
+from delivery.models import EMAIL, Delivery
 from messaging import transports
-from messaging.models import Message
+from messaging.models import Feedback, Message
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,10 @@ def open_delivery(
             label=label[:255],
             owner=owner,
             message=message,
+            channel=message.channel,
             transport=transport,
-            feedback=transport.feedback,
+            # Whoever takes a webhook says so at once.
+            feedback=transport.feedback if message.channel == EMAIL else Feedback.BOUNCES_ONLY,
             audience=audience,
             re_eligible_after_s=re_eligible_after_s,
             validity_s=validity_s,

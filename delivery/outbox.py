@@ -7,7 +7,8 @@ takes somebody, and only while the door of their window is open.
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from audiences.profiles import Person
 from delivery import fuses, journal, reasons, retries, windows
@@ -15,13 +16,22 @@ from delivery.models import Outcome
 from delivery.windows import Lease, Opened, Settled
 from lib.errors import DomainError
 from messaging import verdicts
-from messaging.channels.email import Program
 from messaging.handover import SIGN_IN, Handover, Result
 
 logger = logging.getLogger(__name__)
 # A person whose connection broke this often before they were named is deferred: they may be what breaks it.
 _MOST_RETURNS = 3
 _NOTHING = b""
+
+
+class Program(Protocol):
+    """A compiled message, of messaging.channels."""
+
+    def render(self, person: Person, *, request_no: int, trigger: Mapping[str, object] | None) -> Any:
+        """Three parts, as Entry holds them: of an email its envelope's two addresses and its bytes."""
+
+    def carrying(self, parts: Sequence[bytes]) -> Any:
+        """The same with the files of one request."""
 
 
 class Entry:

@@ -16,7 +16,7 @@ from django.utils import timezone, translation
 
 from delivery import domain_limits, reasons, timetables
 from delivery.judging import Judged
-from delivery.models import Delivery, TriggerRequest
+from delivery.models import EMAIL, Delivery, TriggerRequest
 from lib import statements, walltimes
 
 _SHARD_COLUMNS = """(id, number, delivery_id, attempt, request_no, zone, domain, ids, n_ids, state, due_at, valid_until,
@@ -105,7 +105,11 @@ def refuse(delivery: Delivery, request_no: int, refused: Sequence[Named]) -> Non
     now, ids = timezone.now(), [person.id for person, _one in people]
     log: list[Any] = [
         *(delivery.opened_month, delivery.pk, request_no, now, ids),
-        *([person.email for person, _one in people], [one.reason for _person, one in people], sentences),
+        *(
+            [person.email if delivery.channel == EMAIL else "" for person, _one in people],
+            [one.reason for _person, one in people],
+            sentences,
+        ),
     ]
     with connection.cursor() as cursor:
         cursor.execute(_LOG, log)
@@ -126,7 +130,7 @@ def _row(place: int, one: Named, delivery: Delivery) -> dict[str, object]:
     }
     if one.person is None:
         return found
-    limits = domain_limits.recent()
+    limits = domain_limits.recent() if delivery.channel == EMAIL else None
     limit = limits.get(one.person.email_key.partition("@")[2]) if limits else None
     zone = _zone(delivery, one.person)
     return {**found, "profile_id": one.person.id, "zone": zone, "domain": limit.label if limit else ""}

@@ -62,6 +62,8 @@ class Lease:
     journal: journal.Journal
     # The group it is sent under, asked about again at each window; None asks nothing.
     terms: mailable.Terms | None = None
+    # Whether it needs an address that may be written to at all.
+    is_mail: bool = True
     # Where quiet hours and limits by domain apply to its people; "" where none do.
     zone: str = ""
     domain: str = ""
@@ -160,11 +162,16 @@ UPDATE delivery_delivery SET progressed_at = now() WHERE id = (
 
 
 def lease(
-    connection: Connection, delivery_id: int, *, quiet: Sequence[str] = (), busy: Sequence[str] = ()
+    connection: Connection,
+    delivery_id: int,
+    *,
+    quiet: Sequence[str] = (),
+    busy: Sequence[str] = (),
+    is_mail: bool = True,
 ) -> Lease | None:
     """The next shard that is due, journal ready; None when there is none or the delivery does not send.
 
-    None of the zones in `quiet` or of the domains in `busy`.
+    None of the zones in `quiet` or of the domains in `busy`. `is_mail`: its people need an address.
     """
     notes = journal.create()
     try:
@@ -181,8 +188,9 @@ def lease(
     except BaseException:
         notes.abandon()
         raise
-    held = (shard_id, delivery_id, month, attempt, request_no, ids, n_ids, n_authorised, fence, notes, terms, *place)
-    return Lease(*held, asked=asked)  # type: ignore[arg-type,misc]
+    held = (shard_id, delivery_id, month, attempt, request_no, ids, n_ids, n_authorised, fence, notes, terms)
+    zone, domain, valid_until = place
+    return Lease(*held, zone=zone, domain=domain, valid_until=valid_until, asked=asked, is_mail=is_mail)  # type: ignore[arg-type]
 
 
 def advance(
@@ -206,7 +214,9 @@ def advance(
     values |= {"lease_s": LEASE_S, "target": target, "ids": [held.ids[i] for i in positions], "positions": positions}
     with connection.transaction():
         # The shard's own row is locked first, before any retry shard: a stop locks in the order of ids.
-        rows = connection.execute(_open(held.terms) if positions else _RECORD, values, prepare=True).fetchall()
+        rows = connection.execute(
+            _open(held.terms, is_mail=held.is_mail) if positions else _RECORD, values, prepare=True
+        ).fetchall()
         if not rows:
             raise LeaseLost(held.shard_id)
         _store(connection, held, batch)
@@ -252,12 +262,13 @@ def clock() -> float:
 
 
 @functools.cache
-def _open(terms: mailable.Terms | None) -> str:
+def _open(terms: mailable.Terms | None, *, is_mail: bool) -> str:
     """The statement that records, authorises and reads; one text, and so one prepared statement, for each group."""
+    reason = mailable.reason(terms).sql if is_mail else "NULL"
     return f"""
 WITH w (n_ids, n_authorised, is_open) AS ({_RECORD})
 SELECT w.n_ids, w.n_authorised, w.is_open, u.position,
-    CASE WHEN p.id IS NULL THEN '{reasons.GONE}' ELSE {mailable.reason(terms).sql} END, {profiles.PERSON_COLUMNS}
+    CASE WHEN p.id IS NULL THEN '{reasons.GONE}' ELSE {reason} END, {profiles.PERSON_COLUMNS}
 FROM w
 LEFT JOIN unnest(%(ids)s::bigint[], %(positions)s::int[]) AS u(profile_id, position)
     ON w.is_open AND u.position < w.n_authorised

@@ -119,7 +119,8 @@ def send(
     try:
         if may_send is not None and not may_send():
             raise OutwardProblem(_("The connection took too long."), code=LATE)
-        return _talk(line, parts, method, {"User-Agent": _USER_AGENT, **(headers or {})}, body, most_bytes)
+        own = {} if any(name.lower() == "user-agent" for name in headers or {}) else {"User-Agent": _USER_AGENT}
+        return _talk(line, parts, method, {**own, **(headers or {})}, body, most_bytes)
     finally:
         line.hang_up()
 
@@ -202,6 +203,9 @@ def _talk(
         response = client.getresponse()
     except (OSError, http.client.HTTPException) as error:
         raise OutwardProblem(_unanswered(error, _host_of(parts)), code=NO_ANSWER) from error
+    except ValueError as error:
+        # Of a header, before anything was sent.
+        raise OutwardProblem(_("A header has characters that none can have."), code=REFUSED) from error
     found: dict[str, str] = {}
     for name, value in response.getheaders():
         found.setdefault(name.lower(), value)

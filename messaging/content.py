@@ -20,7 +20,7 @@ from messaging import added_headers, blocks, compilation, headers, markup, media
 from messaging.compilation import ContentSpec
 from messaging.models import Message
 
-__all__ = ["ContentProblem", "ContentSpec", "TooLarge", "check", "freeze"]
+__all__ = ["ContentProblem", "ContentSpec", "TooLarge", "check", "check_template", "freeze"]
 
 # Largest body that may be typed or pasted, bytes.
 BODY_LIMIT = 2 * 1024 * 1024
@@ -130,12 +130,12 @@ def _check_subject(spec: ContentSpec) -> Iterator[ContentProblem]:
     if not spec.subject.strip():
         yield ContentProblem("subject_empty", "error", "subject", _("The subject is empty. Enter a subject."))
     else:
-        yield from _check_template(spec.subject, "subject", html=False)
+        yield from check_template(spec.subject, "subject", html=False)
 
 
 def _check_preheader(spec: ContentSpec) -> Iterator[ContentProblem]:
     if spec.preheader.strip():
-        yield from _check_template(spec.preheader, "preheader", html=True)
+        yield from check_template(spec.preheader, "preheader", html=True)
     else:
         sentence = _("There is no preheader. Mail apps will show the first words of the message.")
         yield ContentProblem("preheader_missing", "warning", "preheader", sentence)
@@ -151,7 +151,7 @@ def _check_body(spec: ContentSpec) -> Iterator[ContentProblem]:
         yield _empty()
         return
     is_code = spec.body_kind != "blocks"
-    problems = list(_check_template(spec.body, "body", html=True)) if is_code else []
+    problems = list(check_template(spec.body, "body", html=True)) if is_code else []
     yield from problems
     if any(p.code == "template_syntax" for p in problems):
         return
@@ -175,7 +175,7 @@ def _check_added(spec: ContentSpec) -> Iterator[ContentProblem]:
         for name, sentence in found:
             yield ContentProblem("added_invalid", "error", f"{part}.{name}".rstrip("."), sentence)
         for name, value in values.items() if not found else ():
-            yield from _check_template(value, f"{part}.{name}", html=False)
+            yield from check_template(value, f"{part}.{name}", html=False)
 
 
 def _check_compiled(spec: ContentSpec, compiled: compilation.Compiled, *, is_checked: bool) -> Iterator[ContentProblem]:
@@ -186,7 +186,7 @@ def _check_compiled(spec: ContentSpec, compiled: compilation.Compiled, *, is_che
     if not is_checked:
         yield from problems
     if spec.text is not None:
-        yield from _check_template(spec.text, "text", html=False)
+        yield from check_template(spec.text, "text", html=False)
         if not spec.text.strip():
             sentence = _("The plain text is empty. Write it or let it be generated.")
             yield ContentProblem("text_empty", "warning", "text", sentence)
@@ -198,14 +198,14 @@ def _check_compiled(spec: ContentSpec, compiled: compilation.Compiled, *, is_che
 
 
 def _check_compiled_template(html: str) -> Iterator[ContentProblem]:
-    """What `_check_template` finds, without lines: those of compiled HTML say nothing to the author."""
+    """What `check_template` finds, without lines: those of compiled HTML say nothing to the author."""
     try:
         personalization.parse(html, html=True)
     except personalization.TemplateProblem as problem:
         problem.line = 0
         yield _syntax(problem, "body")
         return
-    for found in _check_template(html, "body", html=True):
+    for found in check_template(html, "body", html=True):
         yield dataclasses.replace(found, line=None)
 
 
@@ -275,7 +275,7 @@ def _check_looks(compiled: compilation.Compiled) -> Iterator[ContentProblem]:
         yield ContentProblem("link_http", "warning", "body", sentence)
 
 
-def _check_template(source: str, field: str, *, html: bool) -> Iterator[ContentProblem]:
+def check_template(source: str, field: str, *, html: bool) -> Iterator[ContentProblem]:
     """Syntax, fields that don't exist, and fields that some people lack."""
     try:
         uses = personalization.parse(source, html=html).fields()

@@ -107,10 +107,19 @@ class Message(models.Model):
     extras = models.JSONField(default=dict, blank=True)
     # Where a blind copy of each message goes; "" for nowhere.
     bcc = models.CharField(max_length=320, blank=True)
+    # Of channel "webhook", whose other contents are empty: {"url", "method", "headers": {name: value}, "body"}.
+    webhook = models.JSONField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         default_permissions = ("view",)
+        constraints = [
+            models.CheckConstraint(
+                name="message_webhook_of_its_channel",
+                condition=models.Q(channel="webhook", webhook__isnull=False)
+                | (~models.Q(channel="webhook") & models.Q(webhook__isnull=True)),
+            )
+        ]
 
     def __str__(self) -> str:
         return self.subject[:80]
@@ -381,19 +390,5 @@ class MediaUse(models.Model):
         constraints = [models.UniqueConstraint(fields=["file", "message"], name="media_use_once")]
 
 
-class AttachedFile(models.Model):
-    """The bytes of a file that goes with messages, once for all who refer to them. A trigger keeps them as they are.
-
-    Written by messaging.attachments, deleted by delivery.attached once nobody refers to them any more.
-    """
-
-    sha256 = models.CharField(max_length=64, unique=True)
-    data = models.BinaryField()
-    # When it was last referred to anew. It says nothing about the bytes, and keeps the purge away meanwhile.
-    wanted_at = models.DateTimeField()
-
-    class Meta:
-        default_permissions = ("view",)
-
-    def __str__(self) -> str:
-        return self.sha256
+from messaging.attachment_models import AttachedFile as AttachedFile  # noqa: E402  # Django looks for models here.
+from messaging.webhook_models import WebhookSecret as WebhookSecret  # noqa: E402

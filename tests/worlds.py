@@ -14,7 +14,8 @@ from campaigns import approvals, drafts, sends
 from campaigns.models import Campaign, ConfirmationRequest
 from delivery import preparation, requests
 from delivery.models import Delivery, Outcome, SendLog, TriggerRequest
-from messaging.models import CaughtMessage, MediaFile, Sender, Template
+from messaging import webhooks
+from messaging.models import CaughtMessage, MediaFile, Sender, Template, WebhookSecret
 from tests import factories
 
 SOURCE = b"From: a@shop.test\r\nTo: b@example.test\r\nSubject: Hello\r\nContent-Type: text/html\r\n\r\n<p>Hello</p>\r\n"
@@ -40,6 +41,7 @@ class World:
     request: ConfirmationRequest
     key: ApiKey
     call: TriggerRequest
+    webhook_secret: WebhookSecret
 
 
 def make() -> World:
@@ -91,4 +93,5 @@ def make() -> World:
         request=request,
         key=keys.create(keys.Wanted(name="World", scopes=("campaigns.list",)), by=factories.user("Admin")).key,
         call=requests.record(requests.Origin("campaign", str(campaign.public_id), campaign.name), requests.Call()),
+        webhook_secret=webhooks.add(by=factories.user("Admin")).row,
     )

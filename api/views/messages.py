@@ -45,7 +45,7 @@ class Content(shapes.Shape):
     recipient_subscription_state = shapes.OneOf(
         ("opted_in", "subscribed", "all"), required=False, help_text="opted_in: only those; all is refused."
     )
-    messages = Messages(help_text="There is email only; other channels are refused.")
+    messages = Messages(help_text="One email or one webhook; other channels are refused.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         for name in ("campaign_id", "send_id"):

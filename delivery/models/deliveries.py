@@ -29,6 +29,10 @@ RUNNING = frozenset({DeliveryState.SENDING, DeliveryState.PAUSED})
 ENDED = frozenset({DeliveryState.FINISHED, DeliveryState.STOPPED, DeliveryState.CANCELLED, DeliveryState.FAILED})
 
 
+# Of Delivery.channel.
+EMAIL = "email"
+
+
 class Delivery(models.Model):
     """One send of one published message to one prepared list. Screens say "send".
 
@@ -43,6 +47,8 @@ class Delivery(models.Model):
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     state = FSMField(max_length=12, choices=DeliveryState.choices, default=DeliveryState.NEW, protected=True)
     message = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="+")
+    # The message's: "email", or "webhook", which needs no address and no mail server.
+    channel = models.CharField(max_length=20, default="email", db_default="email")
     transport = models.ForeignKey(Transport, on_delete=models.PROTECT, related_name="+")
     feedback = models.CharField(max_length=12, choices=Feedback.choices, default=Feedback.BOUNCES_ONLY)
     # The audience document of audiences.rules, as it was when the delivery was opened.

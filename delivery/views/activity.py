@@ -95,7 +95,7 @@ def _row(line: activity_log.Line, page: activity_log.Page) -> dict[str, Any]:
         detail = ". ".join((status(asked)["label"], asked.note or counts(asked)))
         return row | {"label": asked.label, "who": who, "url": url, "detail": detail}
     profile = page.people.get(line.profile_id or 0)
-    row["who"] = line.who or (profile.email if profile else str(line.profile_id or ""))
+    row["who"] = line.who or (profile.email or str(profile) if profile else str(line.profile_id or ""))
     row["url"] = ""
     # Deferrals have no record before their message has an outcome.
     if profile is not None and delivery is not None and line.what != "deferred":

@@ -8,6 +8,7 @@ from api import refusals
 from audiences.models import ProfileAlias
 from delivery import audience_rules
 from delivery.models import Delivery, RequestRecipient, Shard, TriggerRequest
+from messaging import webhooks
 from messaging.models import Message
 from tests import factories
 from tests.api.callers import Caller
@@ -87,6 +88,33 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
 @pytest.mark.parametrize(("body", "label", "told"), REFUSED)
 def test_what_is_refused_sends_nothing_and_says_where(body: dict[str, Any], label: str, told: str) -> None:
     answer = ask(**body)
+    assert (answer.status_code, answer.json()["message"]) == (400, label), answer.json()
+    assert answer.json()["errors"][0].startswith(told), answer.json()
+    assert (Message.objects.count(), Delivery.objects.count(), TriggerRequest.objects.count()) == (0, 0, 0)
+
+
+# The same once webhooks are on.
+WEBHOOK = {"url": "https://shop.test/", "request_method": "POST"}
+REFUSED_WEBHOOKS: list[tuple[dict[str, Any], str, str]] = [
+    ({"webhook": {}}, refusals.BAD_REQUEST, "messages.webhook.url: Give this field"),
+    ({"webhook": []}, refusals.BAD_REQUEST, "messages.webhook: Give an object"),
+    (
+        {"webhook": {**WEBHOOK, "request_method": "HEAD"}},
+        refusals.BAD_REQUEST,
+        "messages.webhook.request_method: Give o",
+    ),
+    ({"webhook": {**WEBHOOK, "request_headers": "X"}}, refusals.BAD_REQUEST, "messages.webhook.request_headers: "),
+    ({"webhook": {**WEBHOOK, "url": "http://10.0.0.1/"}}, refusals.BAD_REQUEST, "messages.webhook.url: 10.0.0.1 is"),
+    ({"webhook": {**WEBHOOK, "body": "{{ x"}}, refusals.BAD_REQUEST, "messages.webhook.body: "),
+    ({"webhook": {**WEBHOOK, "retries": 3}}, refusals.BAD_REQUEST, "messages.webhook.retries isn't offered"),
+    ({**email(), "webhook": WEBHOOK}, refusals.BAD_REQUEST, "messages: One call sends one message: webhook and email"),
+]
+
+
+@pytest.mark.parametrize(("messages", "label", "told"), REFUSED_WEBHOOKS)
+def test_webhooks_that_are_refused_send_nothing_and_say_where(messages: dict[str, Any], label: str, told: str) -> None:
+    webhooks.add(by=factories.user("Admin"))
+    answer = ask(messages=messages)
     assert (answer.status_code, answer.json()["message"]) == (400, label), answer.json()
     assert answer.json()["errors"][0].startswith(told), answer.json()
     assert (Message.objects.count(), Delivery.objects.count(), TriggerRequest.objects.count()) == (0, 0, 0)

@@ -180,8 +180,11 @@ def test_what_is_sent_and_what_comes_back(site: Site) -> None:
     answer = outward.send("PUT", f"{site.url}/x", {"X-Own": "1", "Content-Type": "a/b"}, b"hello")
     assert (answer.status, answer.body, answer.content_type, answer.is_cut) == (201, b"made", "text/plain", False)
     assert answer.headers["x-id"] == "7"
+    outward.send("GET", site.url, {"user-agent": "Mine"})
+    assert site.asked[1].headers["user-agent"] == "Mine"
     asked = site.asked[0]
     assert (asked.method, asked.path, asked.body) == ("PUT", "/x", b"hello")
+    assert asked.headers["user-agent"] == "Chappe"
     assert asked.headers["x-own"] == "1"
     assert asked.headers["content-length"] == "5"
 
@@ -226,6 +229,14 @@ def test_nothing_leaves_when_the_last_word_is_no(site: Site) -> None:
     with pytest.raises(outward.OutwardProblem) as caught:
         outward.send("POST", site.url, body=b"x", may_send=lambda: False)
     assert caught.value.code == outward.LATE
+    assert site.asked == []
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-B: 2", "a\nb", "Łódź"])
+def test_a_header_that_can_not_be_sent_sends_nothing(site: Site, value: str) -> None:
+    with pytest.raises(outward.OutwardProblem) as caught:
+        outward.send("POST", site.url, {"X-A": value}, b"x")
+    assert caught.value.code == outward.REFUSED
     assert site.asked == []
 
 
