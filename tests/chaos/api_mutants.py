@@ -1,0 +1,159 @@
+"""Seeded bugs of the API: each breaks one half of "2xx is a promise"; a chaos run with it must fail.
+
+`apply` is called in the web server, before it answers anything. `SCENARIO` names the strikes under which the bug shows.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connection, transaction
+from rest_framework.response import Response
+
+from api import envelope, idempotency
+from api.envelope import Answer
+from api.models import AnsweredCall
+
+SCENARIO = {
+    "answered_before_the_commit": ("web killed",) * 3,
+    "answer_is_stored_apart": ("web killed",) * 3,
+    "claimed_before_it_is_done": ("web killed",) * 3,
+    "effect_in_parts": ("web killed",) * 3,
+    "answer_is_not_replayed": ("web stopped",) * 2,
+    "outage_is_a_page": ("PostgreSQL shut down",) * 2,
+}
+# Seconds that the bug takes, so that a kill falls into them.
+_SLOW_S = 0.15
+Once = Callable[[idempotency.Claim, Callable[[], Answer]], idempotency.Reply]
+
+
+def apply(name: str) -> None:
+    """Break the API of this process. KeyError for an unknown name."""
+    assert name in SCENARIO
+    globals()[f"_{name}"]()
+
+
+def _keep(claim: idempotency.Claim, reply: idempotency.Reply) -> None:
+    AnsweredCall.objects.update_or_create(
+        key=claim.key,
+        idempotency_key=claim.idempotency_key,
+        defaults={
+            "path": claim.path,
+            "body_sha256": claim.sha256,
+            "status": reply.status,
+            "body": reply.content.decode(),
+        },
+    )
+
+
+def _answered_before_the_commit() -> None:
+    """The answer is given while the transaction is open, which another thread ends a moment later."""
+    inner = idempotency.once
+
+    def once(claim: idempotency.Claim, effect: Callable[[], Answer]) -> idempotency.Reply:
+        found: list[Any] = []
+        is_done = threading.Event()
+
+        def work() -> None:
+            try:
+                with transaction.atomic():
+                    found.append(inner(claim, effect))
+                    is_done.set()
+                    time.sleep(_SLOW_S)
+            except Exception as error:  # noqa: BLE001  # raised where it belongs
+                found.append(error)
+            finally:
+                is_done.set()
+                connection.close()
+
+        threading.Thread(target=work).start()
+        is_done.wait()
+        if isinstance(found[0], Exception):
+            raise found[0]
+        return found[0]  # type: ignore[no-any-return]
+
+    idempotency.once = once
+
+
+def _answer_is_stored_apart() -> None:
+    """First the effect is committed, then the answer to the key."""
+
+    def once(claim: idempotency.Claim, effect: Callable[[], Answer]) -> idempotency.Reply:
+        if (found := idempotency._answered(claim)) is not None:
+            return found
+        with transaction.atomic():
+            reply = idempotency._reply(effect())
+        time.sleep(_SLOW_S)
+        _keep(claim, reply)
+        return reply
+
+    idempotency.once = once
+
+
+def _claimed_before_it_is_done() -> None:
+    """The key counts as used as soon as the call is there."""
+    early = idempotency.Reply(201, b'{"message":"success"}')
+
+    def once(claim: idempotency.Claim, effect: Callable[[], Answer]) -> idempotency.Reply:
+        if (found := idempotency._answered(claim)) is not None:
+            return found
+        _keep(claim, early)
+        time.sleep(_SLOW_S)
+        with transaction.atomic():
+            return idempotency._reply(effect())
+
+    idempotency.once = once
+
+
+def _effect_in_parts() -> None:
+    """The request is committed before its people, so that a death in the middle leaves half of the effect."""
+    from delivery import requests  # noqa: PLC0415  # only this one needs it
+
+    inner = requests.record
+
+    def record(*arguments: Any, **named: Any) -> Any:
+        found = _apart(lambda: inner(*arguments, **named))
+        time.sleep(_SLOW_S)
+        return found
+
+    requests.record = record
+
+
+def _apart(work: Callable[[], Any]) -> Any:
+    """The result of `work` on a connection of its own."""
+    found: list[Any] = []
+
+    def run() -> None:
+        try:
+            found.append(work())
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+def _answer_is_not_replayed() -> None:
+    """What was answered before is done again."""
+
+    def once(claim: idempotency.Claim, effect: Callable[[], Answer]) -> idempotency.Reply:
+        with transaction.atomic():
+            reply = idempotency._reply(effect())
+            _keep(claim, reply)
+            return reply
+
+    idempotency.once = once
+
+
+def _outage_is_a_page() -> None:
+    """While PostgreSQL is away, programs get what people get."""
+    inner = envelope.handle
+
+    def handle(error: Exception, context: Any) -> Any:
+        answer = inner(error, context)
+        return Response("<html>Traceback</html>", status=500) if answer.status_code == 503 else answer
+
+    envelope.handle = handle
