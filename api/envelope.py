@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpResponse, JsonResponse
-from psycopg.errors import QueryCanceled
+from psycopg.errors import IdleInTransactionSessionTimeout, QueryCanceled
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -79,7 +79,8 @@ def refusal(error: Exception) -> Refused:
         return Refused(refusals.NOT_FOUND, "There is nothing at this address.", status=404)
     if isinstance(error, exceptions.APIException):
         return Refused(refusals.LABELS.get(error.status_code, refusals.BAD_REQUEST), status=error.status_code)
-    if isinstance(error, OperationalError | InterfaceError):
+    stood_still = isinstance(error.__cause__, IdleInTransactionSessionTimeout)
+    if isinstance(error, OperationalError | InterfaceError) or stood_still:
         return _away(error)
     return broken(error)
 

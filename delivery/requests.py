@@ -22,6 +22,7 @@ from audiences import identities, turns, updates
 from delivery import callformat, claims, judging, queueing, reasons
 from delivery.callformat import MOST_RECIPIENTS, Call, Origin, Recipient
 from delivery.models import Delivery, RequestRecipient, RequestState, TriggerRequest
+from lib import stillness
 from lib.errors import DomainError
 
 __all__ = [
@@ -206,10 +207,13 @@ def earlier(origin: Origin, external_send_id: str, *, within: dt.timedelta) -> T
 
 
 def lock_standing(origin: Origin) -> Delivery | None:
-    """The open standing delivery of an origin, shared until the transaction ends: it can't be closed meanwhile."""
+    """The open standing delivery of an origin, shared until the transaction ends: it can't be closed meanwhile.
+
+    Who stands still with it loses it.
+    """
     found = Delivery.objects.raw(
-        "SELECT * FROM delivery_delivery WHERE origin_kind = %s AND origin_id = %s AND is_standing"
-        " AND closed_at IS NULL AND state IN ('sending', 'paused') FOR SHARE",
+        f"SELECT *, {stillness.limited()} FROM delivery_delivery WHERE origin_kind = %s AND origin_id = %s"
+        " AND is_standing AND closed_at IS NULL AND state IN ('sending', 'paused') FOR SHARE",
         [origin.kind, origin.id],
     )
     for _once in range(2):
