@@ -109,7 +109,7 @@ def _small(plan, wanted, scenario, mutant):  # type: ignore[no-untyped-def]  # a
         "pause": (150 * wanted.stops, wanted.stops, 15),
         "stop": (600, 0, 400),
         "unsubscribe": (240 if mutant == "-" else 400, 0, 400),
-        "api": (60, 0, 0),
+        "api": (40, 0, 0),
     }.get(scenario, (400, 3, 30))
     setup = Setup(mutant=mutant, **_QUICK)
     # Longer than a lease and recovery's patience where the bug shows only after them.

@@ -128,6 +128,8 @@ class ApiRun:
             share = 0.95 * (number + self.chance.random()) / len(script)
             n = max(1, round(share * len(self.calls)))
             self._wait_until(lambda n=n: clients.n_done >= n or clients.are_done())
+            # Not always at the moment when a call has just ended.
+            time.sleep(self.chance.uniform(0, 0.2))
             self.nemesis.strike(name)
 
     def _wait_until(self, condition: Callable[[], bool]) -> None:
