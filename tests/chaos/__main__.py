@@ -100,7 +100,7 @@ def _calls(plan, wanted):  # type: ignore[no-untyped-def]  # as below
     setup = Setup(**_QUICK) if wanted.people < 20_000 else Setup(lease_s=wanted.lease_s)
     patience_s = 30 + 1.5 * setup.lease_s
     down_s = min(1.0, wanted.down_s)
-    return plan(wanted.people, wanted.kills, wanted.seed, "api", setup, 5.0, patience_s, down_s)
+    return plan(wanted.people, wanted.kills, wanted.seed, "api", setup, 5.0, patience_s, down_s, wanted.calls_s)
 
 
 def _small(plan, wanted, scenario, mutant):  # type: ignore[no-untyped-def]  # as below
@@ -130,6 +130,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--stops", type=int, default=4, help="how many pauses, and a tenth as many stops")
     parser.add_argument("--lease-s", type=float, help="6, and 60 from 20,000 people on")
     parser.add_argument("--down-s", type=float, default=3.0, help="how long the broker stays away")
+    parser.add_argument(
+        "--calls-s", type=float, default=0.0, help="no call of the API begins later than this; 0: whenever"
+    )
     parser.add_argument("--scenario", nargs="*", choices=_HOLD, default=list(_HOLD), help="of those that must hold")
     parser.add_argument("--controls", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--failpoints", action=argparse.BooleanOptionalAction, default=False)

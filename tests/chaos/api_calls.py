@@ -1,8 +1,8 @@
 """Outside programs of a chaos run: they call the API, repeat with the same Idempotency-Key what was not answered, and
 write down every answer.
 
-A run asks for so many messages. Of twenty calls thirteen trigger a campaign, three of them for fifty people; four bring
-their own message, one of them for fifty; two are for a time a few seconds ahead; one tells what a person did. Nobody
+A run asks for so many messages. Of twenty calls thirteen trigger a campaign, four bring their own message, two are for
+a time a few seconds ahead, and one tells what a person did; four of them name fifty people, nine in a large run. Nobody
 is named in two calls, so that whoever gets a message, and how often, says what became of which call.
 """
 
@@ -22,6 +22,9 @@ _AGAIN_S = 0.1
 # How far ahead calls are scheduled.
 _AHEAD_S = 4.0
 _MANY = 50
+# Which of twenty calls name so many; the second in large runs.
+_LONG, _LONGER = {1, 6, 11, 16}, {1, 4, 6, 9, 11, 13, 14, 16, 18}
+_LARGE = 20_000
 _BODY = "<p>Hello {{ profile.first_name }}</p>"
 _TRIGGER, _SEND = "/campaigns/trigger/send", "/messages/send"
 _SCHEDULE, _TRACK = "/campaigns/trigger/schedule/create", "/users/track"
@@ -67,12 +70,13 @@ class Call:
 def script(n_messages: int, *, is_plain: bool = False) -> list[Call]:
     """Calls until `n_messages` are asked for. `is_plain`: only for one person each, and now."""
     calls: list[Call] = []
+    long = _LONG if n_messages < _LARGE else _LONGER
     while n_messages > 0:
         place = len(calls) % 20
         path = (
             _TRACK if place == 19 else _SCHEDULE if place in {8, 17} else _SEND if place in {3, 7, 11, 15} else _TRIGGER
         )
-        n_people = _MANY if place in {1, 6, 11, 16} else 1
+        n_people = _MANY if place in long else 1
         if is_plain:
             path, n_people = _TRACK if place == 19 else _TRIGGER, 1
         number = len(calls)
@@ -86,7 +90,9 @@ def script(n_messages: int, *, is_plain: bool = False) -> list[Call]:
 
 
 class Clients:
-    """Threads that make all calls, each of them once done. `port` on loopback."""
+    """Threads that make all calls, until `until` (time.monotonic) if it is not 0. `port` on loopback."""
+
+    until = 0.0
 
     def __init__(self, port: int, token: str, calls: list[Call], *, campaign_id: str, domain: str) -> None:
         self._port, self._token = port, token
@@ -108,7 +114,7 @@ class Clients:
         while True:
             with self._lock:
                 call = next(self._waiting, None)
-            if call is None:
+            if call is None or (self.until and time.monotonic() > self.until):
                 connection.close()
                 return
             self._do(call, connection)

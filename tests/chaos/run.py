@@ -55,6 +55,8 @@ class Plan:
     patience_s: float = 60.0
     # How long the broker stays away when it goes.
     down_s: float = 3.0
+    # No call of the API begins later than so long after the first; 0: whenever.
+    calls_s: float = 0.0
 
     @property
     def point(self) -> failpoints.Point | None:
