@@ -93,6 +93,8 @@ class Clients:
     """Threads that make all calls, until `until` (time.monotonic) if it is not 0. `port` on loopback."""
 
     until = 0.0
+    # No more calls are begun while so many are done: none may be left when the last strikes come.
+    n_allowed = float("inf")
 
     def __init__(self, port: int, token: str, calls: list[Call], *, campaign_id: str, domain: str) -> None:
         self._port, self._token = port, token
@@ -112,6 +114,8 @@ class Clients:
     def _run(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT_S)
         while True:
+            while self.n_done >= self.n_allowed:
+                time.sleep(0.01)
             with self._lock:
                 call = next(self._waiting, None)
             if call is None or (self.until and time.monotonic() > self.until):

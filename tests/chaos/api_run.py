@@ -130,12 +130,14 @@ class ApiRun:
         for number, name in enumerate(script):
             share = 0.95 * (number + self.chance.random()) / len(script)
             n = max(1, round(share * len(self.calls)))
+            clients.n_allowed = n + len(self.calls) / len(script)
             self._wait_until(lambda n=n: clients.n_done >= n or clients.are_done())
             # Not always at the moment when a call has just ended.
             time.sleep(self.chance.uniform(0, 0.2))
             if clients.are_done() and not self.is_mutant:
-                return
+                break
             self.nemesis.strike(name)
+        clients.n_allowed = float("inf")
 
     def _wait_until(self, condition: Callable[[], bool]) -> None:
         while not condition():
