@@ -23,6 +23,7 @@ AUDIENCE = "AND or OR with a list, custom_attribute, or email_subscription_statu
 # Errors of the rooms below, and the part of a call that each of them is about.
 _PLACES: tuple[tuple[type[DomainError], str], ...] = (
     (triggering.CampaignInvalid, "campaign_id"),
+    (triggering.NotActive, "campaign_id"),
     (planning.ScheduleInvalid, "schedule"),
     (requests.ScheduleGone, "schedule_id"),
     (contents.MessageInvalid, "messages"),

@@ -31,6 +31,7 @@ class NotActive(DomainError):
     """The campaign was never started, so that nobody has decided that it may send."""
 
     code = "not_active"
+    status = 400
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def trigger(campaign_id: str, call: requests.Call, *, is_broadcast: bool = False
             return Answer(_ignore(origin, call, notice), notice)
         if campaign.state != CampaignState.ACTIVE:
             break
-    sentence = _("%(name)s isn't active. Activate it, then trigger it again.")
+    sentence = _("The campaign “%(name)s” isn't active. Activate it, then trigger it again.")
     raise NotActive(sentence % {"name": campaign.name})
 
 

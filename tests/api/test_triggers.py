@@ -112,10 +112,12 @@ def test_other_campaigns_are_no_campaigns_of_the_api(campaign: Campaign) -> None
     assert ask(campaign, recipients=[U1]).status_code == 201
 
 
-def test_one_that_nobody_activated_is_a_conflict(settings: Any) -> None:
+def test_one_that_nobody_activated_is_refused(settings: Any) -> None:
     settings.ACTIVATE_TRIGGERED = True
     answer = ask(factories.published(**API), recipients=[U1])
-    assert (answer.status_code, answer.json()["message"]) == (409, "Conflict")
+    assert (answer.status_code, answer.json()["message"]) == (400, "Bad Request")
+    assert answer.json()["errors"][0].startswith("campaign_id: The campaign “")
+    assert "Activate it" in answer.json()["errors"][0]
     assert nothing_was_kept()
 
 
