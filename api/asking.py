@@ -66,6 +66,11 @@ def audience(entered: Mapping[str, Any], *, at: dt.datetime | None = None) -> di
     return found or None
 
 
+def campaign_id(entered: Mapping[str, Any]) -> str:
+    """The campaign that a message of the call is counted under; "" without."""
+    return str(entered["campaign_id"]) if "campaign_id" in entered else ""
+
+
 def send_id(entered: Mapping[str, Any]) -> str:
     """The registered send id of a campaign's call; "" without. Raises Refused for one that nobody registered."""
     wanted: str = entered.get("send_id", "")

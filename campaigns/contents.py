@@ -1,7 +1,8 @@
-"""Calls that bring their own message, without a campaign: read, checked, frozen, and sent by a standing delivery.
+"""Calls that bring their own message: read, checked, frozen, and sent by a standing delivery.
 
 Equal contents are one message with one standing delivery, opened by the first call and closed after a day without any.
-There is no re-eligibility: everybody named gets it each time. Consent, quarantine and the sending limit hold as always.
+Without a campaign there is no re-eligibility: everybody named gets it each time; with one, see campaigns.counted.
+Consent, quarantine and the sending limit hold as always.
 What other products take and this one can't do is refused by its name; nothing is dropped silently.
 """
 
@@ -13,12 +14,13 @@ from dataclasses import dataclass
 from email.utils import parseaddr
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from audiences import rules, updates
-from campaigns import targeting
+from campaigns import counted, openings, targeting, triggering
+from campaigns.models import Campaign
 from delivery import callformat, opening, requests
 from delivery import lifecycle as delivery_lifecycle
 from delivery.models import Delivery, RequestState, TriggerRequest
@@ -32,12 +34,6 @@ _VALIDITY_S = 72 * 3600
 _TRIES = 3
 # A standing delivery without a request for so long is closed.
 _IDLE = dt.timedelta(days=1)
-_EVERYBODY: dict[str, object] = {
-    "conditions": {
-        "match": "any",
-        "rules": [{"field": "profile.email", "op": "is_set"}, {"field": "profile.email", "op": "is_not_set"}],
-    }
-}
 # `recipient_subscription_state` → whom it leaves, None for everybody who may be written to.
 _STATES: dict[str, str | None] = {"": None, "subscribed": None, "opted_in": "opted_in"}
 _READ = frozenset({"app_id", "subject", "from", "reply_to", "body", "plaintext_body", "preheader", "email_template_id"})
@@ -54,10 +50,11 @@ class MessageInvalid(DomainError):
 
 @dataclass(frozen=True)
 class Answer:
-    """The request, and what deserves a look about its message (sentences)."""
+    """The request, what deserves a look about its message (sentences), and why nothing is sent; "" when it is."""
 
     request: TriggerRequest
     warnings: tuple[str, ...] = ()
+    notice: str = ""
 
     @property
     def dispatch_id(self) -> str:
@@ -65,12 +62,21 @@ class Answer:
 
 
 def send(
-    messages: Mapping[str, object], call: requests.Call, *, is_broadcast: bool = False, subscription_state: str = ""
+    messages: Mapping[str, object],
+    call: requests.Call,
+    *,
+    is_broadcast: bool = False,
+    subscription_state: str = "",
+    campaign_id: str = "",
 ) -> Answer:
-    """Take a call with its own message; when it returns, the request is durable.
+    """Take a call with its own message; when it returns, the request is durable. `campaign_id`: it is counted there.
 
-    Raises MessageInvalid, targeting.TargetInvalid, updates.AttributesInvalid, rules.RuleProblem; then nothing is sent.
+    Raises MessageInvalid, targeting.TargetInvalid, updates.AttributesInvalid, rules.RuleProblem; of a campaign
+    triggering.CampaignInvalid, triggering.NotActive, counted.VariationInvalid; then nothing is sent.
     """
+    campaign = triggering.find(campaign_id) if campaign_id else None
+    if campaign is not None:
+        messages = counted.unmarked(campaign, messages)
     targeting.decide(
         len(call.recipients), has_audience=call.audience is not None, is_broadcast=is_broadcast, has_campaign=False
     )
@@ -82,10 +88,11 @@ def send(
     spec = read(messages)
     warnings = _check(spec, _TOLD if call.recipients else frozenset())
     message = content.freeze(spec)
-    origin = _origin(message)
+    origin = _origin(message, campaign)
     take = requests.plan if call.due_at else requests.take if call.recipients else requests.take_audience
     for _once in range(_TRIES):
-        _ensure(origin, message)
+        if notice := _ensure(origin, message):
+            return Answer(triggering.ignore(origin, call, notice), warnings, notice)
         request = take(origin, call)
         if request is not None:
             return Answer(request, warnings)
@@ -94,16 +101,23 @@ def send(
 
 @transaction.atomic
 def rewrite(request: TriggerRequest, messages: Mapping[str, object]) -> Answer:
-    """Let a request that waits for its time, locked by the caller, bring another message. Raises MessageInvalid."""
+    """Let a request that waits for its time, locked by the caller, bring another message.
+
+    Raises MessageInvalid, counted.VariationInvalid.
+    """
+    campaign = None
+    if request.origin_kind != KIND:
+        campaign = Campaign.objects.get(public_id=request.origin_id)
+        messages = counted.unmarked(campaign, messages, is_needed=False)
     spec = read(messages)
     warnings = _check(spec, frozenset() if request.is_audience else _TOLD)
     message = content.freeze(spec)
-    origin = _origin(message)
+    origin = _origin(message, campaign)
     for _once in range(_TRIES):
-        _ensure(origin, message)
-        if requests.lock_standing(origin) is not None:
-            request.origin_id, request.label = origin.id, origin.label[:255]
-            request.save(update_fields=["origin_id", "label"])
+        # A campaign that was stopped meanwhile opens it when it is resumed.
+        if _ensure(origin, message) or requests.lock_standing(origin) is not None:
+            request.origin_id, request.part, request.label = origin.id, origin.part, origin.label[:255]
+            request.save(update_fields=["origin_id", "part", "label"])
             return Answer(request, warnings)
     raise _busy()
 
@@ -121,6 +135,8 @@ def read(messages: Mapping[str, object]) -> content.ContentSpec:
     if not isinstance(email, Mapping):
         raise MessageInvalid(_("No message to send: messages.email is missing."), code="no_message")
     for name, value in email.items():
+        if name == counted.FIELD and value:
+            raise MessageInvalid(_("messages.email.message_variation_id needs campaign_id."))
         if name not in _READ and value not in (None, False, "", [], {}):
             raise MessageInvalid(_("messages.email.%(name)s isn't offered here.") % {"name": name[:40]})
         if name in _READ and value is not None and not isinstance(value, str):
@@ -130,10 +146,11 @@ def read(messages: Mapping[str, object]) -> content.ContentSpec:
 
 def close_idle() -> int:
     """Close the standing deliveries that nobody asked for lately, so that they finish; how many."""
-    recent = TriggerRequest.objects.filter(origin_kind=KIND, origin_id=OuterRef("origin_id"))
+    names = {"origin_kind": OuterRef("origin_kind"), "origin_id": OuterRef("origin_id"), "part": OuterRef("part")}
+    recent = TriggerRequest.objects.filter(**names)
     young = recent.filter(received_at__gte=timezone.now() - _IDLE)
     waiting = recent.filter(state__in=[RequestState.SCHEDULED, RequestState.TAKEN])
-    idle = Delivery.objects.filter(origin_kind=KIND, is_standing=True, closed_at=None)
+    idle = Delivery.objects.filter(~Q(part="") | Q(origin_kind=KIND), is_standing=True, closed_at=None)
     idle = idle.filter(~Exists(young), ~Exists(waiting), opened_at__lt=timezone.now() - _IDLE)
     n = 0
     for delivery_id in idle.values_list("pk", flat=True):
@@ -216,7 +233,9 @@ def _narrowed(audience: Mapping[str, object] | None, state: str) -> Mapping[str,
     return only if audience is None else only | {"narrowed_by": dict(audience)}
 
 
-def _origin(message: Message) -> requests.Origin:
+def _origin(message: Message, campaign: Campaign | None) -> requests.Origin:
+    if campaign is not None:
+        return counted.origin(campaign, message)
     return requests.Origin(KIND, str(message.public_id), message.subject)
 
 
@@ -224,15 +243,19 @@ def _busy() -> DomainError:
     return DomainError(_("This message is being closed. Try again."), code="busy", status=503)
 
 
-def _ensure(origin: requests.Origin, message: Message) -> None:
-    """Open the standing delivery of this message unless there is one; of two at once one does."""
+def _ensure(origin: requests.Origin, message: Message) -> str:
+    """Open the standing delivery of this message unless there is one; of two at once one does. Why its campaign sends
+    nothing; "" when it is open."""
+    if origin.kind != KIND:
+        return counted.ensure(origin, message)
     if Delivery.objects.filter(origin_kind=origin.kind, origin_id=origin.id, is_standing=True, closed_at=None).exists():
-        return
+        return ""
     try:
         with transaction.atomic():
-            delivery_lifecycle.stand(_open(origin, message, _EVERYBODY, is_standing=True).pk, by=None)
+            delivery_lifecycle.stand(_open(origin, message, openings.EVERYBODY, is_standing=True).pk, by=None)
     except IntegrityError:
-        return
+        pass
+    return ""
 
 
 def _open(

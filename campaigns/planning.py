@@ -82,7 +82,7 @@ def delete(campaign_id: str, schedule_id: str) -> TriggerRequest:
 
 def _origin(campaign_id: str) -> requests.Origin:
     if not campaign_id:
-        return requests.Origin(contents.KIND, "", "")
+        return requests.Origin("", "", "")
     campaign = triggering.find(campaign_id)
     return requests.Origin("campaign", str(campaign.public_id), campaign.name)
 

@@ -16,11 +16,16 @@ MOST_RECIPIENTS = 50
 
 @dataclass(frozen=True)
 class Origin:
-    """What is triggered: kind and id as in Delivery, and how people call it."""
+    """What is triggered: kind and id as in Delivery, and how people call it.
+
+    `part`: "" for what the origin itself says; of an origin that messages of calls are counted under, the public id of
+    such a message.
+    """
 
     kind: str
     id: str
     label: str
+    part: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -108,7 +109,7 @@ def _take_due(request_id: int) -> None:
     request = _waiting(request_id)
     if request is None:
         return
-    delivery = lock_standing(Origin(request.origin_kind, request.origin_id, request.label))
+    delivery = lock_standing(_origin(request))
     if delivery is None:
         _settle(request_id, RequestState.IGNORED, _("It couldn't be triggered when its time came."))
     elif request.is_audience:
@@ -138,17 +139,23 @@ def cancel(public_id: uuid.UUID, *, origin: Origin) -> TriggerRequest:
 
 
 def lock_scheduled(public_id: uuid.UUID, origin: Origin) -> TriggerRequest:
-    """A request that still waits for its time, locked. An origin without an id is any of its kind.
+    """A request that still waits for its time, locked. An origin without an id is any message that a call brought.
 
     Raises ScheduleGone.
     """
-    found = TriggerRequest.objects.filter(public_id=public_id, origin_kind=origin.kind)
+    found = TriggerRequest.objects.filter(public_id=public_id)
     if origin.id:
-        found = found.filter(origin_id=origin.id)
+        found = found.filter(origin_kind=origin.kind, origin_id=origin.id, part=origin.part)
+    else:
+        found = found.filter(~Q(part="") | Q(origin_kind=callformat.OWN_MESSAGE))
     request = found.filter(state=RequestState.SCHEDULED).select_for_update(no_key=True).first()
     if request is None:
         raise ScheduleGone(_("There is no schedule with this id, or its time has come."))
     return request
+
+
+def _origin(request: TriggerRequest) -> Origin:
+    return Origin(request.origin_kind, request.origin_id, request.label, request.part)
 
 
 def _waiting(request_id: int) -> TriggerRequest | None:
@@ -175,6 +182,7 @@ def record(
     return TriggerRequest.objects.create(
         origin_kind=origin.kind,
         origin_id=origin.id,
+        part=origin.part,
         label=origin.label[:255],
         delivery=delivery,
         state=state,
@@ -208,9 +216,9 @@ def earlier(origin: Origin, external_send_id: str, *, within: dt.timedelta) -> T
 def lock_standing(origin: Origin) -> Delivery | None:
     """The open standing delivery of an origin, shared until the transaction ends: it can't be closed meanwhile."""
     found = Delivery.objects.raw(
-        "SELECT * FROM delivery_delivery WHERE origin_kind = %s AND origin_id = %s AND is_standing"
+        "SELECT * FROM delivery_delivery WHERE origin_kind = %s AND origin_id = %s AND part = %s AND is_standing"
         " AND closed_at IS NULL AND state IN ('sending', 'paused') FOR SHARE",
-        [origin.kind, origin.id],
+        [origin.kind, origin.id, origin.part],
     )
     for _once in range(2):
         # One that was closed while we waited for it may have made way for another.

@@ -26,7 +26,7 @@ ASKS: dict[str, Any] = {
         }
     },
 }
-_NO_CAMPAIGN = "A message of a call belongs to no campaign. Leave it out, or use /campaigns/trigger/send."
+_NO_CAMPAIGN = "It belongs to a campaign. Give campaign_id too, or leave it out."
 
 
 class Content(shapes.Shape):
@@ -35,8 +35,12 @@ class Content(shapes.Shape):
     user_aliases = shapes.Many(Alias(), required=False)
     segment_id = shapes.PublicId(required=False, help_text="Who is named must be in it too.")
     audience = shapes.Properties(required=False, help_text=asking.AUDIENCE)
-    campaign_id = shapes.Text(required=False, help_text="Not offered: refused.")
-    send_id = shapes.Text(required=False, help_text="Not offered: refused.")
+    campaign_id = shapes.PublicId(
+        required=False, help_text="An API-triggered campaign that it is counted under; its re-eligibility holds."
+    )
+    send_id = shapes.SendIdText(
+        max_length=64, required=False, help_text="Registered for that campaign with /sends/id/create."
+    )
     override_frequency_capping = shapes.Flag(default=False, help_text="true: the sending limit does not hold.")
     override_messaging_limits = shapes.Flag(default=False, help_text="The same by another name.")
     recipient_subscription_state = shapes.OneOf(
@@ -45,17 +49,18 @@ class Content(shapes.Shape):
     messages = Messages(help_text="There is email only; other channels are refused.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        for name in ("campaign_id", "send_id"):
-            if name in attrs:
-                raise serializers.ValidationError({name: [_NO_CAMPAIGN]})
+        if "send_id" in attrs and "campaign_id" not in attrs:
+            raise serializers.ValidationError({"send_id": [_NO_CAMPAIGN]})
         return attrs
 
 
 class SendNow(Endpoint):
     """Send a message that the call brings, now.
 
-    Everybody named gets it each time it is sent, if they may be written to; there is no re-eligibility. notice says
-    what deserves a look in the message, such as a missing unsubscribe link.
+    Everybody named gets it each time it is sent, if they may be written to. With campaign_id it is counted under that
+    campaign, each message needs its message_variation_id, and the campaign's re-eligibility, subscription group and
+    control group hold; a stopped or archived one sends nothing and says so. notice also says what deserves a look in
+    the message, such as a missing unsubscribe link.
     """
 
     scope = "messages.send"
@@ -181,6 +186,7 @@ def called(call: Call, entered: dict[str, Any], *, due_at: dt.datetime | None = 
     return requests.Call(
         recipients=asking.people(entered),
         audience=asking.audience(entered, at=due_at),
+        send_id=asking.send_id(entered),
         key_label=asking.label(call.key),
         due_at=due_at,
         ignores_cap=entered["override_frequency_capping"] or entered["override_messaging_limits"],
@@ -194,10 +200,15 @@ def send(asked: requests.Call, entered: dict[str, Any]) -> contents.Answer:
             asked,
             is_broadcast=entered["broadcast"],
             subscription_state=entered.get("recipient_subscription_state", ""),
+            campaign_id=asking.campaign_id(entered),
         )
 
 
 def told(answer: contents.Answer) -> dict[str, Any]:
-    """What the caller reads: the ids, and what deserves a look."""
-    found = {"dispatch_id": answer.dispatch_id}
+    """What the caller reads: the ids, why nothing is sent, and what deserves a look."""
+    found: dict[str, Any] = {"dispatch_id": answer.dispatch_id}
+    if answer.request.send_id:
+        found["send_id"] = answer.request.send_id
+    if answer.notice:
+        return {**found, "notice": answer.notice, "sent": False}
     return {**found, "notice": " ".join(answer.warnings)} if answer.warnings else found
