@@ -2,7 +2,7 @@
 
 Equal contents are one message with one standing delivery, opened by the first call and closed after a day without any.
 Without a campaign there is no re-eligibility: everybody named gets it each time; with one, see campaigns.counted.
-Consent, quarantine and the sending limit hold as always.
+Consent (but for what people need, see audiences.mailable), quarantine and the sending limit hold as always.
 What other products take and this one can't do is refused by its name; nothing is dropped silently.
 """
 
@@ -34,7 +34,9 @@ _VALIDITY_S = 72 * 3600
 _TRIES = 3
 # A standing delivery without a request for so long is closed.
 _IDLE = dt.timedelta(days=1)
-# `recipient_subscription_state` → whom it leaves, None for everybody who may be written to.
+# `recipient_subscription_state` of messages that reach people who unsubscribed, such as receipts.
+_ALL = "all"
+# The other ones → whom it leaves, None for everybody who may be written to.
 _STATES: dict[str, str | None] = {"": None, "subscribed": None, "opted_in": "opted_in"}
 _READ = frozenset({"app_id", "subject", "from", "reply_to", "body", "plaintext_body", "preheader", "email_template_id"})
 # Told and not refused where people are named one by one: a receipt needs no footer, and the header to leave is there.
@@ -82,13 +84,19 @@ def send(
     )
     for recipient in call.recipients:
         updates.check(recipient.attributes or {})
-    call = dataclasses.replace(call, audience=_narrowed(call.audience, subscription_state))
+    if to_all := subscription_state == _ALL:
+        _check_named(call)
+    else:
+        call = dataclasses.replace(call, audience=_narrowed(call.audience, subscription_state))
     if call.audience is not None:
         rules.compile_audience(dict(call.audience))
     spec = read(messages)
     warnings = _check(spec, _TOLD if call.recipients else frozenset())
+    if to_all:
+        # Who left has nothing to leave.
+        warnings = ()
     message = content.freeze(spec)
-    origin = _origin(message, campaign)
+    origin = _origin(message, campaign, to_all=to_all)
     take = requests.plan if call.due_at else requests.take if call.recipients else requests.take_audience
     for _once in range(_TRIES):
         if notice := _ensure(origin, message):
@@ -112,7 +120,7 @@ def rewrite(request: TriggerRequest, messages: Mapping[str, object]) -> Answer:
     spec = read(messages)
     warnings = _check(spec, frozenset() if request.is_audience else _TOLD)
     message = content.freeze(spec)
-    origin = _origin(message, campaign)
+    origin = _origin(message, campaign, to_all=openings.is_to_all(request.part))
     for _once in range(_TRIES):
         # A campaign that was stopped meanwhile opens it when it is resumed.
         if _ensure(origin, message) or requests.lock_standing(origin) is not None:
@@ -163,7 +171,8 @@ def open_audience(request: TriggerRequest) -> Delivery:
     """A delivery of its own for the whole audience of a request that brought its message."""
     message = Message.objects.get(public_id=request.origin_id)
     audience = dict(request.call["audience"])
-    return _open(requests.Origin(KIND, request.origin_id, request.label), message, audience, request_no=request.pk)
+    origin = requests.Origin(KIND, request.origin_id, request.label, request.part)
+    return _open(origin, message, audience, request_no=request.pk)
 
 
 def _spec(email: Mapping[str, object]) -> content.ContentSpec:
@@ -221,9 +230,18 @@ def _check(spec: content.ContentSpec, told: frozenset[str]) -> tuple[str, ...]:
     return tuple(one.message for one in found)
 
 
+def _check_named(call: requests.Call) -> None:
+    """Raise MessageInvalid unless people are named one by one: a mass mail to who left is what leaving forbids."""
+    if not call.recipients or call.audience is not None:
+        sentence = _(
+            "recipient_subscription_state may be all only where people are named, without a segment or an audience."
+        )
+        raise MessageInvalid(sentence, code="state_of_audience")
+
+
 def _narrowed(audience: Mapping[str, object] | None, state: str) -> Mapping[str, object] | None:
     if state not in _STATES:
-        sentence = _("recipient_subscription_state must be opted_in or subscribed. Nobody else is written to.")
+        sentence = _("recipient_subscription_state must be opted_in, subscribed or all.")
         raise MessageInvalid(sentence)
     wanted = _STATES[state]
     if wanted is None:
@@ -233,10 +251,10 @@ def _narrowed(audience: Mapping[str, object] | None, state: str) -> Mapping[str,
     return only if audience is None else only | {"narrowed_by": dict(audience)}
 
 
-def _origin(message: Message, campaign: Campaign | None) -> requests.Origin:
+def _origin(message: Message, campaign: Campaign | None, *, to_all: bool) -> requests.Origin:
     if campaign is not None:
-        return counted.origin(campaign, message)
-    return requests.Origin(KIND, str(message.public_id), message.subject)
+        return counted.origin(campaign, message, to_all=to_all)
+    return requests.Origin(KIND, str(message.public_id), message.subject, openings.part(None, to_all=to_all))
 
 
 def _busy() -> DomainError:
@@ -248,7 +266,8 @@ def _ensure(origin: requests.Origin, message: Message) -> str:
     nothing; "" when it is open."""
     if origin.kind != KIND:
         return counted.ensure(origin, message)
-    if Delivery.objects.filter(origin_kind=origin.kind, origin_id=origin.id, is_standing=True, closed_at=None).exists():
+    names = {"origin_kind": origin.kind, "origin_id": origin.id, "part": origin.part}
+    if Delivery.objects.filter(**names, is_standing=True, closed_at=None).exists():
         return ""
     try:
         with transaction.atomic():
@@ -268,7 +287,7 @@ def _open(
 ) -> Delivery:
     return opening.open_delivery(
         message=message,
-        audience=audience,
+        audience=openings.for_part(origin.part, audience),
         label=origin.label,
         origin=(origin.kind, origin.id),
         validity_s=_VALIDITY_S,
@@ -280,4 +299,5 @@ def _open(
         by=None,
         is_standing=is_standing,
         request_no=request_no,
+        part=origin.part,
     )

@@ -61,9 +61,10 @@ def unmarked(campaign: Campaign, messages: Mapping[str, object], *, is_needed: b
     return found
 
 
-def origin(campaign: Campaign, message: Message) -> requests.Origin:
+def origin(campaign: Campaign, message: Message, *, to_all: bool) -> requests.Origin:
     """What a call with `message` triggers."""
-    return requests.Origin("campaign", str(campaign.public_id), campaign.name, openings.part(message))
+    part = openings.part(message, to_all=to_all)
+    return requests.Origin("campaign", str(campaign.public_id), campaign.name, part)
 
 
 def ensure(wanted: requests.Origin, message: Message) -> str:

@@ -31,6 +31,8 @@ EVERYBODY: dict[str, object] = {
         "rules": [{"field": "profile.email", "op": "is_set"}, {"field": "profile.email", "op": "is_not_set"}],
     }
 }
+# As part of a delivery and in its audience: it reaches people who unsubscribed, see audiences.mailable.
+_TO_ALL = ":all"
 # Of a campaign's audience, what holds for messages of calls that are counted under it.
 _KEPT = ("subscription_group", "control_percent")
 
@@ -125,14 +127,23 @@ def follow(campaign: Campaign, *, by: User) -> None:
         delivery_lifecycle.stand(send.delivery_id, by=by)
 
 
-def part(message: Message) -> str:
-    """The part of a campaign that `message` of a call is."""
-    return str(message.public_id)
+def part(message: Message | None, *, to_all: bool) -> str:
+    """The part of its origin that a message of a call is; None where the message is the origin."""
+    return f"{message.public_id if message else ''}{_TO_ALL if to_all else ''}"
 
 
 def message_of(part: str) -> Message:
-    """The other way round."""
-    return Message.objects.get(public_id=part)
+    """The message of a campaign's part."""
+    return Message.objects.get(public_id=part.partition(":")[0])
+
+
+def is_to_all(part: str) -> bool:
+    return part.endswith(_TO_ALL)
+
+
+def for_part(part: str, audience: Mapping[str, object]) -> dict[str, object]:
+    """`audience` with what the part says about consent."""
+    return {**audience, **({"reaches_unsubscribed": True} if is_to_all(part) else {})}
 
 
 def takes_requests(campaign: Campaign) -> bool:
@@ -151,4 +162,5 @@ def _waiting_parts(campaign: Campaign) -> Iterable[str]:
 
 
 def _own_audience(own: Own, audience: Mapping[str, Any]) -> dict[str, object]:
-    return {**own.audience, **{name: audience[name] for name in _KEPT if audience.get(name)}}
+    kept = {name: audience[name] for name in _KEPT if audience.get(name)}
+    return for_part(own.part, {**own.audience, **kept})

@@ -49,6 +49,8 @@ class Drain:
             campaign=origins.campaign(delivery),
         )
         program.signer = signing.signer_of(delivery.message)
+        if delivery.audience.get("reaches_unsubscribed"):
+            program.without_way_out()
         self.outbox = Outbox(program, on_change=self._something_to_do)
         self._limiter = limits.Limiter(
             delivery=(delivery.pk, delivery.rate_per_minute),

@@ -44,7 +44,9 @@ class Content(shapes.Shape):
     override_frequency_capping = shapes.Flag(default=False, help_text="true: the sending limit does not hold.")
     override_messaging_limits = shapes.Flag(default=False, help_text="The same by another name.")
     recipient_subscription_state = shapes.OneOf(
-        ("opted_in", "subscribed", "all"), required=False, help_text="opted_in: only those; all is refused."
+        ("opted_in", "subscribed", "all"),
+        required=False,
+        help_text="opted_in: only those. all: people who unsubscribed too, where they are named; never quarantine.",
     )
     messages = Messages(help_text="There is email only; other channels are refused.")
 

@@ -76,7 +76,8 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"external_user_ids": [True]}, refusals.BAD_REQUEST, "external_user_ids[0]: Give a text."),
     ({"external_user_ids": ...}, refusals.NO_RECIPIENTS, "No Recipients"),
     ({"broadcast": True}, refusals.BAD_REQUEST, "Leave out broadcast"),
-    ({"recipient_subscription_state": "all"}, refusals.BAD_REQUEST, "recipient_subscription_state must be"),
+    ({"recipient_subscription_state": "all", "audience": {"email_subscription_status": {
+        "comparison": "is", "value": "unsubscribed"}}}, refusals.BAD_REQUEST, "recipient_subscription_state may be"),
     ({"override_frequency_capping": "yes"}, refusals.BAD_REQUEST, "override_frequency_capping: Give true or false."),
 ]  # fmt: skip
 
