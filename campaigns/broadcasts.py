@@ -88,7 +88,7 @@ def _open(campaign: Campaign | None, request: TriggerRequest) -> None:
         own = None
         if request.part:
             own = openings.Own(openings.message_of(request.part), request.part, call.audience or {})
-        occasion = openings.Occasion(request_no=request.pk, own=own)
+        occasion = openings.Occasion(request_no=request.pk, own=own, local_time=call.local_time)
         delivery = openings.open_one(campaign, campaign.live_version, occasion=occasion).delivery
         if call.audience is not None and own is None:
             delivery.audience = delivery.audience | {"narrowed_by": call.audience}

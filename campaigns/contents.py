@@ -172,7 +172,8 @@ def open_audience(request: TriggerRequest) -> Delivery:
     message = Message.objects.get(public_id=request.origin_id)
     audience = dict(request.call["audience"])
     origin = requests.Origin(KIND, request.origin_id, request.label, request.part)
-    return _open(origin, message, audience, request_no=request.pk)
+    spread = openings.at_local_time(opening.AT_ONCE, str(request.call.get("local_time") or ""))
+    return _open(origin, message, audience, request_no=request.pk, spread=spread)
 
 
 def _spec(email: Mapping[str, object]) -> content.ContentSpec:
@@ -284,6 +285,7 @@ def _open(
     *,
     is_standing: bool = False,
     request_no: int = 0,
+    spread: opening.Spread = opening.AT_ONCE,
 ) -> Delivery:
     return opening.open_delivery(
         message=message,
@@ -295,6 +297,7 @@ def _open(
         rate_per_minute=None,
         scheduled_at=None,
         scheduled_zone="",
+        spread=spread,
         owner=None,
         by=None,
         is_standing=is_standing,

@@ -9,7 +9,7 @@ deliveries; the caller holds the campaign's.
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.utils import timezone
@@ -50,13 +50,14 @@ class Own:
 class Occasion:
     """What a delivery is opened for: a planned time of a repeating campaign, a whole audience of a request, or
     (`is_standing`) whatever is asked for from now on. Nothing of it for a send that people confirm. `own`: another
-    message than the version's."""
+    message than the version's. `local_time`: the wall time at which each person gets it."""
 
     at: dt.datetime | None = None
     asks_because: str = ""
     is_standing: bool = False
     request_no: int = 0
     own: Own | None = None
+    local_time: str = ""
 
 
 ONCE = Occasion()
@@ -86,7 +87,7 @@ def open_one(
         rate_per_minute=int(rate) if rate else None,
         scheduled_at=occasion.at or (chosen.at if chosen else None),
         scheduled_zone=section["zone"] if occasion.at else chosen.zone if chosen else "",
-        spread=spreads.of(section),
+        spread=at_local_time(spreads.of(section), occasion.local_time),
         owner=campaign.owner,
         author=version.published_by,
         by=by,
@@ -135,6 +136,11 @@ def part(message: Message | None, *, to_all: bool) -> str:
 def message_of(part: str) -> Message:
     """The message of a campaign's part."""
     return Message.objects.get(public_id=part.partition(":")[0])
+
+
+def at_local_time(spread: opening.Spread, local_time: str) -> opening.Spread:
+    """`spread`, or each person at a time of their own."""
+    return replace(spread, local_time=local_time, waves=None) if local_time else spread
 
 
 def is_to_all(part: str) -> bool:

@@ -43,7 +43,8 @@ class Recipient:
 class Call:
     """What one call asks for. `audience`: a document of audiences.rules; with recipients they must be in it too.
 
-    `due_at` None: at once. `ignores_cap`: the sending limit does not hold for it.
+    `due_at` None: at once. `local_time`: each person gets it at this wall time in their own zone ("2030-01-15T09:00"),
+    and `due_at` is when the first place on Earth reaches it. `ignores_cap`: the sending limit does not hold for it.
     """
 
     recipients: tuple[Recipient, ...] = ()
@@ -53,6 +54,7 @@ class Call:
     external_send_id: str = ""
     key_label: str = ""
     due_at: dt.datetime | None = None
+    local_time: str = ""
     ignores_cap: bool = False
 
     def __post_init__(self) -> None:
@@ -65,6 +67,7 @@ def keep(call: Call) -> dict[str, Any]:
         "recipients": [_keep(one) for one in call.recipients],
         "audience": dict(call.audience) if call.audience is not None else None,
         "ignores_cap": call.ignores_cap,
+        "local_time": call.local_time,
     }
 
 
@@ -79,6 +82,7 @@ def restore(request: TriggerRequest) -> Call:
         external_send_id=request.external_send_id,
         key_label=request.key_label,
         due_at=request.due_at,
+        local_time=kept.get("local_time", ""),
         ignores_cap=bool(kept.get("ignores_cap")),
     )
 

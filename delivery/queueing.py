@@ -22,7 +22,7 @@ _INSERT = """
 INSERT INTO delivery_shard (id, number, delivery_id, attempt, request_no, zone, domain, ids, n_ids, state, due_at,
     valid_until, fence, n_authorised, n_sent, n_failed, n_not_sent, n_unknown, n_cancelled, n_retried, lease_owner)
 SELECT id, id, %(delivery)s, 1, %(request)s, %(zone)s, %(domain)s, %(ids)s::bigint[], cardinality(%(ids)s::bigint[]),
-    %(state)s, %(now)s, %(until)s, 0, %(n_over)s, 0, 0, %(n_over)s, 0, 0, 0, ''
+    %(state)s, %(due)s, %(until)s, 0, %(n_over)s, 0, 0, %(n_over)s, 0, 0, 0, ''
 FROM nextval(pg_get_serial_sequence('delivery_shard', 'id')) AS id
 """
 _LOG = """
@@ -33,16 +33,18 @@ FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[]) AS t(id, address, 
 """
 
 
-def queue(delivery: Delivery, request_no: int, people: Sequence[Judged]) -> None:
-    """Let `people` wait for their window, from now until the validity period of their request is over."""
+def queue(delivery: Delivery, request_no: int, people: Sequence[Judged], *, local_time: str = "") -> None:
+    """Let `people` wait for their window, from now until the validity period of their request is over; with a
+    `local_time` from that time in their zone on, at once where it is over."""
     places: dict[tuple[str, str], list[int]] = defaultdict(list)
     labels = domain_limits.by_domain(domain_limits.current())
     for one in people:
         limit = labels.get(one.email_key.partition("@")[2])
-        places[_zone(delivery, one), limit.label if limit else ""].append(one.id)
-    until = timezone.now() + dt.timedelta(seconds=delivery.validity_s)
+        places[_zone(delivery, one, is_needed=bool(local_time)), limit.label if limit else ""].append(one.id)
+    now = timezone.now()
+    dues = timetables.due_in(local_time, {zone for zone, _label in places}) if local_time else {}
     for place, ids in sorted(places.items()):
-        _insert(delivery, request_no, sorted(ids), place=place, until=until)
+        _insert(delivery, request_no, sorted(ids), place=place, due_at=max(now, dues.get(place[0], now)))
 
 
 def refuse(delivery: Delivery, request_no: int, refused: Sequence[tuple[Judged, str, str]]) -> None:
@@ -70,9 +72,9 @@ def refuse(delivery: Delivery, request_no: int, refused: Sequence[tuple[Judged, 
     _insert(delivery, request_no, sorted(ids), is_over=True)
 
 
-def _zone(delivery: Delivery, one: Judged) -> str:
-    """The zone that quiet hours go by for this person; "" where there are none."""
-    if not delivery.quiet_hours:
+def _zone(delivery: Delivery, one: Judged, *, is_needed: bool) -> str:
+    """The zone that quiet hours and local times go by for this person; "" where there are none."""
+    if not delivery.quiet_hours and not is_needed:
         return ""
     return one.time_zone if one.time_zone in walltimes.zones() else timetables.zone_of(delivery, settings.TIME_ZONE)
 
@@ -83,7 +85,7 @@ def _insert(
     ids: list[int],
     *,
     place: tuple[str, str] = ("", ""),
-    until: dt.datetime | None = None,
+    due_at: dt.datetime | None = None,
     is_over: bool = False,
 ) -> None:
     values: dict[str, Any] = {
@@ -93,8 +95,8 @@ def _insert(
         "zone": place[0],
         "domain": place[1],
         "state": "done" if is_over else "waiting",
-        "now": timezone.now(),
-        "until": until,
+        "due": due_at or timezone.now(),
+        "until": due_at + dt.timedelta(seconds=delivery.validity_s) if due_at else None,
         "n_over": len(ids) if is_over else 0,
     }
     with connection.cursor() as cursor:

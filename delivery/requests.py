@@ -15,12 +15,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from audiences import identities, turns, updates
-from delivery import callformat, claims, judging, queueing, reasons
+from delivery import callformat, claims, judging, queueing, reasons, remaining
 from delivery.callformat import MOST_RECIPIENTS, Call, Origin, Recipient
 from delivery.models import Delivery, RequestRecipient, RequestState, TriggerRequest
 from lib.errors import DomainError
@@ -121,21 +121,36 @@ def _take_due(request_id: int) -> None:
 
 
 @transaction.atomic
-def replan(public_id: uuid.UUID, due_at: dt.datetime, *, origin: Origin) -> TriggerRequest:
-    """Give a scheduled request another time. Raises ScheduleGone when its time came, or it is none of `origin`."""
-    request = lock_scheduled(public_id, origin)
-    request.due_at = due_at
-    request.save(update_fields=["due_at"])
-    return request
+def replan(public_id: uuid.UUID, due_at: dt.datetime, *, origin: Origin, local_time: str = "") -> int | None:
+    """Give a scheduled request another time. None for all of it; how many people where local times have begun.
+
+    Raises ScheduleGone when its time came for everybody, or it is none of `origin`.
+    """
+    try:
+        request = lock_scheduled(public_id, origin)
+    except ScheduleGone:
+        n_moved = remaining.move(_of(origin), public_id, due_at, local_time)
+        if n_moved is None:
+            raise
+        return n_moved
+    request.due_at, request.call = due_at, request.call | {"local_time": local_time}
+    request.save(update_fields=["due_at", "call"])
+    return None
 
 
 @transaction.atomic
-def cancel(public_id: uuid.UUID, *, origin: Origin) -> TriggerRequest:
-    """Take a scheduled request back, so that its time changes nothing. Raises ScheduleGone."""
-    request = lock_scheduled(public_id, origin)
+def cancel(public_id: uuid.UUID, *, origin: Origin) -> int | None:
+    """Take a scheduled request back, so that its time changes nothing. Returns and raises as `replan`."""
+    try:
+        request = lock_scheduled(public_id, origin)
+    except ScheduleGone:
+        n_left = remaining.take_back(_of(origin), public_id)
+        if n_left is None:
+            raise
+        return n_left or None
     request.state, request.handled_at = RequestState.CANCELLED, timezone.now()
     request.save(update_fields=["state", "handled_at"])
-    return request
+    return None
 
 
 def lock_scheduled(public_id: uuid.UUID, origin: Origin) -> TriggerRequest:
@@ -143,15 +158,17 @@ def lock_scheduled(public_id: uuid.UUID, origin: Origin) -> TriggerRequest:
 
     Raises ScheduleGone.
     """
-    found = TriggerRequest.objects.filter(public_id=public_id)
-    if origin.id:
-        found = found.filter(origin_kind=origin.kind, origin_id=origin.id, part=origin.part)
-    else:
-        found = found.filter(~Q(part="") | Q(origin_kind=callformat.OWN_MESSAGE))
-    request = found.filter(state=RequestState.SCHEDULED).select_for_update(no_key=True).first()
+    found = _of(origin).filter(public_id=public_id, state=RequestState.SCHEDULED)
+    request = found.select_for_update(no_key=True).first()
     if request is None:
         raise ScheduleGone(_("There is no schedule with this id, or its time has come."))
     return request
+
+
+def _of(origin: Origin) -> QuerySet[TriggerRequest]:
+    if origin.id:
+        return TriggerRequest.objects.filter(origin_kind=origin.kind, origin_id=origin.id, part=origin.part)
+    return TriggerRequest.objects.filter(~Q(part="") | Q(origin_kind=callformat.OWN_MESSAGE))
 
 
 def _origin(request: TriggerRequest) -> Origin:
@@ -254,7 +271,7 @@ def fill(request: TriggerRequest, delivery: Delivery, call: Call) -> None:
     RequestRecipient.objects.bulk_create(rows)
     queued = [judged[row.profile_id] for row in rows if row.profile_id and not row.reason]
     refused = [(judged[row.profile_id], row) for row in rows if row.profile_id and _is_logged(row, judged)]
-    queueing.queue(delivery, request.pk, queued)
+    queueing.queue(delivery, request.pk, queued, local_time=call.local_time)
     queueing.refuse(delivery, request.pk, [(one, row.reason, row.detail) for one, row in refused])
     request.n_named, request.n_queued = len(rows), len(queued)
     request.n_refused = request.n_named - request.n_queued

@@ -1,6 +1,5 @@
 """Messages that a call brings itself, without a campaign."""
 
-import datetime as dt
 from typing import Any
 
 from rest_framework import serializers
@@ -11,7 +10,7 @@ from api.contents import Messages
 from api.endpoint import Call, Endpoint
 from api.envelope import Answer
 from api.recipients import Alias
-from api.views.triggers import CAMPAIGN, DISPATCH, SCHEDULE
+from api.views.triggers import CAMPAIGN, DISPATCH, SCHEDULE, changed
 from campaigns import contents, planning, upcoming
 from delivery import requests
 
@@ -85,7 +84,8 @@ class Later(Content):
 class CreateSchedule(Endpoint):
     """Send a message that the call brings at a time.
 
-    Who gets it is decided when the time has come.
+    Who gets it is decided when the time has come; with in_local_time when the first place on Earth reaches it, and each
+    person then waits for the clock of their own time zone.
     """
 
     scope = "messages.schedule.create"
@@ -95,8 +95,8 @@ class CreateSchedule(Endpoint):
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         with asking.placed():
-            due_at = planning.read(entered["schedule"])
-        answer = send(called(call, entered, due_at=due_at), entered)
+            when = planning.read(entered["schedule"])
+        answer = send(called(call, entered, when=when), entered)
         return Answer({**told(answer), "schedule_id": str(answer.request.public_id)})
 
 
@@ -115,7 +115,10 @@ class RescheduledMessage(ScheduledMessage):
 
 
 class UpdateSchedule(Endpoint):
-    """Give a scheduled message another time, other content, or both. Whom it is for can't change."""
+    """Give a scheduled message another time, other content, or both. Whom it is for can't change.
+
+    Once the first time zones have begun, another time is for the people who still wait, and notice says how many.
+    """
 
     scope = "messages.schedule.update"
     takes = RescheduledMessage
@@ -123,14 +126,17 @@ class UpdateSchedule(Endpoint):
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         with asking.placed():
-            answer = planning.rewrite(
+            warnings, n_moved = planning.rewrite(
                 str(entered["schedule_id"]), schedule=entered.get("schedule"), messages=entered.get("messages")
             )
-        return Answer({"notice": " ".join(answer.warnings)} if answer.warnings else {})
+        return Answer({"notice": " ".join(warnings)} if warnings else changed(n_moved))
 
 
 class DeleteSchedule(Endpoint):
-    """Delete a scheduled message: its time passes, and nothing is sent."""
+    """Delete a scheduled message: its time passes, and nothing is sent.
+
+    Once the first time zones have begun, nothing is sent to the people who still wait, and notice says how many.
+    """
 
     scope = "messages.schedule.delete"
     takes = ScheduledMessage
@@ -138,8 +144,8 @@ class DeleteSchedule(Endpoint):
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         with asking.placed():
-            planning.delete("", str(entered["schedule_id"]))
-        return Answer()
+            n_left = planning.delete("", str(entered["schedule_id"]))
+        return Answer(changed(n_left))
 
 
 class UpcomingQuery(shapes.Shape):
@@ -183,14 +189,15 @@ def _upcoming(one: upcoming.Upcoming) -> dict[str, Any]:
     }
 
 
-def called(call: Call, entered: dict[str, Any], *, due_at: dt.datetime | None = None) -> requests.Call:
+def called(call: Call, entered: dict[str, Any], *, when: planning.When | None = None) -> requests.Call:
     """The call of a Content. Raises Refused."""
     return requests.Call(
         recipients=asking.people(entered),
-        audience=asking.audience(entered, at=due_at),
+        audience=asking.audience(entered, at=when.nominal if when else None),
         send_id=asking.send_id(entered),
         key_label=asking.label(call.key),
-        due_at=due_at,
+        due_at=when.due_at if when else None,
+        local_time=when.local_time if when else "",
         ignores_cap=entered["override_frequency_capping"] or entered["override_messaging_limits"],
     )
 
