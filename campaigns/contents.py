@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from email.utils import parseaddr
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -160,11 +160,17 @@ def close_idle() -> int:
     waiting = recent.filter(state__in=[RequestState.SCHEDULED, RequestState.TAKEN])
     idle = Delivery.objects.filter(~Q(part="") | Q(origin_kind=KIND), is_standing=True, closed_at=None)
     idle = idle.filter(~Exists(young), ~Exists(waiting), opened_at__lt=timezone.now() - _IDLE)
-    n = 0
-    for delivery_id in idle.values_list("pk", flat=True):
-        delivery_lifecycle.close(delivery_id, by=None)
-        n += 1
-    return n
+    return sum(_close_if(idle, delivery_id) for delivery_id in list(idle.values_list("pk", flat=True)))
+
+
+@transaction.atomic
+def _close_if(idle: QuerySet[Delivery], delivery_id: int) -> bool:
+    """Close one unless somebody asked for it meanwhile: whoever asks has it locked until the request is stored."""
+    Delivery.objects.select_for_update(no_key=True).get(pk=delivery_id)
+    if not idle.filter(pk=delivery_id).exists():
+        return False
+    delivery_lifecycle.close(delivery_id, by=None)
+    return True
 
 
 def open_audience(request: TriggerRequest) -> Delivery:

@@ -58,7 +58,8 @@ def move(found: QuerySet[TriggerRequest], public_id: uuid.UUID, due_at: dt.datet
             at = max(at, timezone.now())
             until = at + dt.timedelta(seconds=delivery.validity_s) if delivery.is_standing else None
             Shard.objects.filter(pk=pk).update(due_at=at, valid_until=until)
-        _note(request, delivery, local_time)
+        if places:
+            _note(request, delivery, local_time, last=max(at for _pk, at in places))
     return n_moved or None
 
 
@@ -69,7 +70,9 @@ def _lock(found: QuerySet[TriggerRequest], public_id: uuid.UUID) -> TriggerReque
 
 
 def _lock_delivery(request: TriggerRequest) -> Delivery | None:
-    return Delivery.objects.select_for_update(no_key=True).filter(pk=request.delivery_id).first()
+    if request.delivery_id is None:
+        return None
+    return Delivery.objects.select_for_update(no_key=True).get(pk=request.delivery_id)
 
 
 def _drop(request: TriggerRequest, delivery: Delivery | None) -> int:
@@ -84,11 +87,13 @@ def _drop(request: TriggerRequest, delivery: Delivery | None) -> int:
     return 0
 
 
-def _note(request: TriggerRequest, delivery: Delivery, local_time: str) -> None:
+def _note(request: TriggerRequest, delivery: Delivery, local_time: str, *, last: dt.datetime) -> None:
     """What follows from other times: what the request says, and of a delivery of its own its plan and its end."""
     if local_time:
         request.call = request.call | {"local_time": local_time}
-        request.save(update_fields=["call"])
+    # Its properties are read when its messages leave: it is kept from then on, see activity_log.purge.
+    request.handled_at = max(last, request.handled_at or last)
+    request.save(update_fields=["call", "handled_at"])
     if delivery.is_standing:
         delivery.valid_until = endings.last_end(delivery) if delivery.closed_at else delivery.valid_until
         delivery.save(update_fields=["valid_until"])

@@ -148,6 +148,13 @@ def test_the_page_of_the_campaign_has_them_together_and_shows_its_own_message(ca
     page = client.get(reverse("campaigns:sends", args=[campaign.public_id])).content.decode()
     assert str(own.public_id) in page and "3 sends" in page
     assert sends.current(campaign) == own
+    other = CampaignSend.objects.filter(campaign=campaign).latest("pk").delivery
+    assert client.get(reverse("campaigns:send", args=[campaign.public_id, other.public_id])).status_code == 200
+    first = timezone.localdate().replace(day=1).isoformat()
+    assert (
+        str(other.public_id)
+        in client.get(reverse("campaigns:period", args=[campaign.public_id, "month", first])).content.decode()
+    )
 
 
 def test_a_stopped_campaign_accepts_it_and_sends_nothing_until_it_is_resumed(campaign: Campaign) -> None:

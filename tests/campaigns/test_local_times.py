@@ -143,6 +143,9 @@ def test_moved_half_way_it_moves_those_who_still_wait(
     at.move_to(HALF)
     assert planning.update(str(campaign.public_id), str(request.public_id), schedule) == 2
     assert dues() == {**DUES, **expected}
+    request.refresh_from_db()
+    last = max(Shard.objects.values_list("due_at", flat=True))
+    assert request.handled_at == last, "kept with its properties until they are read"
     for shard in Shard.objects.filter(zone__in=expected):
         assert shard.valid_until == shard.due_at + dt.timedelta(hours=1)
 
