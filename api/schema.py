@@ -17,7 +17,7 @@ _IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     str,
     OpenApiParameter.HEADER,
-    description="Up to 255 printable ASCII characters. The same key with the same body gets the same answer for 24 h.",
+    description="1 to 255 printable ASCII characters. The same key with the same body gets the same answer for 24 h.",
 )
 # What may go wrong at every endpoint; the labels of single ones are in the documentation.
 _ERRORS = {

@@ -9,7 +9,7 @@ What other products take and this one can't do is refused by its name; nothing i
 import dataclasses
 import datetime as dt
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parseaddr
 
@@ -18,14 +18,15 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from audiences import rules, updates
+from audiences import rules
 from campaigns import counted, openings, targeting, triggering
 from campaigns.models import Campaign
-from delivery import callformat, opening, requests
+from delivery import attached, callformat, opening, people, requests
 from delivery import lifecycle as delivery_lifecycle
 from delivery.models import Delivery, RequestState, TriggerRequest
 from lib.errors import DomainError
-from messaging import content
+from messaging import attachments, blind_copies, content
+from messaging.channels import email as email_channel
 from messaging.models import Message, Sender, Template
 
 KIND = callformat.OWN_MESSAGE
@@ -38,7 +39,13 @@ _IDLE = dt.timedelta(days=1)
 _ALL = "all"
 # The other ones → whom it leaves, None for everybody who may be written to.
 _STATES: dict[str, str | None] = {"": None, "subscribed": None, "opted_in": "opted_in"}
-_READ = frozenset({"app_id", "subject", "from", "reply_to", "body", "plaintext_body", "preheader", "email_template_id"})
+_TEXTS = frozenset(
+    {"app_id", "subject", "from", "reply_to", "body", "plaintext_body", "preheader", "email_template_id"}
+)
+# Objects of texts.
+_PAIRS = ("headers", "extras")
+_BCC = "bcc"
+_INLINES = "should_inline_css"
 # Told and not refused where people are named one by one: a receipt needs no footer, and the header to leave is there.
 _TOLD = frozenset({"unsubscribe_missing", "address_missing", "text_unsubscribe_missing"})
 
@@ -82,8 +89,7 @@ def send(
     targeting.decide(
         len(call.recipients), has_audience=call.audience is not None, is_broadcast=is_broadcast, has_campaign=False
     )
-    for recipient in call.recipients:
-        updates.check(recipient.attributes or {})
+    people.check(call)
     if to_all := subscription_state == _ALL:
         _check_named(call)
     else:
@@ -95,7 +101,7 @@ def send(
     if to_all:
         # Who left has nothing to leave.
         warnings = ()
-    message = content.freeze(spec)
+    message = _frozen(spec, call.files)
     origin = _origin(message, campaign, to_all=to_all)
     take = requests.plan if call.due_at else requests.take if call.recipients else requests.take_audience
     for _once in range(_TRIES):
@@ -108,7 +114,7 @@ def send(
 
 
 @transaction.atomic
-def rewrite(request: TriggerRequest, messages: Mapping[str, object]) -> Answer:
+def rewrite(request: TriggerRequest, messages: Mapping[str, object], files: Sequence[attachments.File] = ()) -> Answer:
     """Let a request that waits for its time, locked by the caller, bring another message.
 
     Raises MessageInvalid, counted.VariationInvalid.
@@ -119,8 +125,9 @@ def rewrite(request: TriggerRequest, messages: Mapping[str, object]) -> Answer:
         messages = counted.unmarked(campaign, messages, is_needed=False)
     spec = read(messages)
     warnings = _check(spec, frozenset() if request.is_audience else _TOLD)
-    message = content.freeze(spec)
+    message = _frozen(spec, files)
     origin = _origin(message, campaign, to_all=openings.is_to_all(request.part))
+    attached.replace(request, files)
     for _once in range(_TRIES):
         # A campaign that was stopped meanwhile opens it when it is resumed.
         if _ensure(origin, message) or requests.lock_standing(origin) is not None:
@@ -145,11 +152,23 @@ def read(messages: Mapping[str, object]) -> content.ContentSpec:
     for name, value in email.items():
         if name == counted.FIELD and value:
             raise MessageInvalid(_("messages.email.message_variation_id needs campaign_id."))
-        if name not in _READ and value not in (None, False, "", [], {}):
-            raise MessageInvalid(_("messages.email.%(name)s isn't offered here.") % {"name": name[:40]})
-        if name in _READ and value is not None and not isinstance(value, str):
-            raise MessageInvalid(_("messages.email.%(name)s must be a text.") % {"name": name})
+        if value is not None:
+            _check_type(name, value)
     return _spec(email)
+
+
+def _check_type(name: str, value: object) -> None:
+    if name in _TEXTS or name == _BCC:
+        if not isinstance(value, str):
+            raise MessageInvalid(_("messages.email.%(name)s must be a text.") % {"name": name})
+    elif name in _PAIRS:
+        if not isinstance(value, Mapping) or not all(isinstance(one, str) for pair in value.items() for one in pair):
+            raise MessageInvalid(_("messages.email.%(name)s must be an object of texts.") % {"name": name})
+    elif name == _INLINES:
+        if not isinstance(value, bool):
+            raise MessageInvalid(_("messages.email.%(name)s must be true or false.") % {"name": name})
+    elif value not in (False, "", [], {}):
+        raise MessageInvalid(_("messages.email.%(name)s isn't offered here.") % {"name": name[:40]})
 
 
 def close_idle() -> int:
@@ -183,7 +202,8 @@ def open_audience(request: TriggerRequest) -> Delivery:
 
 
 def _spec(email: Mapping[str, object]) -> content.ContentSpec:
-    given = {name: str(value) for name, value in email.items() if name in _READ and value}
+    given = {name: str(value) for name, value in email.items() if name in _TEXTS and value}
+    pairs: dict[str, dict[str, str]] = {name: dict(email.get(name) or {}) for name in _PAIRS}  # type: ignore[call-overload]
     sender = _sender(given.get("from", ""))
     template = _template(given["email_template_id"]) if "email_template_id" in given else None
     reply_to = given.get("reply_to", sender.reply_to)
@@ -202,6 +222,9 @@ def _spec(email: Mapping[str, object]) -> content.ContentSpec:
         text=text,
         tracks_opens=True,
         tracks_clicks=True,
+        inlines_styles=email.get(_INLINES) is not False,
+        bcc=_copied_to(str(email.get(_BCC) or "")),
+        **pairs,
     )
 
 
@@ -215,6 +238,14 @@ def _sender(written: str) -> Sender:
         sentence = _("messages.email.from must be one of the senders in Settings, as in “Shop <shop@example.com>”.")
         raise MessageInvalid(sentence, code="sender_unknown")
     return sender
+
+
+def _copied_to(address: str) -> str:
+    """Where blind copies go, as it stands in Settings; "" for nowhere."""
+    found = blind_copies.allowed(address) if address.strip() else ""
+    if address.strip() and not found:
+        raise MessageInvalid(_("messages.email.bcc must be one of the addresses for blind copies in Settings."))
+    return found
 
 
 def _template(text: str) -> Template:
@@ -233,7 +264,8 @@ def _check(spec: content.ContentSpec, told: frozenset[str]) -> tuple[str, ...]:
     found = [one for one in content.check(spec) if one.level == "error"]
     for one in found:
         if one.code not in told:
-            raise MessageInvalid(one.message, code=one.code)
+            place = f"messages.email.{one.field}: " if one.field.partition(".")[0] in _PAIRS else ""
+            raise MessageInvalid(place + one.message, code=one.code)
     return tuple(one.message for one in found)
 
 
@@ -244,6 +276,16 @@ def _check_named(call: requests.Call) -> None:
             "recipient_subscription_state may be all only where people are named, without a segment or an audience."
         )
         raise MessageInvalid(sentence, code="state_of_audience")
+
+
+def _frozen(spec: content.ContentSpec, files: Sequence[attachments.File]) -> Message:
+    """The message, when it isn't too large with its files. Raises MessageInvalid."""
+    message = content.freeze(spec)
+    try:
+        email_channel.check_size(message, files)
+    except attachments.AttachmentInvalid as problem:
+        raise MessageInvalid(f"messages.email.attachments: {problem.message}", code=problem.code) from problem
+    return message
 
 
 def _narrowed(audience: Mapping[str, object] | None, state: str) -> Mapping[str, object] | None:

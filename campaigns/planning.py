@@ -9,7 +9,7 @@ taking it back, hit those who still wait.
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -21,6 +21,7 @@ from campaigns import contents, triggering
 from delivery import requests
 from lib import walltimes
 from lib.errors import DomainError
+from messaging import attachments
 
 # No schedule is further ahead.
 MOST_AHEAD = dt.timedelta(days=366)
@@ -109,9 +110,13 @@ def update(campaign_id: str, schedule_id: str, schedule: Mapping[str, object]) -
 
 @transaction.atomic
 def rewrite(
-    schedule_id: str, *, schedule: Mapping[str, object] | None = None, messages: Mapping[str, object] | None = None
+    schedule_id: str,
+    *,
+    schedule: Mapping[str, object] | None = None,
+    messages: Mapping[str, object] | None = None,
+    files: Sequence[attachments.File] = (),
 ) -> tuple[tuple[str, ...], int | None]:
-    """Replace the schedule, the message or both of a call that brought its own message.
+    """Replace the schedule, the message with its `files`, or both of a call that brought its own message.
 
     What deserves a look about the message, and what `update` returns. Raises as `update`, and contents.MessageInvalid;
     then neither is changed. Once local times have begun there is one message for all.
@@ -119,7 +124,7 @@ def rewrite(
     warnings: tuple[str, ...] = ()
     if messages is not None:
         request = requests.lock_scheduled(_key(schedule_id), _origin(""))
-        warnings = contents.rewrite(request, messages).warnings
+        warnings = contents.rewrite(request, messages, files).warnings
     return warnings, update("", schedule_id, schedule) if schedule is not None else None
 
 

@@ -11,13 +11,18 @@ from dataclasses import dataclass, replace
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from audiences import rules, updates
+from audiences import rules
 from campaigns import document as documents
 from campaigns import schedules, targeting
 from campaigns.models import Campaign, CampaignState
-from delivery import requests
+from delivery import people, requests
 from delivery.models import RequestState, TriggerRequest
+from lib import memory
 from lib.errors import DomainError
+from messaging.channels import email
+
+# What campaigns are called, of those that could be triggered; whether one still can be, its standing delivery says.
+_origins: memory.Memory[requests.Origin] = memory.Memory()
 
 
 class CampaignInvalid(DomainError):
@@ -49,28 +54,27 @@ class Answer:
 def trigger(campaign_id: str, call: requests.Call, *, is_broadcast: bool = False) -> Answer:
     """Take the call for a campaign; when it returns, the request is durable.
 
-    Raises CampaignInvalid, NotActive, targeting.TargetInvalid, updates.AttributesInvalid, rules.RuleProblem; then
-    nothing is stored and nothing is sent.
+    Raises CampaignInvalid, NotActive, targeting.TargetInvalid, updates.AttributesInvalid, rules.RuleProblem,
+    attachments.AttachmentInvalid; then nothing is stored and nothing is sent.
     """
-    campaign = find(campaign_id)
+    origin = _origins.get(campaign_id, lambda: _origin(find(campaign_id)))
     targeting.decide(
         len(call.recipients), has_audience=call.audience is not None, is_broadcast=is_broadcast, has_campaign=True
     )
-    for recipient in call.recipients:
-        updates.check(recipient.attributes or {})
+    people.check(call)
     if call.audience is not None:
         # Now, and not when a worker finds that it means nothing.
         rules.compile_audience(dict(call.audience))
-    origin = requests.Origin("campaign", str(campaign.public_id), campaign.name)
+    if call.files and (version := find(campaign_id).live_version):
+        email.check_size(version.message, call.files)
     take = requests.plan if call.due_at else requests.take if call.recipients else requests.take_audience
     for _once in range(2):
         request = take(origin, call)
         if request is not None:
             return Answer(request)
         # Its delivery is closed: by a stop, or by a version that was just published and whose own is open by now.
-        campaign = Campaign.objects.get(pk=campaign.pk)
-        why = notice(campaign)
-        if why:
+        campaign = find(campaign_id)
+        if why := notice(campaign):
             return Answer(ignore(origin, call, why), why)
         if campaign.state != CampaignState.ACTIVE:
             break
@@ -90,6 +94,10 @@ def find(campaign_id: str) -> Campaign:
     if not schedules.is_triggered(documents.normalise(version.document)["delivery"]):
         raise CampaignInvalid(_("Invalid Campaign ID: this campaign isn't triggered by the API."))
     return campaign
+
+
+def _origin(campaign: Campaign) -> requests.Origin:
+    return requests.Origin("campaign", str(campaign.public_id), campaign.name)
 
 
 def notice(campaign: Campaign) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from audiences import identities
 from delivery.models import TriggerRequest
+from messaging import attachments
 
 # Kind of the origins whose message a call brought; each content is an origin of its own.
 OWN_MESSAGE = "api"
@@ -56,6 +57,8 @@ class Call:
     due_at: dt.datetime | None = None
     local_time: str = ""
     ignores_cap: bool = False
+    # Files for everybody; kept in rows of their own.
+    files: tuple[attachments.File, ...] = ()
 
     def __post_init__(self) -> None:
         assert len(self.recipients) <= MOST_RECIPIENTS

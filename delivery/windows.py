@@ -19,6 +19,7 @@ import psycopg
 from audiences import mailable, profiles
 from delivery import journal, logrows, reasons, retries, triggers
 from delivery.models import Outcome
+from messaging.channels.email import Program
 from messaging.verdicts import Verdict
 
 LEASE_S = 60
@@ -68,6 +69,8 @@ class Lease:
     valid_until: dt.datetime | None = None
     # What its request says about its people.
     asked: triggers.Triggers = triggers.NONE
+    # What renders its messages where that isn't the program of the whole send.
+    program: Program | None = None
     rows: logrows.Writer = field(init=False)
     # Outcomes stored so far, outcomes still to store, and positions that were authorised and not handed over.
     n_settled: int = field(init=False)

@@ -1,10 +1,11 @@
 """Messages that a call brings itself, without a campaign."""
 
+from collections.abc import Callable
 from typing import Any
 
 from rest_framework import serializers
 
-from api import asking, campaign_facts, limiting, shapes
+from api import asking, attaching, campaign_facts, limiting, shapes
 from api import recipients as named
 from api.contents import Messages
 from api.endpoint import Call, Endpoint
@@ -30,8 +31,10 @@ _NO_CAMPAIGN = "It belongs to a campaign. Give campaign_id too, or leave it out.
 
 class Content(shapes.Shape):
     broadcast = shapes.Flag(default=False, help_text="true for everybody in the segment or audience, without people.")
-    external_user_ids = shapes.Many(shapes.UserId(), required=False, help_text="Up to 50 together with user_aliases.")
-    user_aliases = shapes.Many(Alias(), required=False)
+    external_user_ids = shapes.Many(
+        shapes.UserId(), required=False, help_text="Up to 50 together with user_aliases.", **named.AT_MOST
+    )
+    user_aliases = shapes.Many(Alias(), required=False, **named.AT_MOST)
     segment_id = shapes.PublicId(required=False, help_text="Who is named must be in it too.")
     audience = shapes.Properties(required=False, help_text=asking.AUDIENCE)
     campaign_id = shapes.PublicId(
@@ -73,6 +76,9 @@ class SendNow(Endpoint):
     def counts_too(self, entered: dict[str, Any]) -> limiting.Pool | None:
         return None if entered.get("external_user_ids") or entered.get("user_aliases") else limiting.BROADCASTS
 
+    def before(self, entered: dict[str, Any]) -> Callable[[], None] | None:
+        return attaching.of_message(entered)
+
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         return Answer(told(send(called(call, entered), entered)))
 
@@ -92,6 +98,9 @@ class CreateSchedule(Endpoint):
     takes = Later
     asks = {**ASKS, "schedule": {"time": "2027-01-15T09:00:00Z"}}
     answers = {"dispatch_id": DISPATCH, "schedule_id": SCHEDULE}
+
+    def before(self, entered: dict[str, Any]) -> Callable[[], None] | None:
+        return attaching.of_message(entered)
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         with asking.placed():
@@ -124,10 +133,16 @@ class UpdateSchedule(Endpoint):
     takes = RescheduledMessage
     asks = {"schedule_id": SCHEDULE, "schedule": {"time": "2027-01-15T10:00:00Z"}}
 
+    def before(self, entered: dict[str, Any]) -> Callable[[], None] | None:
+        return attaching.of_message(entered)
+
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         with asking.placed():
             warnings, n_moved = planning.rewrite(
-                str(entered["schedule_id"]), schedule=entered.get("schedule"), messages=entered.get("messages")
+                str(entered["schedule_id"]),
+                schedule=entered.get("schedule"),
+                messages=entered.get("messages"),
+                files=entered.get(attaching.FILES, ()),
             )
         return Answer({"notice": " ".join(warnings)} if warnings else changed(n_moved))
 
@@ -198,6 +213,7 @@ def called(call: Call, entered: dict[str, Any], *, when: planning.When | None = 
         key_label=asking.label(call.key),
         due_at=when.due_at if when else None,
         local_time=when.local_time if when else "",
+        files=entered.get(attaching.FILES, ()),
         ignores_cap=entered["override_frequency_capping"] or entered["override_messaging_limits"],
     )
 

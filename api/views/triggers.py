@@ -1,10 +1,11 @@
 """Triggering campaigns: now, at a time, and taking it back."""
 
+from collections.abc import Callable
 from typing import Any
 
 from rest_framework import serializers
 
-from api import asking, limiting, shapes
+from api import asking, attaching, limiting, shapes
 from api import recipients as named
 from api.endpoint import Call, Endpoint
 from api.envelope import Answer
@@ -35,12 +36,12 @@ class Trigger(shapes.Shape):
     broadcast = shapes.Flag(default=False, help_text="true for everybody in the audience, without recipients.")
     audience = shapes.Properties(required=False, help_text=asking.AUDIENCE)
     recipients = named.Recipients(help_text="Up to 50 people.")
-    attachments = shapes.Many(shapes.Properties(), required=False, help_text="Not offered: refused.")
+    attachments = shapes.Many(attaching.Attachment(), required=False, help_text=f"{attaching.HELP} Not with broadcast.")
 
-    def validate_attachments(self, given: list[Any]) -> list[Any]:
-        if given:
-            raise serializers.ValidationError("Chappe sends no attachments. Link to the file instead.")
-        return given
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs.get("attachments") and attrs["broadcast"]:
+            raise serializers.ValidationError({"attachments": ["They go to people named, not with broadcast."]})
+        return attrs
 
 
 class TriggerNow(Endpoint):
@@ -60,6 +61,9 @@ class TriggerNow(Endpoint):
     def counts_too(self, entered: dict[str, Any]) -> limiting.Pool | None:
         return None if entered.get("recipients") else limiting.BROADCASTS
 
+    def before(self, entered: dict[str, Any]) -> Callable[[], None] | None:
+        return attaching.of_trigger(entered)
+
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         with asking.placed():
             answer = triggering.trigger(
@@ -69,8 +73,13 @@ class TriggerNow(Endpoint):
 
 
 class TriggerLater(Trigger):
-    attachments = None  # type: ignore[assignment]  # not a field of this one
+    attachments = shapes.Many(shapes.Properties(), required=False, help_text="Not offered here: refused.")
     schedule = named.Schedule(help_text="When it is sent; at most 366 days ahead.")
+
+    def validate_attachments(self, given: list[Any]) -> list[Any]:
+        if given:
+            raise serializers.ValidationError("Attachments go with /campaigns/trigger/send only.")
+        return given
 
 
 class CreateSchedule(Endpoint):
@@ -148,6 +157,7 @@ def called(call: Call, entered: dict[str, Any], *, when: planning.When | None = 
         key_label=asking.label(call.key),
         due_at=when.due_at if when else None,
         local_time=when.local_time if when else "",
+        files=entered.get(attaching.FILES, ()),
     )
 
 

@@ -68,7 +68,7 @@ def test_twenty_editors_lose_no_acknowledged_save() -> None:
     def edit(n: int) -> list[tuple[int, str, str]]:
         session = sessions.open_session(made.draft.pk, by=people[n])
         base, kept = 1, []
-        for k in range(20):
+        for k in range(8):
             field, value = names[(n + k) % 4], f"editor {n} save {k}"
             while True:
                 arguments = {"session_id": session.public_id, "save_id": uuid.uuid4(), "fields": {field: value}}
@@ -86,15 +86,15 @@ def test_twenty_editors_lose_no_acknowledged_save() -> None:
         return kept
 
     acknowledged = [one for kept in at_once([lambda n=n: edit(n) for n in range(20)]) for one in kept]
-    assert len(acknowledged) == 400
+    assert len(acknowledged) == 160
     draft = Draft.objects.get(pk=made.draft.pk)
-    assert draft.revision == 401
+    assert draft.revision == 161
     snapshots = {row.revision: row for row in DraftSnapshot.objects.filter(campaign=made)}
-    assert sorted(snapshots) == list(range(2, 402))
+    assert sorted(snapshots) == list(range(2, 162))
     for revision, field, value in acknowledged:
         assert documents.value(snapshots[revision].document, field) == value
         assert snapshots[revision].changed_fields == [field]
-    assert snapshots[401].document == draft.document
+    assert snapshots[161].document == draft.document
 
 
 @pytest.mark.parametrize("n_saves", [40, pytest.param(200, marks=pytest.mark.chaos)])

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("delivery", "0015_erasable_logs"),
+        ("delivery", "0016_request_attachments"),
         ("messaging", "0008_sender_dns"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
