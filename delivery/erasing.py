@@ -1,5 +1,5 @@
 """What the logs keep of somebody who was erased: the row with its outcome, and the domain, because figures are counted
-from them. Not the address, and no answer of a server that names it."""
+from them. Not the address, and no answer of a server that names it. What requests keep is in delivery.forgetting."""
 
 from django.db import connection
 from django.db.models.functions import Lower

@@ -56,6 +56,8 @@ class Outbox:
     def let_in(self, held: Lease, opened: Opened) -> None:
         """Take the people of a window; those who may not get it any more are settled at once."""
         closes_at = opened.opened_at + windows.DOOR_S
+        if held.asked.attached and held.program is None:
+            held.program = self._program.carrying(held.asked.attached)
         self.ready.extend(Entry(held, position, person, closes_at) for position, person in opened.people)
         for position, address, reason in opened.refused:
             self._settle(
@@ -85,7 +87,7 @@ class Outbox:
                 held.untried.append(entry.position)
                 continue
             try:
-                entry.mail_from, entry.rcpt_to, entry.data = self._program.render(
+                entry.mail_from, entry.rcpt_to, entry.data = (held.program or self._program).render(
                     entry.person, request_no=held.request_no, trigger=held.asked.of(entry.person.id)
                 )
             except DomainError as problem:

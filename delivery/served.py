@@ -35,11 +35,12 @@ class Cap:
     hours: int
 
 
-def cap(delivery: Delivery) -> Cap | None:
-    """The sending limit as it is set now; None when there is none or this delivery ignores it."""
+def cap(delivery: Delivery, *, is_fresh: bool = True) -> Cap | None:
+    """The sending limit as it is set now, or was a second ago; None when there is none or this delivery ignores it."""
     if delivery.ignores_cap:
         return None
-    found = installation.values([options.CAP_MESSAGES, options.CAP_HOURS])
+    names = (options.CAP_MESSAGES, options.CAP_HOURS)
+    found = installation.values(names) if is_fresh else installation.recent(names)
     most = found[options.CAP_MESSAGES]
     return Cap(int(most), int(found[options.CAP_HOURS])) if most else None
 

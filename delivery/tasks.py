@@ -5,6 +5,7 @@ from celery import shared_task
 from delivery import (
     activity_log,
     alerting,
+    attached,
     clock,
     computing,
     domain_days,
@@ -78,8 +79,10 @@ def keep_months() -> None:
 @shared_task
 def purge_requests() -> None:
     activity_log.purge(keep=options.requests_kept())
+    attached.purge()
 
 
+@shared_task
 def watch() -> int:
     """Leave mails about sends in trouble; return how many alerts there were."""
     return alerting.watch()

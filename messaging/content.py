@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from audiences import profiles
 from lib.errors import DomainError
-from messaging import blocks, compilation, headers, markup, media_uses, personalization
+from messaging import added_headers, blocks, compilation, headers, markup, media_uses, personalization
 from messaging.compilation import ContentSpec
 from messaging.models import Message
 
@@ -83,7 +83,9 @@ def draft_message(spec: ContentSpec) -> Message:
     compiled = compilation.compile_spec(spec)
     for source, html in ((compiled.html, True), (compiled.text, False), (spec.subject, False)):
         personalization.parse(source, html=html)
-    fields = {
+    for value in (*spec.headers.values(), *spec.extras.values()):
+        personalization.parse(value, html=False)
+    fields: dict[str, object] = {
         "channel": "email",
         "sender_name": headers.clean(spec.sender_name),
         "sender_address": spec.sender_address.strip(),
@@ -98,6 +100,13 @@ def draft_message(spec: ContentSpec) -> Message:
         "tracks_opens": spec.tracks_opens,
         "tracks_clicks": spec.tracks_clicks,
     }
+    # Only where there are some: messages without them keep the hash they always had.
+    if spec.headers:
+        fields["headers"] = [[name, value.strip()] for name, value in sorted(spec.headers.items())]
+    if spec.extras:
+        fields["extras"] = dict(spec.extras)
+    if spec.bcc:
+        fields["bcc"] = spec.bcc
     sha256 = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
     return Message(sha256=sha256, **fields)
 
@@ -114,7 +123,7 @@ def check_addresses(spec: ContentSpec) -> None:
 
 def check(spec: ContentSpec) -> list[ContentProblem]:
     """Everything that stands in the way (errors) or deserves a look (warnings), in the order of the page."""
-    return [*_check_subject(spec), *_check_preheader(spec), *_check_body(spec)]
+    return [*_check_subject(spec), *_check_preheader(spec), *_check_body(spec), *_check_added(spec)]
 
 
 def _check_subject(spec: ContentSpec) -> Iterator[ContentProblem]:
@@ -153,6 +162,20 @@ def _check_body(spec: ContentSpec) -> Iterator[ContentProblem]:
         yield _syntax(problem, "body")
         return
     yield from _check_compiled(spec, compiled, is_checked=is_code)
+
+
+def _check_added(spec: ContentSpec) -> Iterator[ContentProblem]:
+    """Headers and extras; the field is "headers", "headers.X-Shop" or "extras.order"."""
+    parts = (
+        ("headers", spec.headers, added_headers.header_problems),
+        ("extras", spec.extras, added_headers.extras_problems),
+    )
+    for part, values, problems in parts:
+        found = list(problems(values))
+        for name, sentence in found:
+            yield ContentProblem("added_invalid", "error", f"{part}.{name}".rstrip("."), sentence)
+        for name, value in values.items() if not found else ():
+            yield from _check_template(value, f"{part}.{name}", html=False)
 
 
 def _check_compiled(spec: ContentSpec, compiled: compilation.Compiled, *, is_checked: bool) -> Iterator[ContentProblem]:
@@ -305,7 +328,7 @@ def _people_without(name: str) -> int:
 
 def _syntax(problem: personalization.TemplateProblem, field: str) -> ContentProblem:
     detail = problem.message.rstrip(".")
-    if field in {"subject", "preheader"} or not problem.line:
+    if field in {"subject", "preheader"} or "." in field or not problem.line:
         sentence = f"{detail}."
     else:
         sentence = _("Line {n}: {detail}.").format(n=problem.line, detail=detail)

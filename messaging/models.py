@@ -102,6 +102,11 @@ class Message(models.Model):
     links = ArrayField(models.TextField(), default=list)
     tracks_opens = models.BooleanField(default=True)
     tracks_clicks = models.BooleanField(default=True)
+    # Added headers as [name, Liquid], and extras by name: messaging.added_headers.
+    headers = models.JSONField(default=list, blank=True)
+    extras = models.JSONField(default=dict, blank=True)
+    # Where a blind copy of each message goes; "" for nowhere.
+    bcc = models.CharField(max_length=320, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -374,3 +379,21 @@ class MediaUse(models.Model):
     class Meta:
         default_permissions = ()
         constraints = [models.UniqueConstraint(fields=["file", "message"], name="media_use_once")]
+
+
+class AttachedFile(models.Model):
+    """The bytes of a file that goes with messages, once for all who refer to them. A trigger keeps them as they are.
+
+    Written by messaging.attachments, deleted by delivery.attached once nobody refers to them any more.
+    """
+
+    sha256 = models.CharField(max_length=64, unique=True)
+    data = models.BinaryField()
+    # When it was last referred to anew. It says nothing about the bytes, and keeps the purge away meanwhile.
+    wanted_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return self.sha256

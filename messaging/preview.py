@@ -65,7 +65,9 @@ def render(
 def _check_parts(spec: content.ContentSpec) -> None:
     """Raise the TemplateProblem of what was typed, with its field and the author's line, not that of compiled HTML."""
     code = spec.body if spec.body_kind in {"html", "mjml"} else ""
-    typed = (("body", code), ("subject", spec.subject), ("preheader", spec.preheader), ("text", spec.text or ""))
+    typed = [("body", code), ("subject", spec.subject), ("preheader", spec.preheader), ("text", spec.text or "")]
+    for part, values in (("headers", spec.headers), ("extras", spec.extras)):
+        typed += [(f"{part}.{name}", value) for name, value in values.items()]
     field = ""
     try:
         for field, source in typed:

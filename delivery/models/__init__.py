@@ -13,7 +13,7 @@ from delivery.models.log import (
     RefusalLook,
     SendLog,
 )
-from delivery.models.requests import Claim, RequestRecipient, RequestState, TriggerRequest
+from delivery.models.requests import Claim, RequestAttachment, RequestRecipient, RequestState, TriggerRequest
 
 __all__ = [
     "ENDED",
@@ -33,6 +33,7 @@ __all__ = [
     "Outcome",
     "PastRecipients",
     "RefusalLook",
+    "RequestAttachment",
     "RequestRecipient",
     "RequestState",
     "SendLog",

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 
 from accounts import access, roles
 from delivery import activity_log, headlines, options, origins, reasons
-from delivery.models import RequestState, TriggerRequest
+from delivery.models import Delivery, RequestState, TriggerRequest
 
 _STATES = {
     RequestState.SCHEDULED: ("info", "calendar-clock"),
@@ -50,7 +50,7 @@ def listing(request: HttpRequest) -> HttpResponse:
 @require_safe
 def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """One request: what was asked, and what became of each person."""
-    found = get_object_or_404(TriggerRequest.objects.select_related("delivery"), public_id=public_id)
+    found = get_object_or_404(TriggerRequest.objects.select_related("delivery__message"), public_id=public_id)
     people = [
         {"named": one, "badge": _badge(one.outcome) if one.outcome else _waiting(), "trigger": _pretty(one.row.trigger)}
         for one in activity_log.recipients(found)
@@ -62,6 +62,8 @@ def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "people": people,
         "trigger": _pretty(found.trigger),
         "audience": _pretty(found.call.get("audience")) if found.is_audience else "",
+        "files": list(found.attachments.order_by("position").values_list("name", flat=True)),
+        **_added(found.delivery),
         "send_url": origins.url(found.delivery) if found.delivery else "",
     }
     return render(request, "delivery/activity_request.html", context)
@@ -131,6 +133,14 @@ def _waiting() -> dict[str, str]:
 
 def _days(n: int) -> str:
     return _("Last 24 hours") if n == 1 else ngettext("Last %(n)d day", "Last %(n)d days", n) % {"n": n}
+
+
+def _added(of: Delivery | None) -> dict[str, str]:
+    """What the call added to its message's envelope and head; nothing for a campaign's."""
+    if of is None:
+        return {}
+    message = of.message
+    return {"bcc": message.bcc, "headers": _pretty(dict(message.headers)), "extras": _pretty(message.extras)}
 
 
 def _pretty(value: object) -> str:

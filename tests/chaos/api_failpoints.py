@@ -31,9 +31,9 @@ class Point:
 POINTS = {
     "before the transaction": Point(idempotency, "once", is_before=True),
     "after the key is claimed": Point(idempotency, "_lock"),
-    "after the request is recorded": Point(requests, "record"),
+    "after the delivery is locked": Point(requests, "_lock_standing"),
     "after the people are claimed": Point(claims, "claim"),
-    "after they are queued": Point(queueing, "queue"),
+    "after they are queued": Point(queueing, "write"),
     "before the commit": Point(BaseDatabaseWrapper, "_commit", is_before=True),
     "after the commit, before the answer": Point(BaseDatabaseWrapper, "_commit", is_kept=True),
 }

@@ -26,7 +26,6 @@ SCENARIO = {
 }
 # Seconds that the bug takes, so that a kill falls into them; not the same for all, or calls would go in step.
 _SLOW_S = (0.1, 0.4)
-Once = Callable[[idempotency.Claim, Callable[[], Answer]], idempotency.Reply]
 
 
 def apply(name: str) -> None:
@@ -56,7 +55,7 @@ def _answered_before_the_commit() -> None:
     """The answer is given while the transaction is open, which another thread ends a moment later."""
     inner = idempotency.once
 
-    def once(claim: idempotency.Claim, effect: Callable[[], Answer]) -> idempotency.Reply:
+    def once(claim: idempotency.Claim, effect: Callable[[], Answer], **_before: Any) -> idempotency.Reply:
         found: list[Any] = []
         is_done = threading.Event()
 
@@ -84,7 +83,7 @@ def _answered_before_the_commit() -> None:
 def _answer_is_stored_apart() -> None:
     """First the effect is committed, then the answer to the key."""
 
-    def once(claim: idempotency.Claim, effect: Callable[[], Answer]) -> idempotency.Reply:
+    def once(claim: idempotency.Claim, effect: Callable[[], Answer], **_before: Any) -> idempotency.Reply:
         if (found := idempotency._answered(claim)) is not None:
             return found
         with transaction.atomic():
@@ -100,7 +99,7 @@ def _claimed_before_it_is_done() -> None:
     """The key counts as used as soon as the call is there."""
     early = idempotency.Reply(201, b'{"message":"success"}')
 
-    def once(claim: idempotency.Claim, effect: Callable[[], Answer]) -> idempotency.Reply:
+    def once(claim: idempotency.Claim, effect: Callable[[], Answer], **_before: Any) -> idempotency.Reply:
         if (found := idempotency._answered(claim)) is not None:
             return found
         _keep(claim, early)
@@ -113,16 +112,22 @@ def _claimed_before_it_is_done() -> None:
 
 def _effect_in_parts() -> None:
     """The request is committed before its people, so that a death in the middle leaves half of the effect."""
-    from delivery import requests  # noqa: PLC0415  # only this one needs it
+    from delivery import queueing, requests  # noqa: PLC0415  # only this one needs them
 
-    inner = requests.record
+    record, write = requests.record, queueing.write
 
-    def record(*arguments: Any, **named: Any) -> Any:
-        found = _apart(lambda: inner(*arguments, **named))
+    def recorded(*arguments: Any, **named: Any) -> Any:
+        found = _apart(lambda: record(*arguments, **named))
         _dawdle()
         return found
 
-    requests.record = record
+    def written(request: Any, *arguments: Any, is_new: bool, **named: Any) -> None:
+        if is_new:
+            _apart(lambda: request.save(force_insert=True))
+            _dawdle()
+        write(request, *arguments, is_new=False, **named)
+
+    requests.record, queueing.write = recorded, written
 
 
 def _apart(work: Callable[[], Any]) -> Any:
@@ -144,7 +149,7 @@ def _apart(work: Callable[[], Any]) -> Any:
 def _answer_is_not_replayed() -> None:
     """What was answered before is done again."""
 
-    def once(claim: idempotency.Claim, effect: Callable[[], Answer]) -> idempotency.Reply:
+    def once(claim: idempotency.Claim, effect: Callable[[], Answer], **_before: Any) -> idempotency.Reply:
         with transaction.atomic():
             reply = idempotency._reply(effect())
             _keep(claim, reply)
