@@ -24,6 +24,7 @@ AUDIENCE = "AND or OR with a list, custom_attribute, or email_subscription_statu
 # Errors of the rooms below, and the part of a call that each of them is about.
 _PLACES: tuple[tuple[type[DomainError], str], ...] = (
     (triggering.CampaignInvalid, "campaign_id"),
+    (triggering.NotActive, "campaign_id"),
     (targeting.TargetInvalid, "broadcast"),
     (planning.ScheduleInvalid, "schedule"),
     (requests.ScheduleGone, "schedule_id"),
@@ -64,6 +65,11 @@ def audience(entered: Mapping[str, Any], *, at: dt.datetime | None = None) -> di
     if "segment_id" in entered:
         found["segments"] = [str(lookup.segment(entered["segment_id"]).public_id)]
     return found or None
+
+
+def campaign_id(entered: Mapping[str, Any]) -> str:
+    """The campaign that a message of the call is counted under; "" without."""
+    return str(entered["campaign_id"]) if "campaign_id" in entered else ""
 
 
 def send_id(entered: Mapping[str, Any]) -> str:

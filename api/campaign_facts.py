@@ -1,13 +1,13 @@
 """What the API says of a campaign, in the reference's names. Reads only."""
 
 import datetime as dt
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import Max, Min
 
 from api import lookup
+from campaigns import counted
 from campaigns import document as documents
 from campaigns.models import Campaign, CampaignSend, CampaignState, CampaignVersion, Draft
 from delivery.models import Outcome, SendLog
@@ -20,7 +20,7 @@ _CONVERSIONS = {"opened": "Opens Email", "clicked": "Clicks Email"}
 
 def variation_id(campaign: Campaign) -> str:
     """The id of the campaign's one message, the same in all its versions: clients keep it."""
-    return str(uuid.uuid5(campaign.public_id, "email"))
+    return counted.variation_id(campaign)
 
 
 def row(campaign: Campaign) -> dict[str, Any]:

@@ -39,6 +39,10 @@ class Email(shapes.Shape):
     attachments = shapes.Many(attaching.Attachment(), required=False, help_text=attaching.HELP)
     should_inline_css = shapes.Flag(required=False, help_text="true unless given, as in campaigns.")
 
+    message_variation_id = shapes.Text(
+        required=False, allow_blank=True, help_text="With campaign_id: the id of its message, from its API tab."
+    )
+
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         told = "Shop <shop@example.com>; one of the senders in Settings."
         return {"from": shapes.Text(max_length=_MOST_NAME + 324, help_text=told), **super().get_fields()}

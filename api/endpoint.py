@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from django.http import HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase, QueryDict
 from django.utils import translation
 from rest_framework import exceptions
 from rest_framework.negotiation import BaseContentNegotiation
@@ -20,7 +20,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import User
-from api import authentication, bodies, envelope, idempotency, limiting, refusals
+from api import authentication, bodies, envelope, idempotency, limiting, refusals, shapes
 from api.envelope import Answer
 from api.models import ApiKey
 from api.refusals import Refused
@@ -143,7 +143,9 @@ class Endpoint(APIView):
 
     def checked(self, given: Any) -> dict[str, Any]:
         """`given` in the endpoint's shape. Raises ValidationError."""
-        return {} if self.takes is None else dict(_shape(self.takes).run_validation(given))
+        if self.takes is None:
+            return {}
+        return dict(_shape(self.takes, is_query=isinstance(given, QueryDict)).run_validation(given))
 
     def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
         found = super().finalize_response(request, response, *args, **kwargs)
@@ -156,9 +158,9 @@ class Endpoint(APIView):
 
 
 @functools.cache
-def _shape(kind: type[Shape]) -> Shape:
+def _shape(kind: type[Shape], *, is_query: bool) -> Shape:
     """One for all calls: making one copies all of its fields, and validating keeps nothing in it."""
-    return kind()
+    return kind(context={shapes.IN_QUERY: is_query})
 
 
 def _call(request: Request) -> Call:

@@ -14,7 +14,7 @@ from typing import Any
 from django.core.exceptions import SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpResponse, JsonResponse
-from psycopg.errors import QueryCanceled
+from psycopg.errors import IdleInTransactionSessionTimeout, QueryCanceled
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -87,7 +87,8 @@ def refusal(error: Exception) -> Refused:
         return Refused(refusals.BAD_REQUEST, "This call could not be read. Check its address and its headers.")
     if isinstance(error, exceptions.APIException):
         return Refused(refusals.LABELS.get(error.status_code, refusals.BAD_REQUEST), status=error.status_code)
-    if isinstance(error, OperationalError | InterfaceError):
+    stood_still = isinstance(error.__cause__, IdleInTransactionSessionTimeout)
+    if isinstance(error, OperationalError | InterfaceError) or stood_still:
         return _away(error)
     return broken(error)
 

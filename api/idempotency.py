@@ -19,6 +19,7 @@ from api import refusals
 from api.envelope import Answer
 from api.models import AnsweredCall, ApiKey
 from api.refusals import Refused
+from lib import statements
 
 KEPT = timedelta(hours=24)
 # Class of the advisory locks; the second number is made of key and Idempotency-Key.
@@ -115,11 +116,11 @@ def _answered(claim: Claim) -> Reply | None:
 
 
 def _lock(claim: Claim) -> bool:
-    """Until the end of the transaction, also when the process or its connection dies."""
+    """Until the end of the transaction, also when the process or its connection dies, or stands still."""
     name = hashlib.sha256(f"{claim.key.pk}\n{claim.idempotency_key}".encode()).digest()
     with connection.cursor() as cursor:
         number = int.from_bytes(name[:4], signed=True)
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [_LOCKS, number])
+        cursor.execute(f"SELECT pg_try_advisory_xact_lock(%s, %s), {statements.limited()}", [_LOCKS, number])
         return bool(cursor.fetchone()[0])
 
 

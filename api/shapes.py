@@ -26,6 +26,8 @@ MOST_PROPERTIES = 50 * 1024
 # Things in a list that has no smaller limit.
 MOST_ITEMS = 1000
 _SEND_ID = re.compile(r"[A-Za-z0-9_-]+")
+# In the context of a shape that reads queries.
+IN_QUERY = "is_query"
 _MISSING = "Give this field; it is required."
 _TOLD: dict[str, Any] = {"required": _MISSING, "null": _MISSING}
 
@@ -108,8 +110,8 @@ class OneOf(serializers.ChoiceField):
 
 
 def _is_of_query(field: serializers.Field[Any, Any, Any, Any]) -> bool:
-    """Whether a field reads a query, where everything is a text."""
-    return isinstance(getattr(field.root, "initial_data", None), QueryDict)
+    """Whether a field reads a query, where everything is a text: its shape was made for one, or given one."""
+    return bool(field.context.get(IN_QUERY)) or isinstance(getattr(field.root, "initial_data", None), QueryDict)
 
 
 class Flag(serializers.BooleanField):

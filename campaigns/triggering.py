@@ -36,6 +36,7 @@ class NotActive(DomainError):
     """The campaign was never started, so that nobody has decided that it may send."""
 
     code = "not_active"
+    status = 400
 
 
 @dataclass(frozen=True)
@@ -73,13 +74,11 @@ def trigger(campaign_id: str, call: requests.Call, *, is_broadcast: bool = False
             return Answer(request)
         # Its delivery is closed: by a stop, or by a version that was just published and whose own is open by now.
         campaign = find(campaign_id)
-        notice = _notice(campaign)
-        if notice:
-            return Answer(_ignore(origin, call, notice), notice)
+        if why := notice(campaign):
+            return Answer(ignore(origin, call, why), why)
         if campaign.state != CampaignState.ACTIVE:
             break
-    sentence = _("%(name)s isn't active. Activate it, then trigger it again.")
-    raise NotActive(sentence % {"name": campaign.name})
+    raise not_active(campaign)
 
 
 def find(campaign_id: str) -> Campaign:
@@ -101,7 +100,7 @@ def _origin(campaign: Campaign) -> requests.Origin:
     return requests.Origin("campaign", str(campaign.public_id), campaign.name)
 
 
-def _notice(campaign: Campaign) -> str:
+def notice(campaign: Campaign) -> str:
     """Why a call is accepted and nothing sent; "" when it would be sent, or is refused."""
     if campaign.archived_at:
         return _("The campaign is archived. Unarchive the campaign to ensure trigger requests will take effect.")
@@ -110,7 +109,13 @@ def _notice(campaign: Campaign) -> str:
     return ""
 
 
+def not_active(campaign: Campaign) -> NotActive:
+    sentence = _("The campaign “%(name)s” isn't active. Activate it, then trigger it again.")
+    return NotActive(sentence % {"name": campaign.name})
+
+
 @transaction.atomic
-def _ignore(origin: requests.Origin, call: requests.Call, notice: str) -> TriggerRequest:
+def ignore(origin: requests.Origin, call: requests.Call, why: str) -> TriggerRequest:
+    """Keep a call that was accepted and sends nothing."""
     ignored = replace(call, due_at=None)
-    return requests.record(origin, ignored, state=RequestState.IGNORED, note=notice)
+    return requests.record(origin, ignored, state=RequestState.IGNORED, note=why)

@@ -17,11 +17,16 @@ MOST_RECIPIENTS = 50
 
 @dataclass(frozen=True)
 class Origin:
-    """What is triggered: kind and id as in Delivery, and how people call it."""
+    """What is triggered: kind and id as in Delivery, and how people call it.
+
+    `part`: "" for what the origin itself says; of an origin that messages of calls are counted under, the public id of
+    such a message.
+    """
 
     kind: str
     id: str
     label: str
+    part: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,8 @@ class Recipient:
 class Call:
     """What one call asks for. `audience`: a document of audiences.rules; with recipients they must be in it too.
 
-    `due_at` None: at once. `ignores_cap`: the sending limit does not hold for it.
+    `due_at` None: at once. `local_time`: each person gets it at this wall time in their own zone ("2030-01-15T09:00"),
+    and `due_at` is when the first place on Earth reaches it. `ignores_cap`: the sending limit does not hold for it.
     """
 
     recipients: tuple[Recipient, ...] = ()
@@ -49,6 +55,7 @@ class Call:
     external_send_id: str = ""
     key_label: str = ""
     due_at: dt.datetime | None = None
+    local_time: str = ""
     ignores_cap: bool = False
     # Files for everybody; kept in rows of their own.
     files: tuple[attachments.File, ...] = ()
@@ -63,6 +70,7 @@ def keep(call: Call) -> dict[str, Any]:
         "recipients": [_keep(one) for one in call.recipients],
         "audience": dict(call.audience) if call.audience is not None else None,
         "ignores_cap": call.ignores_cap,
+        "local_time": call.local_time,
     }
 
 
@@ -77,6 +85,7 @@ def restore(request: TriggerRequest) -> Call:
         external_send_id=request.external_send_id,
         key_label=request.key_label,
         due_at=request.due_at,
+        local_time=kept.get("local_time", ""),
         ignores_cap=bool(kept.get("ignores_cap")),
     )
 

@@ -102,8 +102,10 @@ def _do(step: Callable[[], object]) -> None:
 def _start_due() -> None:
     now, most_lateness = timezone.now(), options.most_lateness()
     due = Delivery.objects.filter(state=DeliveryState.CONFIRMED, start_at__lte=now).order_by("start_at")
-    for delivery_id, start_at, guard in due.values_list("pk", "start_at", "refresh_guard_percent"):
-        is_late = start_at is not None and now - start_at > most_lateness
+    rows = due.values_list("pk", "start_at", "refresh_guard_percent", "request_no")
+    for delivery_id, start_at, guard, request_no in rows:
+        # What a call was promised waits for no person who would look again: it begins however late it is.
+        is_late = not request_no and start_at is not None and now - start_at > most_lateness
         on_time = lifecycle.start if guard is None else refreshing.begin
         _try(lifecycle.miss if is_late else on_time, delivery_id)
 

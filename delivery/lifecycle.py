@@ -347,7 +347,7 @@ def close(delivery_id: int, *, by: User | None) -> Delivery:
     gate.require_editor(by)
     if delivery.closed_at is None:
         delivery.closed_at = timezone.now()
-        delivery.valid_until = delivery.closed_at + dt.timedelta(seconds=delivery.validity_s)
+        delivery.valid_until = endings.last_end(delivery)
         _save(delivery, "delivery.closed_for_requests", by, ["closed_at", "valid_until"])
     return delivery
 

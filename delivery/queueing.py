@@ -5,7 +5,6 @@ the log at once, and in a shard that is done, so that counters and log agree abo
 statement for whatever number of people, two more where somebody is refused.
 """
 
-import datetime as dt
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -25,18 +24,19 @@ _NEXT_SHARD = "nextval(pg_get_serial_sequence('delivery_shard', 'id'))"
 _NAMED = f"""
 WITH named AS (
     SELECT * FROM json_to_recordset(%(named)s::json) AS t(place int, named_by text, name text, profile_id bigint,
-        trigger jsonb, reason text, detail text, zone text, domain text)
+        trigger jsonb, reason text, detail text, zone text, domain text,
+        due timestamptz)
 ), people AS (
     INSERT INTO delivery_requestrecipient (request_id, position, named_by, name, profile_id, trigger, reason, detail)
     SELECT %(request)s::bigint, place, named_by, name, profile_id, trigger, reason, detail FROM named
 ){{request}}
 INSERT INTO delivery_shard {_SHARD_COLUMNS}
 SELECT id, id, %(delivery)s::bigint, 1, %(request)s::bigint, zone, domain, ids, cardinality(ids), 'waiting',
-    %(now)s::timestamptz, %(until)s::timestamptz, 0, 0, 0, 0, 0, 0, 0, 0, ''
+    due, due + make_interval(secs => %(validity)s), 0, 0, 0, 0, 0, 0, 0, 0, ''
 FROM (
-    SELECT {_NEXT_SHARD} AS id, zone, domain, ids FROM (
-        SELECT zone, domain, array_agg(profile_id ORDER BY profile_id) AS ids FROM named WHERE reason = ''
-        GROUP BY zone, domain ORDER BY zone, domain
+    SELECT {_NEXT_SHARD} AS id, zone, domain, due, ids FROM (
+        SELECT zone, domain, due, array_agg(profile_id ORDER BY profile_id) AS ids FROM named WHERE reason = ''
+        GROUP BY zone, domain, due ORDER BY zone, domain
     ) places
 ) shards
 """
@@ -76,16 +76,26 @@ class Named(NamedTuple):
     detail: str = ""
 
 
-def write(request: TriggerRequest, delivery: Delivery, named: Sequence[Named], *, is_new: bool) -> None:
-    """Everybody's row, and the shards of those who wait from now until the validity period of the request is over; the
-    request itself too when it `is_new`."""
+def write(
+    request: TriggerRequest, delivery: Delivery, named: Sequence[Named], *, is_new: bool, local_time: str = ""
+) -> None:
+    """Everybody's row, and the shards of those who wait; the request itself too when it `is_new`.
+
+    They wait from now until the validity period of the request is over; with a `local_time` from that time in their
+    zone on, at once where it is over.
+    """
+    places = [_place(delivery, one.person, is_local=bool(local_time)) for one in named]
     now = timezone.now()
+    dues = timetables.due_in(local_time, {zone for zone, _label in places}) if local_time else {}
+    rows = [
+        _row(n, one) | {"zone": zone, "domain": domain, "due": max(now, dues.get(zone, now))}
+        for n, (one, (zone, domain)) in enumerate(zip(named, places, strict=True))
+    ]
     values: dict[str, Any] = {
-        "named": msgspec.json.encode([_row(place, one, delivery) for place, one in enumerate(named)]).decode(),
+        "named": msgspec.json.encode(rows).decode(),
         "request": request.pk,
         "delivery": delivery.pk,
-        "now": now,
-        "until": now + dt.timedelta(seconds=delivery.validity_s),
+        "validity": delivery.validity_s,
     }
     if is_new:
         columns = {field.column: getattr(request, field.attname) for field in request._meta.local_concrete_fields}
@@ -116,27 +126,26 @@ def refuse(delivery: Delivery, request_no: int, refused: Sequence[Named]) -> Non
         cursor.execute(_OVER, {"delivery": delivery.pk, "request": request_no, "ids": sorted(ids), "now": now})
 
 
-def _row(place: int, one: Named, delivery: Delivery) -> dict[str, object]:
-    """One person for _NAMED: `zone` that quiet hours go by and `domain` whose limit holds, "" where there are none."""
-    found: dict[str, object] = {
+def _row(place: int, one: Named) -> dict[str, object]:
+    return {
         "place": place,
         "named_by": one.named_by,
         "name": one.name[:320],
+        "profile_id": one.person.id if one.person else None,
         "trigger": one.trigger,
         "reason": one.reason,
         "detail": one.detail[:200],
-        "zone": "",
-        "domain": "",
     }
-    if one.person is None:
-        return found
+
+
+def _place(delivery: Delivery, person: Judged | None, *, is_local: bool) -> tuple[str, str]:
+    """The zone that quiet hours and local times go by, and the domain whose limit holds; "" where there are none."""
+    if person is None:
+        return "", ""
     limits = domain_limits.recent() if delivery.channel == EMAIL else None
-    limit = limits.get(one.person.email_key.partition("@")[2]) if limits else None
-    zone = _zone(delivery, one.person)
-    return {**found, "profile_id": one.person.id, "zone": zone, "domain": limit.label if limit else ""}
+    limit = limits.get(person.email_key.partition("@")[2]) if limits else None
+    return _zone(delivery, person) if delivery.quiet_hours or is_local else "", limit.label if limit else ""
 
 
 def _zone(delivery: Delivery, one: Judged) -> str:
-    if not delivery.quiet_hours:
-        return ""
     return one.time_zone if one.time_zone in walltimes.zones() else timetables.zone_of(delivery, settings.TIME_ZONE)

@@ -15,10 +15,11 @@ import uuid
 from collections.abc import Mapping
 
 from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from delivery import attached, callformat, claims, judging, people, queueing, reasons
+from delivery import attached, callformat, claims, judging, people, queueing, reasons, remaining
 from delivery.callformat import MOST_RECIPIENTS, Call, Origin, Recipient
 from delivery.models import Delivery, RequestState, TriggerRequest
 from lib import memory, statements
@@ -53,8 +54,9 @@ class ScheduleGone(DomainError):
 
 
 _STANDING = """
-SELECT d.id, nextval(pg_get_serial_sequence('delivery_triggerrequest', 'id')) FROM delivery_delivery d
-WHERE origin_kind = %s AND origin_id = %s AND is_standing AND closed_at IS NULL AND state IN ('sending', 'paused')
+SELECT d.id, nextval(pg_get_serial_sequence('delivery_triggerrequest', 'id')), {limited} FROM delivery_delivery d
+WHERE origin_kind = %s AND origin_id = %s AND part = %s AND is_standing AND closed_at IS NULL
+    AND state IN ('sending', 'paused')
 FOR SHARE OF d
 """
 # What a delivery was opened with never changes.
@@ -119,7 +121,7 @@ def _take_due(request_id: int) -> None:
     request = _waiting(request_id)
     if request is None:
         return
-    delivery = lock_standing(Origin(request.origin_kind, request.origin_id, request.label))
+    delivery = lock_standing(_origin(request))
     if delivery is None:
         _settle(request_id, RequestState.IGNORED, _("It couldn't be triggered when its time came."))
     elif request.is_audience:
@@ -131,35 +133,58 @@ def _take_due(request_id: int) -> None:
 
 
 @transaction.atomic
-def replan(public_id: uuid.UUID, due_at: dt.datetime, *, origin: Origin) -> TriggerRequest:
-    """Give a scheduled request another time. Raises ScheduleGone when its time came, or it is none of `origin`."""
-    request = lock_scheduled(public_id, origin)
-    request.due_at = due_at
-    request.save(update_fields=["due_at"])
-    return request
+def replan(public_id: uuid.UUID, due_at: dt.datetime, *, origin: Origin, local_time: str = "") -> int | None:
+    """Give a scheduled request another time. None for all of it; how many people where local times have begun.
+
+    Raises ScheduleGone when its time came for everybody, or it is none of `origin`.
+    """
+    try:
+        request = lock_scheduled(public_id, origin)
+    except ScheduleGone:
+        n_moved = remaining.move(_of(origin), public_id, due_at, local_time)
+        if n_moved is None:
+            raise
+        return n_moved
+    request.due_at, request.call = due_at, request.call | {"local_time": local_time}
+    request.save(update_fields=["due_at", "call"])
+    return None
 
 
 @transaction.atomic
-def cancel(public_id: uuid.UUID, *, origin: Origin) -> TriggerRequest:
-    """Take a scheduled request back, so that its time changes nothing. Raises ScheduleGone."""
-    request = lock_scheduled(public_id, origin)
+def cancel(public_id: uuid.UUID, *, origin: Origin) -> int | None:
+    """Take a scheduled request back, so that its time changes nothing. Returns and raises as `replan`."""
+    try:
+        request = lock_scheduled(public_id, origin)
+    except ScheduleGone:
+        n_left = remaining.take_back(_of(origin), public_id)
+        if n_left is None:
+            raise
+        return n_left or None
     request.state, request.handled_at = RequestState.CANCELLED, timezone.now()
     request.save(update_fields=["state", "handled_at"])
-    return request
+    return None
 
 
 def lock_scheduled(public_id: uuid.UUID, origin: Origin) -> TriggerRequest:
-    """A request that still waits for its time, locked. An origin without an id is any of its kind.
+    """A request that still waits for its time, locked. An origin without an id is any message that a call brought.
 
     Raises ScheduleGone.
     """
-    found = TriggerRequest.objects.filter(public_id=public_id, origin_kind=origin.kind)
-    if origin.id:
-        found = found.filter(origin_id=origin.id)
-    request = found.filter(state=RequestState.SCHEDULED).select_for_update(no_key=True).first()
+    found = _of(origin).filter(public_id=public_id, state=RequestState.SCHEDULED)
+    request = found.select_for_update(no_key=True).first()
     if request is None:
         raise ScheduleGone(_("There is no schedule with this id, or its time has come."))
     return request
+
+
+def _of(origin: Origin) -> QuerySet[TriggerRequest]:
+    if origin.id:
+        return TriggerRequest.objects.filter(origin_kind=origin.kind, origin_id=origin.id, part=origin.part)
+    return TriggerRequest.objects.filter(~Q(part="") | Q(origin_kind=callformat.OWN_MESSAGE))
+
+
+def _origin(request: TriggerRequest) -> Origin:
+    return Origin(request.origin_kind, request.origin_id, request.label, request.part)
 
 
 def _waiting(request_id: int) -> TriggerRequest | None:
@@ -202,6 +227,7 @@ def _request(
     return TriggerRequest(
         origin_kind=origin.kind,
         origin_id=origin.id,
+        part=origin.part,
         label=origin.label[:255],
         delivery=delivery,
         state=state,
@@ -236,7 +262,7 @@ def earlier(origin: Origin, external_send_id: str, *, within: dt.timedelta) -> T
 def lock_standing(origin: Origin) -> Delivery | None:
     """The open standing delivery of an origin, shared until the transaction ends: it can't be closed meanwhile.
 
-    What it was opened with is remembered; its state is not to be read from it.
+    What it was opened with is remembered; its state is not to be read from it. Who stands still with it loses it.
     """
     found = _lock_standing(origin)
     return found[0] if found else None
@@ -244,9 +270,10 @@ def lock_standing(origin: Origin) -> Delivery | None:
 
 def _lock_standing(origin: Origin) -> tuple[Delivery, int] | None:
     """The same with a number for a request."""
+    sql = _STANDING.format(limited=statements.limited())
     for _once in range(2):
         # One that was closed while we waited for it may have made way for another.
-        for delivery_id, number in statements.run(_STANDING, (origin.kind, origin.id)):
+        for delivery_id, number, _limit in statements.run(sql, (origin.kind, origin.id, origin.part)):
             return _opened.get(delivery_id, functools.partial(Delivery.objects.get, pk=delivery_id)), number
     return None
 
@@ -271,7 +298,7 @@ def fill(request: TriggerRequest, delivery: Delivery, call: Call, *, is_new: boo
         named.append(queueing.Named(recipient.name.kind, recipient.name.shown, person, own, reason, detail))
     request.n_named, request.n_queued = len(named), sum(not one.reason for one in named)
     request.n_refused = request.n_named - request.n_queued
-    queueing.write(request, delivery, named, is_new=is_new)
+    queueing.write(request, delivery, named, is_new=is_new, local_time=call.local_time)
     if request.n_refused:
         queueing.refuse(delivery, request.pk, [one for one in named if _is_logged(one)])
     if not is_new:

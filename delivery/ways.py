@@ -76,6 +76,8 @@ class _Mail:
         message, delivery_id = self._delivery.message, self._delivery.pk
         program = email.compile(message, delivery_id=delivery_id, delivery_ref=ref, campaign=campaign)
         program.signer = signing.signer_of(self._delivery.message)
+        if self._delivery.audience.get("reaches_unsubscribed"):
+            program.without_way_out()
         return Outbox(program, on_change=on_change)
 
     def pool(self, source: Source, *, out_of_order: OutOfOrder, timeouts: smtp.Timeouts | None) -> smtp.Pool:

@@ -60,7 +60,7 @@ class Lease:
     n_authorised: int
     fence: int
     journal: journal.Journal
-    # The group it is sent under, asked about again at each window; None asks nothing.
+    # What is asked again at each window beside consent: the group it is sent under, or that it reaches who left.
     terms: mailable.Terms | None = None
     # Whether it needs an address that may be written to at all.
     is_mail: bool = True
@@ -123,7 +123,8 @@ WHERE d.id = %(delivery)s AND d.state = 'sending' AND s.id = (
         AND zone <> ALL(%(quiet)s::text[]) AND domain <> ALL(%(busy)s::text[])
     ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
 )
-RETURNING s.id, s.attempt, s.request_no, s.ids, s.n_ids, s.n_authorised, s.fence, d.opened_month, g.id, g.default_state,
+RETURNING s.id, s.attempt, s.request_no, s.ids, s.n_ids, s.n_authorised, s.fence, d.opened_month,
+    COALESCE(d.audience -> 'reaches_unsubscribed' = 'true', FALSE), g.id, g.default_state,
     s.zone, s.domain, s.valid_until
 """
 _RECORD = """
@@ -181,8 +182,8 @@ def lease(
         if row is None:
             notes.remove()
             return None
-        shard_id, attempt, request_no, ids, n_ids, n_authorised, fence, month, group_id, default, *place = row
-        terms = mailable.Terms(group_id, default) if group_id is not None else None  # type: ignore[arg-type]
+        shard_id, attempt, request_no, ids, n_ids, n_authorised, fence, month, reaches, group_id, default, *place = row
+        terms = _terms(bool(reaches), group_id, default)
         notes.resize(n_ids)  # type: ignore[arg-type]
         asked = triggers.of(connection, int(request_no))  # type: ignore[call-overload]
     except BaseException:
@@ -259,6 +260,12 @@ def note_progress(connection: Connection, delivery_id: int) -> None:
 def clock() -> float:
     """Seconds that also pass while the machine sleeps; doors are timed with it."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _terms(reaches_unsubscribed: bool, group_id: object, default: object) -> mailable.Terms | None:
+    if reaches_unsubscribed:
+        return mailable.Terms(reaches_unsubscribed=True)
+    return mailable.Terms(int(group_id), str(default)) if group_id is not None else None  # type: ignore[call-overload]
 
 
 @functools.cache

@@ -11,6 +11,9 @@ from typing import Any
 import psycopg
 from django.db import connection
 
+# How long a transaction that others wait for may stand still between two of its statements, which compute little: its
+# process was stopped, or the machine is gone, which PostgreSQL would find out after the two hours that TCP waits.
+STILL_S = 30.0
 # Times a statement comes before it is prepared where nothing else says so; here it is prepared at once.
 _THRESHOLD = 5
 
@@ -41,3 +44,8 @@ def literal(sql: str, values: Sequence[Any]) -> str:
 def array(numbers: Iterable[int]) -> str:
     """Whole numbers for a place that says `::bigint[]`, at a fraction of what a list costs."""
     return f"{{{','.join(map(str, numbers))}}}"
+
+
+def limited() -> str:
+    """SQL beside the taking of a lock: PostgreSQL ends this transaction, and its session, when it stands still."""
+    return f"set_config('idle_in_transaction_session_timeout', '{STILL_S * 1000:.0f}', true)"

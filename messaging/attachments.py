@@ -17,9 +17,8 @@ from urllib.parse import quote, unquote, urlsplit
 from django.db import connection
 from django.utils.translation import gettext as _
 
-from lib import outward
 from lib.errors import DomainError
-from messaging import attachment_kinds
+from messaging import attachment_kinds, outward
 
 MOST = 10
 # Bytes: of one file, and of all of one message, whose base64 has to fit into channels.email.MAX_BYTES with the rest.

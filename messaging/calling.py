@@ -24,8 +24,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from lib import outward
-from messaging import verdicts
+from messaging import outward, verdicts
 from messaging.channels.webhook import Request
 from messaging.handover import Envelope, Handover, Result, Source, text_of
 from messaging.verdicts import Kind, Verdict

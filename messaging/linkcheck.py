@@ -1,9 +1,9 @@
 """Do the links of a message lead anywhere? Asked by the editor, found out in the background, said as an alert.
 
 `want` notes links, `check_waiting` asks their servers every few seconds while some wait, `broken` tells what they
-answered. A link may lead anywhere its author likes, so that it is asked through lib.outward; who runs the installation
-in a closed network can allow all other addresses by a setting. Nothing is said about a server that doesn't answer, or
-that answers machines differently from people (401, 403, 429).
+answered. A link may lead anywhere its author likes, so that it is asked through messaging.outward; who runs the
+installation in a closed network can allow all other addresses by a setting. Nothing is said about a server that doesn't
+answer, or that answers machines differently from people (401, 403, 429).
 """
 
 import datetime as dt
@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from lib import outward
+from messaging import outward
 from messaging.models import LinkCheck
 
 # A link is asked again after this long, if somebody still wants to know.

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
-from lib import outward
 from lib.errors import DomainError
-from messaging import content, personalization
+from messaging import content, outward, personalization
 from messaging.models import Message
 
 CHANNEL = "webhook"

@@ -108,7 +108,7 @@ def _state(campaign: Campaign, *, is_triggered: bool) -> dict[str, str] | None:
     if campaign.state == CampaignState.STOPPED:
         return {"tone": "warn", "text": _("Stopped: requests are accepted, and nothing is sent.")}
     if campaign.state != CampaignState.ACTIVE:
-        return {"tone": "warn", "text": _("Not activated yet: requests are refused with 409.")}
+        return {"tone": "warn", "text": _("Not activated yet: requests are refused with 400.")}
     return {"tone": "ok", "text": _("Ready to be triggered.")}
 
 

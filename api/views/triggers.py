@@ -1,6 +1,5 @@
 """Triggering campaigns: now, at a time, and taking it back."""
 
-import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
@@ -86,7 +85,8 @@ class TriggerLater(Trigger):
 class CreateSchedule(Endpoint):
     """Send a campaign to people at a time.
 
-    Who gets it is decided when the time has come, by the version that is live then.
+    Who gets it is decided when the time has come, by the version that is live then; with in_local_time when the first
+    place on Earth reaches it, and each person then waits for the clock of their own time zone.
     """
 
     scope = "campaigns.trigger.schedule.create"
@@ -99,9 +99,9 @@ class CreateSchedule(Endpoint):
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         with asking.placed():
-            due_at = planning.read(entered["schedule"])
+            when = planning.read(entered["schedule"])
             answer = triggering.trigger(
-                str(entered["campaign_id"]), called(call, entered, due_at=due_at), is_broadcast=entered["broadcast"]
+                str(entered["campaign_id"]), called(call, entered, when=when), is_broadcast=entered["broadcast"]
             )
         return Answer({**told(answer), "schedule_id": str(answer.request.public_id)})
 
@@ -116,7 +116,10 @@ class RescheduledTrigger(ScheduledTrigger):
 
 
 class UpdateSchedule(Endpoint):
-    """Give a scheduled trigger another time. Nothing else of it can change."""
+    """Give a scheduled trigger another time. Nothing else of it can change.
+
+    Once the first time zones have begun, it is for the people who still wait, and notice says how many.
+    """
 
     scope = "campaigns.trigger.schedule.update"
     takes = RescheduledTrigger
@@ -124,12 +127,15 @@ class UpdateSchedule(Endpoint):
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         with asking.placed():
-            planning.update(str(entered["campaign_id"]), str(entered["schedule_id"]), entered["schedule"])
-        return Answer()
+            n_moved = planning.update(str(entered["campaign_id"]), str(entered["schedule_id"]), entered["schedule"])
+        return Answer(changed(n_moved))
 
 
 class DeleteSchedule(Endpoint):
-    """Delete a scheduled trigger: its time passes, and nothing is sent."""
+    """Delete a scheduled trigger: its time passes, and nothing is sent.
+
+    Once the first time zones have begun, nothing is sent to the people who still wait, and notice says how many.
+    """
 
     scope = "campaigns.trigger.schedule.delete"
     takes = ScheduledTrigger
@@ -137,21 +143,29 @@ class DeleteSchedule(Endpoint):
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         with asking.placed():
-            planning.delete(str(entered["campaign_id"]), str(entered["schedule_id"]))
-        return Answer()
+            n_left = planning.delete(str(entered["campaign_id"]), str(entered["schedule_id"]))
+        return Answer(changed(n_left))
 
 
-def called(call: Call, entered: dict[str, Any], *, due_at: dt.datetime | None = None) -> requests.Call:
+def called(call: Call, entered: dict[str, Any], *, when: planning.When | None = None) -> requests.Call:
     """The call of a Trigger. Raises Refused."""
     return requests.Call(
         recipients=asking.recipients(entered.get("recipients", ())),
-        audience=asking.audience(entered, at=due_at),
+        audience=asking.audience(entered, at=when.nominal if when else None),
         trigger=entered.get("trigger_properties", {}),
         send_id=asking.send_id(entered),
         key_label=asking.label(call.key),
-        due_at=due_at,
+        due_at=when.due_at if when else None,
+        local_time=when.local_time if when else "",
         files=entered.get(attaching.FILES, ()),
     )
+
+
+def changed(n: int | None) -> dict[str, Any]:
+    """What the caller of a change reads where local times have begun; `n`: whom it still reached."""
+    if n is None:
+        return {}
+    return {"notice": f"The time had come in the first time zones. This holds for the {n} people who still waited."}
 
 
 def told(answer: triggering.Answer) -> dict[str, Any]:

@@ -34,6 +34,8 @@ class TriggerRequest(models.Model):
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     origin_kind = models.CharField(max_length=20)
     origin_id = models.CharField(max_length=60)
+    # As in Delivery.
+    part = models.CharField(max_length=60, default="", db_default="", blank=True)
     # What was triggered, as people call it.
     label = models.CharField(max_length=255)
     # What sends it: the standing delivery that took it, or one of its own for a whole audience.

@@ -19,8 +19,11 @@ class CopyProgram(email.Program):
 
     mail_from = b""
 
-    def _own_lines(self, names: links.Names) -> bytes:
+    def _naming_lines(self, names: links.Names) -> bytes:
         return f"Message-ID: <copy.{uuid.uuid4().hex}@{self._domain}>\r\n".encode()
+
+    def _lines_of_list(self, names: links.Names) -> bytes:
+        return self._naming_lines(names)
 
 
 class _Nowhere(links.Namer):

@@ -67,6 +67,7 @@ class Program:
         self._middle = b"\r\n--" + boundary + b"\r\n" + _PART_HEAD % b"html"
         self._end = b"\r\n--" + boundary + b"--\r\n.\r\n"
         self.subject_prefix = ""
+        self._lines = self._lines_of_list
         # What signs each message, set by who hands it over: signing.signer_of(message). None where there is no key.
         self.signer: dkim.Signer | None = None
 
@@ -91,7 +92,7 @@ class Program:
                 b"\r\n",
                 _subject_line(self.subject_prefix + pieces.render(self._subject, values)),
                 _date(int(time.time())),
-                self._own_lines(names),
+                self._lines(names),
                 self._start,
                 pieces.render(self._text, values),
                 self._middle,
@@ -104,6 +105,10 @@ class Program:
         if self.signer is not None:
             data = self.signer.sign(data)
         return Payload(f"{names.return_path}@{self._bounce_domain}".encode(), recipient.encode(), data)
+
+    def without_way_out(self) -> None:
+        """Leave out List-Unsubscribe: a message that reaches people who left offers nothing to leave."""
+        self._lines = self._naming_lines
 
     def carrying(self, parts: Sequence[bytes]) -> "Program":
         """The same program for messages with `parts` behind them: multipart/mixed (RFC 2046 §5.1.3) around what is.
@@ -120,7 +125,7 @@ class Program:
         mixed._end = self._end.removesuffix(b".\r\n") + behind + b"\r\n--%b--\r\n.\r\n" % boundary
         return mixed
 
-    def _own_lines(self, names: links.Names) -> bytes:
+    def _lines_of_list(self, names: links.Names) -> bytes:
         """The headers that name this recipient: Message-ID (the same in every attempt), List-Unsubscribe (RFC 8058)."""
         unsubscribe = names.unsubscribe_url
         if self._takes_mail:
@@ -133,6 +138,12 @@ class Program:
             f"Message-ID: <{token}@{self._domain}>\r\n{named}List-Unsubscribe: <{unsubscribe}>\r\n"
             "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
         ).encode()
+
+    def _naming_lines(self, names: links.Names) -> bytes:
+        """The same without List-Unsubscribe."""
+        token = names.token
+        named = f"X-PM-Metadata-chappe: {token}\r\nX-Mailin-custom: {token}\r\n" if self._has_hooks else ""
+        return f"Message-ID: <{token}@{self._domain}>\r\n{named}".encode()
 
 
 def compile(  # the verb of every channel, always called through its module

@@ -15,8 +15,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from audiences.profiles import Person
-from lib import outward
-from messaging import content, personalization, webhook_content, webhooks
+from messaging import content, outward, personalization, webhook_content, webhooks
 from messaging.channels import pieces, reading
 from messaging.models import Message
 

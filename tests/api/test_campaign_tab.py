@@ -113,7 +113,10 @@ def test_the_tab_says_what_a_call_would_get(settings: Any) -> None:
     refused = Caller().post(SEND, {"campaign_id": str(draft.public_id), "recipients": [{"external_user_id": "x"}]})
     assert refused.status_code == 400
     settings.ACTIVATE_TRIGGERED = True
-    assert "refused with 409" in client.get(tab(factories.published(operator, **API))).content.decode()
+    assert (
+        "Not activated yet: requests are refused with 400."
+        in client.get(tab(factories.published(operator, **API))).content.decode()
+    )
     page = client.get(tab(factories.published(operator))).content.decode()
     assert "choose “When my system asks (API)”" in page and "Call it" not in page
 

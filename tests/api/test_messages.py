@@ -72,15 +72,16 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"messages": email(message_variation_id="x")}, refusals.BAD_REQUEST, "messages.email.message_variation_id"),
     ({"messages": email(body="{% if %}")}, refusals.BAD_REQUEST, "messages: "),
     ({"messages": email(email_template_id="x")}, refusals.BAD_REQUEST, "messages: There is no template"),
-    ({"campaign_id": "x"}, refusals.BAD_REQUEST, "campaign_id: A message of a call belongs to no campaign."),
-    ({"send_id": "x"}, refusals.BAD_REQUEST, "send_id: A message of a call belongs to no campaign."),
+    ({"campaign_id": "x"}, refusals.INVALID_CAMPAIGN, "campaign_id: No published campaign has it."),
+    ({"send_id": "x"}, refusals.BAD_REQUEST, "send_id: It belongs to a campaign."),
     ({"segment_id": "x"}, refusals.INVALID_SEGMENT, "segment_id: There is no segment with this id."),
     ({"external_user_ids": ["u"] * 50, "user_aliases": [{"alias_name": "a", "alias_label": "b"}]},
      refusals.TOO_MANY_USERS, "external_user_ids: Give at most 50, not 51."),
     ({"external_user_ids": [True]}, refusals.BAD_REQUEST, "external_user_ids[0]: Give a text."),
     ({"external_user_ids": ...}, refusals.NO_RECIPIENTS, "No Recipients"),
     ({"broadcast": True}, refusals.BAD_REQUEST, "broadcast: Leave out"),
-    ({"recipient_subscription_state": "all"}, refusals.BAD_REQUEST, "recipient_subscription_state must be"),
+    ({"recipient_subscription_state": "all", "audience": {"email_subscription_status": {
+        "comparison": "is", "value": "unsubscribed"}}}, refusals.BAD_REQUEST, "recipient_subscription_state may be"),
     ({"override_frequency_capping": "yes"}, refusals.BAD_REQUEST, "override_frequency_capping: Give true or false."),
 ]  # fmt: skip
 

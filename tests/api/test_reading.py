@@ -12,6 +12,7 @@ from accounts.models import AuditEntry
 from audiences import segments
 from campaigns.models import Campaign
 from delivery import domain_days
+from lib import memory
 from tests import factories
 from tests.api.callers import Caller
 from tests.delivery import records
@@ -66,6 +67,7 @@ def test_a_list_asks_as_often_for_many_as_for_one(caller: Caller) -> None:
     for n in (1, 4):
         for _number in range(n):
             factories.campaign(by)
+        memory.forget()
         with CaptureQueriesContext(connection) as queries:
             caller.get("/campaigns/list")
         counts.append(len(queries))

@@ -117,10 +117,12 @@ def test_other_campaigns_are_no_campaigns_of_the_api(campaign: Campaign) -> None
     assert ask(campaign, recipients=[U1]).status_code == 201
 
 
-def test_one_that_nobody_activated_is_a_conflict(settings: Any) -> None:
+def test_one_that_nobody_activated_is_refused(settings: Any) -> None:
     settings.ACTIVATE_TRIGGERED = True
     answer = ask(factories.published(**API), recipients=[U1])
-    assert (answer.status_code, answer.json()["message"]) == (409, "Conflict")
+    assert (answer.status_code, answer.json()["message"]) == (400, "Bad Request")
+    assert answer.json()["errors"][0].startswith("campaign_id: The campaign “")
+    assert "Activate it" in answer.json()["errors"][0]
     assert nothing_was_kept()
 
 
@@ -221,14 +223,16 @@ def test_filters_join_and_ask_for_consent(campaign: Campaign) -> None:
     ("audience", "told"),
     [
         ({"push_subscription_status": {"comparison": "is", "value": "opted_in"}}, "audience.push_subscription_status"),
-        ({"last_used_app": {"comparison": "after", "value": "2026-01-01"}}, "audience.last_used_app: Chappe knows"),
+        ({"last_used_app": {"comparison": "after", "value": "2026-01-01"}}, "audience.last_used_app: Chappe sends"),
         ({"segment": {}}, "audience.segment: There is no such filter."),
         ({"AND": [], "OR": []}, "audience: Give an object with one of"),
         ({"AND": {}}, "audience.AND: Give a list"),
         ({"AND": [7]}, "audience.AND[0]: Give an object"),
         ({"custom_attribute": 7}, "audience.custom_attribute: Give an object"),
         ({"custom_attribute": {}}, "audience.custom_attribute.custom_attribute_name: There is no"),
-        ({"custom_attribute": {"custom_attribute_name": "tier", "comparison": "matches_regex", "value": "a+"}},
+        ({"custom_attribute": {"custom_attribute_name": "tier", "comparison": "matches_regex", "value": "a++"}},
+         "audience.custom_attribute.value: A pattern can't have “+”."),
+        ({"custom_attribute": {"custom_attribute_name": "tier", "comparison": "includes_value", "value": "a"}},
          "audience.custom_attribute.comparison: Give one of equals"),
         ({"custom_attribute": {"custom_attribute_name": "tier", "comparison": "equals"}},
          "audience.custom_attribute.value: Give this field"),

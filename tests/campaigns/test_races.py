@@ -16,12 +16,14 @@ from django.utils import timezone
 
 from accounts import roles
 from accounts.models import AuditEntry, User
-from campaigns import approvals, drafts, lifecycle, recurring, sends, sessions, versions
+from audiences import identities
+from campaigns import approvals, contents, counted, drafts, lifecycle, recurring, sends, sessions, versions
 from campaigns import document as documents
 from campaigns.models import Campaign, CampaignSend, CampaignState, CampaignVersion, Draft, DraftSnapshot
 from delivery import lifecycle as delivery_lifecycle
 from delivery import preparation
-from delivery.models import Delivery, DeliveryState
+from delivery.callformat import Call, Recipient
+from delivery.models import Delivery, DeliveryState, Shard
 from lib.errors import DomainError
 from tests import factories
 
@@ -409,3 +411,16 @@ def test_stopping_a_campaign_just_as_its_send_starts_stops_it() -> None:
     assert not isinstance(stopped, DomainError)
     assert Campaign.objects.get(pk=made.pk).state == CampaignState.STOPPED
     assert Delivery.objects.get(pk=delivery.pk).state == DeliveryState.STOPPED
+
+
+def test_equal_messages_counted_under_one_campaign_at_once_are_one_message() -> None:
+    factories.sender(name="Example Shop", address="hello@shop.test")
+    profile = factories.profile(external_id="u1")
+    made = factories.published(factories.user("Operator"), delivery__kind="api")
+    email = {"from": "hello@shop.test", "subject": "Hi", "body": "<p>Hi</p>"}
+    messages = {"email": {**email, "message_variation_id": counted.variation_id(made)}}
+    call = Call(recipients=(Recipient(identities.Name("external_user_id", "u1")),))
+    answers = at_once([lambda: contents.send(messages, call, campaign_id=str(made.public_id))] * 5)
+    assert sorted(answer.request.n_queued for answer in answers) == [0, 0, 0, 0, 1]
+    assert CampaignSend.objects.filter(campaign=made, delivery__closed_at=None).count() == 2
+    assert list(Shard.objects.filter(state="waiting").values_list("ids", flat=True)) == [[profile.pk]]

@@ -305,7 +305,7 @@ def test_one_that_nobody_activated_yet_is_refused(settings: Any) -> None:
     made = factories.published(**API)
     with pytest.raises(triggering.NotActive) as refusal:
         ask(made, named("u1"))
-    assert (refusal.value.status, TriggerRequest.objects.count()) == (409, 0)
+    assert (refusal.value.status, TriggerRequest.objects.count()) == (400, 0)
 
 
 def test_what_is_stopped_before_its_window_is_cancelled_and_uses_nothing_up() -> None:

@@ -13,8 +13,7 @@ from django.test import Client
 
 from accounts import access
 from accounts.models import AuditEntry
-from lib import outward
-from messaging import calling, personalization, preview, webhook_content, webhooks
+from messaging import calling, outward, personalization, preview, webhook_content, webhooks
 from messaging.channels import webhook
 from messaging.handover import Result
 from messaging.models import Message, WebhookSecret

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lib import outward
+from messaging import outward
 from tests import http_server
 from tests.http_server import Asked, Reply, Site
 

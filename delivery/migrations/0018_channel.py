@@ -15,7 +15,7 @@ BACKWARD = _TRIGGER.format(address=_DOMAIN)
 
 
 class Migration(migrations.Migration):
-    dependencies = [("delivery", "0016_request_attachments")]
+    dependencies = [("delivery", "0017_delivery_part")]
     operations = [
         migrations.AddField(
             model_name="delivery",
