@@ -9,7 +9,7 @@ PRODUCTION_ENV = $(TOOL_ENV) CHAPPE_ENV=production CHAPPE_ALLOWED_HOSTS=mail.exa
 	CHAPPE_PUBLIC_URL=https://mail.example.com SMTP_URL=smtps://smtp.example.com \
 	CHAPPE_SECRET_KEY=only-for-checks-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJ
 
-.PHONY: help run test schema-check lint manage smoke bench bench-editor chaos install lock messages clean
+.PHONY: help run test test-tools schema-check lint manage smoke bench bench-editor chaos install lock messages clean
 
 help:
 	@echo "make run     start Chappe on this machine (PORT, CHAPPE_HOME, DATABASE_URL, REDIS_URL, SMTP_URL change what it uses)"
@@ -35,10 +35,13 @@ manage: $(VENV)/.installed
 install: $(VENV)/.installed
 
 # Three processes on two cores: tests in a browser wait half of their time.
-test: $(VENV)/.installed-dev
+test: test-tools
+	@$(BIN)/python -m pytest -n 3 --maxschedchunk 1 -q $(PYTEST_ARGS)
+
+# What tests use and pip does not bring.
+test-tools: $(VENV)/.installed-dev
 	@$(BIN)/python -m tests.chromium
 	@$(BIN)/python -m tests.clients
-	@$(BIN)/python -m pytest -n 3 --maxschedchunk 1 -q $(PYTEST_ARGS)
 
 # Random input for each endpoint and kind of key: as the default tests, but more and other input each time.
 schema-check: $(VENV)/.installed-dev

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import audit, forms
 from accounts.models import AuditEntry, User
+from lib import memory
 
 
 def _record(action: str, request: HttpRequest, thing: Model, detail: dict[str, object]) -> None:
@@ -36,6 +37,7 @@ class AuditedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:
         _record("admin.changed", request, obj, {"change": message})
+        memory.forget()
         return super().log_change(request, obj, message)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

@@ -2,7 +2,7 @@
 
 Each room registers its settings at start-up, under a page of Settings; `accounts.views.installation` shows every page
 the same way. A setting nobody changed has its default, which may come from the environment. Values are read fresh each
-time (one small query), so a change counts at once in every process.
+time (one small query), so a change counts at once in every process; `recent` alone may be a second late.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from accounts import access, audit, roles
 from accounts.models import InstallationSetting, User
+from lib import memory
 from lib.errors import DomainError
 
 Text = str | Promise
@@ -65,6 +66,7 @@ class Page:
     intro: Text = ""
 
 
+_recent: memory.Memory[dict[str, Any]] = memory.Memory()
 _PAGES: dict[str, Page] = {}
 _SETTINGS: dict[str, Setting] = {}
 _BY_PAGE: dict[str, list[str]] = {}
@@ -106,6 +108,11 @@ def values(names: Iterable[str]) -> dict[str, Any]:
     return {name: stored[name] if name in stored else _SETTINGS[name].usual for name in wanted}
 
 
+def recent(names: tuple[str, ...]) -> dict[str, Any]:
+    """The same, as they were at most a second ago: for what programs ask for by each call."""
+    return _recent.get(names, lambda: values(names))
+
+
 def number(name: str) -> int:
     """A whole number that is not optional."""
     return int(value(name))
@@ -137,6 +144,7 @@ def save(entered: Mapping[str, Any], *, by: User) -> list[str]:
     if changed:
         detail: dict[str, object] = {name: {"from": before[name], "to": one} for name, one in changed.items()}
         audit.record("settings.changed", subject=("installation", "settings"), by=by, detail=detail)
+        memory.forget()
     return list(changed)
 
 

@@ -1,8 +1,9 @@
 """The connected audience of a call: {"AND": […]}, {"OR": […]} or one filter, as the reference has them, read into a
 document of audiences.rules.
 
-Days are compared as days of the installation. Filters on what Chappe doesn't know, such as push tokens and apps, are
-refused by their name, as are regular expressions: none is ever dropped, because an audience would grow by it.
+Days are compared as days of the installation; a time is compared as an instant with times, and by its day with days.
+Filters on what Chappe doesn't know, such as push tokens and apps, are refused by their name: none is ever dropped,
+because an audience would grow by it. Regular expressions are those of audiences.patterns.
 """
 
 import datetime as dt
@@ -14,14 +15,20 @@ from django.conf import settings
 
 from api import refusals, shapes
 from api.refusals import Refused
-from audiences import rules
+from audiences import patterns, rules
 from audiences.models import AttributeDefinition, AttributeType, Consent
 
 _JOINS = {"AND": "all", "OR": "any"}
 _KNOWN = {"exists": "is_set", "does_not_exist": "is_not_set"}
 # Comparisons of the reference by type of the attribute, and what they are in our rules.
 _OPS: dict[str, dict[str, str]] = {
-    AttributeType.TEXT: {"equals": "is", "not_equal": "is_not", **_KNOWN},
+    AttributeType.TEXT: {
+        "equals": "is",
+        "not_equal": "is_not",
+        "matches_regex": "matches",
+        "does_not_match_regex": "not_matches",
+        **_KNOWN,
+    },
     AttributeType.LIST: {"includes_value": "contains", "does_not_include_value": "not_contains", **_KNOWN},
     AttributeType.NUMBER: {
         "equals": "is",
@@ -78,7 +85,7 @@ class _Reader:
             return {"match": _JOINS[name], "rules": found}
         place = f"{place}.{str(name)[:60]}"
         if name in _NOT_OFFERED:
-            raise _wrong(place, f"Chappe knows nothing of {_NOT_OFFERED[name]}. Leave this filter out.")
+            raise _wrong(place, f"Chappe sends email only and knows nothing of {_NOT_OFFERED[name]}. Leave it out.")
         if name not in (_ATTRIBUTE, _STATUS):
             raise _wrong(place, f"There is no such filter. Use {_ATTRIBUTE} or {_STATUS}.")
         if not isinstance(inner, Mapping):
@@ -101,16 +108,26 @@ class _Reader:
             return rule
         if value is None:
             raise _wrong(f"{place}.value", "Give this field; the comparison needs it.")
-        return {**rule, "value": self.day(str(comparison), value, place) if kind == AttributeType.DATE else value}
+        if kind == AttributeType.DATE:
+            found = self.day(str(comparison), value, place)
+            return {**rule, "op": f"{op}_moment" if isinstance(found, str) and "T" in found else op, "value": found}
+        if op in ("matches", "not_matches"):
+            _check_pattern(value, f"{place}.value")
+        return {**rule, "value": value}
 
     def day(self, comparison: str, value: object, place: str) -> object:
-        """The value of a comparison of days: a number of them, or a day."""
+        """The value of a comparison of days: a number of them, a day, or an instant with its offset."""
         place = f"{place}.value"
         if comparison in ("before", "after"):
             found = shapes.Moment._parsed(value) if isinstance(value, str) else None
             if found is None:
                 raise _wrong(place, "Give a time in ISO 8601, such as 2030-01-15T09:00:00Z.")
-            return found.date().isoformat()
+            if len(str(value).strip()) == 10:
+                return found.date().isoformat()
+            # PostgreSQL takes no offset of 16 hours.
+            is_far = abs(found.utcoffset() or dt.timedelta()) > dt.timedelta(hours=14)
+            moment = found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+            return (moment.astimezone(dt.UTC) if is_far else moment).isoformat()
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_DAYS:
             raise _wrong(place, f"Give a whole number from 1 to {_MOST_DAYS}.")
         if comparison == "greater_than_x_days_ago":
@@ -118,6 +135,15 @@ class _Reader:
         if comparison == "greater_than_x_days_in_the_future":
             return (self.today + dt.timedelta(days=value)).isoformat()
         return value
+
+
+def _check_pattern(value: object, place: str) -> None:
+    try:
+        pattern = patterns.translate(value)
+    except patterns.PatternInvalid as invalid:
+        raise _wrong(place, str(invalid)) from invalid
+    if not patterns.is_usable(pattern):
+        raise _wrong(place, f"The pattern {value!r} can't be compiled. Use a simpler one.")
 
 
 def _one_of(given: object, choices: Mapping[str, str], place: str) -> str:

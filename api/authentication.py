@@ -1,7 +1,8 @@
 """Who calls: the key in `Authorization: Bearer …`, and whether it may be used from there, now.
 
 The key is never read from addresses or bodies, where the reference once took it: those end up in logs. Each call asks
-the database, so that a revoked key is refused from the next call on. A token that is no key costs the same query.
+the database, or what it said at most a second ago; a revoked key is refused from then on. A token that is no key costs
+the same query.
 """
 
 from django.conf import settings

@@ -1,5 +1,7 @@
 """The body of a call: at most 4 MB of UTF-8 JSON, an object, not nested without end, and storable as it is."""
 
+import json
+import re
 from typing import Any
 
 import msgspec
@@ -13,6 +15,9 @@ MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 40
 # Attribute of requests whose body was read: the object it is.
 READ = "body_read"
+_BOM = b"\xef\xbb\xbf"
+# What may be a whole number that needs more than 64 bits.
+_LONG = re.compile(rb"[0-9]{19}")
 _LIMIT = f"{MAX_BYTES // (1024 * 1024)} MB"
 
 
@@ -21,6 +26,9 @@ def read(request: HttpRequest) -> dict[str, Any]:
     raw = _bytes(request)
     if not raw.strip():
         return {}
+    if (coding := request.headers.get("Content-Encoding", "identity").strip().lower()) != "identity":
+        sentence = f"Send the body as it is, without “Content-Encoding: {coding[:60]}”."
+        raise Refused(refusals.UNSUPPORTED, sentence, status=415)
     kind = request.content_type or "application/json"
     if kind != "application/json" and not kind.endswith("+json"):
         sentence = f"Send “Content-Type: application/json”, not {kind[:60]}."
@@ -44,6 +52,7 @@ def _bytes(request: HttpRequest) -> bytes:
 
 def parse(raw: bytes) -> dict[str, Any]:
     """Raises Malformed; Refused where it is JSON that can't be kept."""
+    raw = raw.removeprefix(_BOM)
     try:
         found = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -52,13 +61,16 @@ def parse(raw: bytes) -> dict[str, Any]:
         raise Malformed("The body is nested too deeply.") from error
     if not isinstance(found, dict):
         raise Malformed("The body is JSON, but no object. Send {…}.")
-    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH or b"\\u" in raw or b"\x00" in raw:
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH or b"\\u" in raw:
         _check(found)
+    if _LONG.search(raw):
+        # Read again, because msgspec rounds what needs more than 64 bits: other numbers would be sent than were said.
+        _check(json.loads(raw))
     return found
 
 
 def _check(found: dict[str, Any]) -> None:
-    """Refuse what PostgreSQL can't store, with its place. Without recursion, because depth is what is looked for."""
+    """Refuse what can't be kept as it is, with its place. Without recursion, because depth is what is looked for."""
     waiting: list[tuple[Any, str, int]] = [(found, "", 0)]
     while waiting:
         value, path, depth = waiting.pop()
@@ -66,6 +78,9 @@ def _check(found: dict[str, Any]) -> None:
             raise Refused(refusals.BAD_REQUEST, f"{path[:200]}: Nest at most {MAX_DEPTH} levels.")
         if isinstance(value, str):
             _check_text(value, path)
+        elif isinstance(value, int) and not -(2**63) <= value < 2**64:
+            told = f"{path[:200]}: Use whole numbers below 2^64, or give this one as a text."
+            raise Refused(refusals.BAD_REQUEST, told)
         elif isinstance(value, dict):
             for name, inner in value.items():
                 _check_text(name, path)

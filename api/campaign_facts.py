@@ -1,17 +1,17 @@
 """What the API says of a campaign, in the reference's names. Reads only."""
 
 import datetime as dt
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import Max, Min
 
 from api import lookup
+from campaigns import counted
 from campaigns import document as documents
 from campaigns.models import Campaign, CampaignSend, CampaignState, CampaignVersion, Draft
 from delivery.models import Outcome, SendLog
-from messaging.models import BodyKind
+from messaging import compilation
 
 _UNIT_S = {"days": 86_400, "hours": 3_600}
 # What happened, as a conversion, in the reference's names.
@@ -20,7 +20,7 @@ _CONVERSIONS = {"opened": "Opens Email", "clicked": "Clicks Email"}
 
 def variation_id(campaign: Campaign) -> str:
     """The id of the campaign's one message, the same in all its versions: clients keep it."""
-    return str(uuid.uuid5(campaign.public_id, "email"))
+    return counted.variation_id(campaign)
 
 
 def row(campaign: Campaign) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def _message(document: documents.Document) -> dict[str, Any]:
         "amp_body": "",
         "preheader": "" if compose["no_preheader"] else compose["preheader"],
         "custom_plain_text": compose["text"] if compose["text_mode"] == "own" else "",
-        "should_inline_css": compose["body_kind"] != BodyKind.MJML,
+        "should_inline_css": compilation.has_styles_inlined(compose["body_kind"], compose["body"]),
         "should_whitespace_header": False,
         "email_headers": {},
     }

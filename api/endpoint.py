@@ -5,10 +5,12 @@ An endpoint names its scope, pool and shapes, and has `act` (POST: in one transa
 then nothing of the call was kept. 2xx is sent after the commit.
 """
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from django.http import HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase, QueryDict
 from django.utils import translation
 from rest_framework import exceptions
 from rest_framework.negotiation import BaseContentNegotiation
@@ -18,7 +20,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import User
-from api import authentication, bodies, envelope, idempotency, limiting, refusals
+from api import authentication, bodies, envelope, idempotency, limiting, refusals, shapes
 from api.envelope import Answer
 from api.models import ApiKey
 from api.refusals import Refused
@@ -27,7 +29,7 @@ from api.shapes import Shape
 
 @dataclass(frozen=True)
 class Call:
-    """Who asks for what. `user` is the person in whose name the key acts."""
+    """Who asks for what. `user` is the person in whose name the key acts, as they were a second ago (access.fresh)."""
 
     key: ApiKey
     user: User
@@ -71,6 +73,10 @@ class Endpoint(APIView):
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         """What a POST does, in a transaction."""
         raise NotImplementedError
+
+    def before(self, entered: dict[str, Any]) -> Callable[[], None] | None:
+        """What has to happen outside the transaction, just before `act`; it may add to `entered`. None: nothing."""
+        return None
 
     def look(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         """What a GET finds."""
@@ -124,9 +130,11 @@ class Endpoint(APIView):
         if (pool := self.counts_too(entered)) is not None:
             self.count(pool)
         call = _call(request)
-        named = request.headers.get("Idempotency-Key", "").strip() if self.keeps_answers else ""
+        named = idempotency.read(request.headers.get("Idempotency-Key")) if self.keeps_answers else ""
         reply = idempotency.once(
-            idempotency.Claim(call.key, named, call.path, body), lambda: self.act(call, entered, **kwargs)
+            idempotency.Claim(call.key, named, call.path, body),
+            lambda: self.act(call, entered, **kwargs),
+            before=self.before(entered),
         )
         answer = HttpResponse(reply.content, status=reply.status, content_type="application/json")
         if reply.is_repeated:
@@ -137,9 +145,7 @@ class Endpoint(APIView):
         """`given` in the endpoint's shape. Raises ValidationError."""
         if self.takes is None:
             return {}
-        shape = self.takes(data=given)
-        shape.is_valid(raise_exception=True)
-        return dict(shape.validated_data)
+        return dict(_shape(self.takes, is_query=isinstance(given, QueryDict)).run_validation(given))
 
     def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
         found = super().finalize_response(request, response, *args, **kwargs)
@@ -149,6 +155,12 @@ class Endpoint(APIView):
         found["Cache-Control"] = "no-store"
         setattr(found, envelope.MARK, True)
         return found
+
+
+@functools.cache
+def _shape(kind: type[Shape], *, is_query: bool) -> Shape:
+    """One for all calls: making one copies all of its fields, and validating keeps nothing in it."""
+    return kind(context={shapes.IN_QUERY: is_query})
 
 
 def _call(request: Request) -> Call:

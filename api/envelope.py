@@ -4,6 +4,7 @@
 Errors of any kind end here, so that no call ever gets a page or a stack trace.
 """
 
+import itertools
 import logging
 import secrets
 from collections.abc import Iterator, Mapping
@@ -11,9 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpResponse, JsonResponse
-from psycopg.errors import QueryCanceled
+from psycopg.errors import IdleInTransactionSessionTimeout, QueryCanceled
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -25,6 +27,8 @@ logger = logging.getLogger(__name__)
 SUCCESS = "success"
 # Attribute of answers that have this form; api.middleware reads it.
 MARK = "is_enveloped"
+# Errors told of one call: a body may have a thousand of them.
+_MOST_SENTENCES = 100
 # Seconds after which a call is worth repeating while the database is away.
 _AGAIN_S = 5
 
@@ -74,14 +78,19 @@ def refusal(error: Exception) -> Refused:
     if isinstance(error, DomainError):
         return _of_domain(error)
     if isinstance(error, exceptions.ValidationError):
-        return Refused(refusals.BAD_REQUEST, *sentences(error.detail))
+        told = itertools.islice(sentences(error.detail), _MOST_SENTENCES)
+        return Refused(refusals.BAD_REQUEST, *told)
     if isinstance(error, exceptions.MethodNotAllowed):
         return Refused(refusals.NOT_ALLOWED, str(error.detail), status=405)
     if isinstance(error, Http404 | exceptions.NotFound):
         return Refused(refusals.NOT_FOUND, "There is nothing at this address.", status=404)
+    if isinstance(error, SuspiciousOperation):
+        # Such as a query with thousands of names.
+        return Refused(refusals.BAD_REQUEST, "This call could not be read. Check its address and its headers.")
     if isinstance(error, exceptions.APIException):
         return Refused(refusals.LABELS.get(error.status_code, refusals.BAD_REQUEST), status=error.status_code)
-    if isinstance(error, OperationalError | InterfaceError):
+    stood_still = isinstance(error.__cause__, IdleInTransactionSessionTimeout)
+    if isinstance(error, OperationalError | InterfaceError) or stood_still:
         return _away(error)
     return broken(error)
 

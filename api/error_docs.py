@@ -37,13 +37,31 @@ ERRORS = (
         refusals.NO_MESSAGE,
         400,
         "messages has no message, or only for channels that are not here.",
-        "Give messages.email.",
+        "Give messages.email or messages.webhook.",
     ),
     Told(
         refusals.INVALID_CAMPAIGN,
         400,
         "There is no campaign with this id, it was never published, or it is not sent by API.",
         "Take the id from the API tab of the campaign, or from /campaigns/list; publish the campaign.",
+    ),
+    Told(
+        refusals.NO_VARIANT,
+        400,
+        "The call has a campaign_id, and a message without message_variation_id.",
+        "Give each message the id from the campaign's API tab, or from /campaigns/details.",
+    ),
+    Told(
+        refusals.INVALID_VARIANT,
+        400,
+        "The campaign has no message with this message_variation_id.",
+        "Take the id from the campaign's API tab, or from /campaigns/details.",
+    ),
+    Told(
+        refusals.OTHER_TYPE,
+        400,
+        "The message_variation_id is that of a message of another channel.",
+        "Use the id with a message of its own channel.",
     ),
     Told(
         refusals.INVALID_SEGMENT,

@@ -11,6 +11,7 @@ from rest_framework import serializers
 from api import recipients, refusals, shapes, user_items
 from api.refusals import Refused
 from audiences.activity import Bought, Happening
+from audiences.updates import Wrong
 
 MOST = 75
 _MOST_TEXT = 255
@@ -63,13 +64,13 @@ class Person(shapes.Shape):
     external_id = shapes.Text(required=False, max_length=200, help_text="Your own id of the person.")
     braze_id = shapes.Text(required=False, help_text="Chappe's id of the profile.")
     email = shapes.Text(required=False, max_length=320, help_text="Only where there is no other name.")
-    user_alias = recipients.Alias(required=False, help_text="Refused: there are no aliases.")
-    _update_existing_only = shapes.Flag(default=False, help_text="true makes nobody.")
+    user_alias = recipients.Alias(required=False, help_text="Makes nobody unless _update_existing_only is false.")
+    _update_existing_only = shapes.Flag(required=False, help_text="true makes nobody.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         try:
             attrs["who"] = user_items.who(attrs)
-        except user_items.Wrong as wrong:
+        except Wrong as wrong:
             raise serializers.ValidationError(str(wrong)) from wrong
         return attrs
 
@@ -131,4 +132,4 @@ def bought(item: dict[str, Any], now: dt.datetime) -> Bought:
 
 
 def _may_make(item: dict[str, Any]) -> bool:
-    return not item["_update_existing_only"]
+    return user_items.may_make(item["who"], item.get("_update_existing_only"))

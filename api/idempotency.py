@@ -19,6 +19,7 @@ from api import refusals
 from api.envelope import Answer
 from api.models import AnsweredCall, ApiKey
 from api.refusals import Refused
+from lib import statements
 
 KEPT = timedelta(hours=24)
 # Class of the advisory locks; the second number is made of key and Idempotency-Key.
@@ -49,16 +50,35 @@ class Reply:
     is_repeated: bool = False
 
 
-def once(claim: Claim, effect: Callable[[], Answer]) -> Reply:
+def read(header: str | None) -> str:
+    """The Idempotency-Key of a call; "" without one. Raises Refused for what is none.
+
+    An empty one too: the web server makes one of every header that is not ASCII, and who sent it would think that the
+    call can be repeated.
+    """
+    if header is None:
+        return ""
+    found = header.strip()
+    if not found or len(found) > _MOST_CHARACTERS or not found.isascii() or not found.isprintable():
+        raise Refused(refusals.BAD_REQUEST, "Idempotency-Key: Use 1 to 255 printable ASCII characters.")
+    return found
+
+
+def once(claim: Claim, effect: Callable[[], Answer], *, before: Callable[[], None] | None = None) -> Reply:
     """Do `effect` in a transaction, unless this claim was answered before. "" as the key: it is always done.
 
-    Raises what `effect` raises, and then nothing of it is kept; Refused: 400 (no such key), 409 (under way), 422 (the
-    key came with another call).
+    `before`: what `effect` needs and no transaction may wait for, done just before it; not for a claim that was
+    answered. Of two equal calls at once both may do it, and one is told so (409) then.
+    Raises what `effect` raises, and then nothing of it is kept; Refused: 409 (under way), 422 (the key came with
+    another call).
     """
+    if before is not None:
+        if claim.idempotency_key and (found := _answered(claim)) is not None:
+            return found
+        before()
     if not claim.idempotency_key:
         with transaction.atomic():
             return _reply(effect())
-    _check(claim.idempotency_key)
     with transaction.atomic():
         if not _lock(claim):
             sentence = "A call with this Idempotency-Key is under way. Repeat it after a second."
@@ -96,17 +116,12 @@ def _answered(claim: Claim) -> Reply | None:
 
 
 def _lock(claim: Claim) -> bool:
-    """Until the end of the transaction, also when the process or its connection dies."""
+    """Until the end of the transaction, also when the process or its connection dies, or stands still."""
     name = hashlib.sha256(f"{claim.key.pk}\n{claim.idempotency_key}".encode()).digest()
     with connection.cursor() as cursor:
         number = int.from_bytes(name[:4], signed=True)
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [_LOCKS, number])
+        cursor.execute(f"SELECT pg_try_advisory_xact_lock(%s, %s), {statements.limited()}", [_LOCKS, number])
         return bool(cursor.fetchone()[0])
-
-
-def _check(idempotency_key: str) -> None:
-    if len(idempotency_key) > _MOST_CHARACTERS or not idempotency_key.isascii() or not idempotency_key.isprintable():
-        raise Refused(refusals.BAD_REQUEST, "Idempotency-Key: Use at most 255 printable ASCII characters.")
 
 
 def _reply(answer: Answer) -> Reply:

@@ -25,6 +25,7 @@ from accounts import access, audit, roles
 from accounts.models import User
 from api import scopes
 from api.models import ApiKey
+from lib import memory
 from lib.errors import DomainError
 
 _ALPHABET = string.ascii_letters + string.digits
@@ -34,6 +35,9 @@ _USED_EVERY = timedelta(minutes=1)
 _MOST_NETWORKS = 50
 # A key that was used this lately is revoked only by who types its name.
 RECENTLY = timedelta(hours=24)
+
+
+_keys: "memory.Memory[ApiKey | None]" = memory.Memory()
 
 
 class KeyInvalid(DomainError):
@@ -87,6 +91,7 @@ def create(wanted: Wanted, *, by: User, public_id: uuid.UUID | None = None) -> M
         )
         detail: dict[str, object] = {"name": key.name, "scopes": key.scopes, "networks": key.networks}
         audit.record("api_key.created", subject=_subject(key), by=by, detail=detail)
+    memory.forget()
     return Made(key, token)
 
 
@@ -103,6 +108,7 @@ def revoke(key_id: int, *, by: User, typed_name: str = "") -> ApiKey:
         key.revoked_at, key.revoked_by = timezone.now(), by
         key.save(update_fields=["revoked_at", "revoked_by"])
         audit.record("api_key.revoked", subject=_subject(key), by=by, detail={"name": key.name})
+    memory.forget()
     return key
 
 
@@ -122,6 +128,7 @@ def take_over(key_id: int, *, by: User) -> ApiKey:
         key.created_by = by
         key.save(update_fields=["created_by"])
         audit.record("api_key.taken_over", subject=_subject(key), by=by, detail=detail)
+    memory.forget()
     return key
 
 
@@ -139,8 +146,12 @@ def lost_with(person: User) -> list[str]:
 
 
 def find(token: str) -> ApiKey | None:
-    """The key of a token, whatever became of it; None for anything else. One query, also for nonsense."""
-    return ApiKey.objects.select_related("created_by").filter(digest=digest(token)).first()
+    """The key of a token, whatever became of it, as it was at most a second ago; None for anything else.
+
+    One query, also for nonsense, which is remembered like a key: neither costs more than the other.
+    """
+    found = digest(token)
+    return _keys.get(found, lambda: ApiKey.objects.select_related("created_by").filter(digest=found).first())
 
 
 def listed() -> list[ApiKey]:
@@ -187,6 +198,7 @@ def mark_used(key: ApiKey, *, address: str) -> None:
         return
     is_old = Q(last_used_at=None) | Q(last_used_at__lte=now - _USED_EVERY)
     ApiKey.objects.filter(is_old, pk=key.pk).update(last_used_at=now, last_used_from=address[:45])
+    key.last_used_at = now
 
 
 def digest(token: str) -> str:

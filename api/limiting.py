@@ -1,13 +1,15 @@
 """How many calls are answered in a time: counted in Valkey for all web processes, by one script each time.
 
 A pool is shared by the endpoints that the reference lets share it, and by all keys, as there. The window is fixed: it
-begins with a multiple of its length, so `reset` is the same for everybody. While Valkey is away calls are not counted
-and none is refused for their number: a limiter that is down must not lose what could be accepted. What is accepted is
-kept by PostgreSQL alone.
+begins with a multiple of its length, so `reset` is the same for everybody. Of a large pool a process takes some calls
+at once and counts them itself: never more than the limit are answered, and what a process has left over when the window
+ends is lost, at most a thousandth for each. While Valkey is away calls are not counted and none is refused for their
+number: a limiter that is down must not lose what could be accepted. What is accepted is kept by PostgreSQL alone.
 """
 
 import functools
 import logging
+import threading
 import time
 from dataclasses import dataclass
 
@@ -20,13 +22,16 @@ logger = logging.getLogger(__name__)
 # A call waits for Valkey no longer than this, and the next ones not at all for some seconds.
 _TIMEOUT_S = 0.5
 _AWAY_S = 5.0
-_COUNT = """
+# As many of ARGV[3] calls as are left; returns how many, and how many are taken by all processes now.
+_TAKE = """
 local n = tonumber(redis.call('GET', KEYS[1]) or '0')
-if n >= tonumber(ARGV[1]) then return -1 end
-n = redis.call('INCR', KEYS[1])
-if n == 1 then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
-return n
+local taken = math.min(tonumber(ARGV[3]), tonumber(ARGV[1]) - n)
+if taken <= 0 then return {0, n} end
+if redis.call('INCRBY', KEYS[1], taken) == taken then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
+return {taken, n + taken}
 """
+# A process takes this part of a pool at once, and no more than so many calls.
+_PART, _MOST_AT_ONCE = 1000, 50
 
 
 @dataclass(frozen=True)
@@ -76,19 +81,46 @@ POOLS = (
 
 
 def count(pool: Pool) -> Counted | None:
-    """Count one call; None while Valkey is away, and then the call is answered. Asks Settings once."""
+    """Count one call; None while Valkey is away, and then the call is answered. Asks Settings once a second."""
     if time.monotonic() < _away.until:
         return None
-    limit = installation.number(pool.setting)
+    limit = int(installation.recent((pool.setting,))[pool.setting])
     begun = int(time.time()) // pool.window_s * pool.window_s
-    try:
-        n = int(_script()(keys=[f"chappe:api:{pool.name}:{begun}"], args=[limit, pool.window_s + 1]))
-    except redis.RedisError:
-        logger.warning("calls of the API are not counted: Valkey is away")
-        _away.until = time.monotonic() + _AWAY_S
-        return None
-    is_refused = n < 0
-    return Counted(limit, 0 if is_refused else limit - n, begun + pool.window_s, is_refused)
+    at_once = max(1, min(_MOST_AT_ONCE, limit // _PART))
+    with _lock:
+        share = _shares.get(pool.name)
+        if share is None or share.left <= 0 or (share.begun, share.limit) != (begun, limit):
+            try:
+                asked = [limit, pool.window_s + 1, at_once]
+                taken, n = _script()(keys=[f"chappe:api:{pool.name}:{begun}"], args=asked)
+            except redis.RedisError:
+                logger.warning("calls of the API are not counted: Valkey is away")
+                _away.until = time.monotonic() + _AWAY_S
+                return None
+            share = _shares[pool.name] = _Share(begun, limit, int(taken), max(0, limit - int(n)))
+        is_refused = share.left <= 0
+        share.left -= not is_refused
+        return Counted(limit, share.behind + share.left, begun + pool.window_s, is_refused)
+
+
+def forget() -> None:
+    """What this process took and did not use."""
+    with _lock:
+        _shares.clear()
+
+
+@dataclass
+class _Share:
+    """What this process took of a window: `left` to itself, and `behind` it to everybody when it was taken."""
+
+    begun: int
+    limit: int
+    left: int
+    behind: int
+
+
+_shares: dict[str, _Share] = {}
+_lock = threading.Lock()
 
 
 class _Away:
@@ -107,4 +139,4 @@ def _client() -> redis.Redis:
 
 @functools.cache
 def _script() -> "redis.commands.core.Script":
-    return _client().register_script(_COUNT)
+    return _client().register_script(_TAKE)

@@ -10,7 +10,7 @@ from django.db.models.functions import Coalesce, NullIf
 
 from api import refusals
 from api.refusals import Refused
-from audiences import addresses
+from audiences import addresses, identities
 from audiences.models import Profile, Segment, SubscriptionGroup
 from campaigns.models import Campaign, Draft
 
@@ -76,8 +76,8 @@ def group(public_id: uuid.UUID) -> SubscriptionGroup:
 
 def by_external_id(wanted: Sequence[str]) -> People:
     """One query."""
-    rows = Profile.objects.filter(external_id__in=wanted).values_list("external_id", "pk")
-    return _people(wanted, [(str(name), pk) for name, pk in rows])
+    found = identities.find([identities.Name(identities.EXTERNAL_ID, one) for one in wanted])
+    return _people(wanted, [(name.text, pk) for name, pk in found.items()])
 
 
 def by_email(wanted: Sequence[str]) -> People:

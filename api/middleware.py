@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
+from django.template.response import SimpleTemplateResponse
 
 from api import authentication, bodies, envelope, noting, paths, refusals
 from api.refusals import Refused
@@ -43,6 +44,30 @@ class ApiMiddleware:
             return _enveloped(request, answer)
         if (request.path.startswith(_SHARED) or answer.status_code == 404) and _is_call(request):
             return _enveloped(request, answer)
+        return answer
+
+
+class EndpointMiddleware:
+    """Answers calls to endpoints before sessions, languages and cookies are looked at: programs have none of them.
+
+    Behind it stands what pages need; before it what holds for every answer, such as that it is encrypted.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+        self._endpoints = {f"/{one.pattern}": one for one in paths.ENDPOINTS if "<" not in str(one.pattern)}
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        endpoint = self._endpoints.get(request.path_info)
+        if endpoint is None:
+            return self.get_response(request)
+        # Refuses hosts that are not ours, as CommonMiddleware does for pages.
+        request.get_host()
+        request.resolver_match = endpoint.resolve(request.path_info[1:])
+        answer: HttpResponse = endpoint.callback(request)
+        if isinstance(answer, SimpleTemplateResponse):
+            answer = answer.render()
+        answer["Content-Length"] = str(len(answer.content))
         return answer
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
+from django.db.models import prefetch_related_objects
+
 from api.campaign_facts import moment
 from audiences import activity
 from audiences.activity import Summary
@@ -10,11 +12,14 @@ from audiences.models import Consent, Profile
 
 # Attributes that the reference has as fields of their own.
 _STANDARD = ("dob", "gender", "date_of_first_session", "date_of_last_session")
-_EVENTS, _PURCHASES = "custom_events", "purchases"
+_ALIASES, _EVENTS, _PURCHASES = "user_aliases", "custom_events", "purchases"
 _FACTS: dict[str, Callable[[Profile], Any]] = {
     "external_id": lambda person: person.external_id,
     "braze_id": lambda person: str(person.public_id),
-    "user_aliases": lambda person: [],
+    # Read together by `rows`.
+    _ALIASES: lambda person: [
+        {"alias_label": one.label, "alias_name": one.name} for one in sorted(person.aliases.all(), key=str)
+    ],
     "created_at": lambda person: moment(person.created_at),
     "updated_at": lambda person: moment(person.updated_at),
     "email": lambda person: person.email or None,
@@ -36,8 +41,10 @@ FIELDS = (*_FACTS, *_STANDARD, _EVENTS, _PURCHASES)
 
 
 def rows(people: Iterable[Profile], wanted: Collection[str]) -> list[dict[str, Any]]:
-    """One object for each person with the `wanted` of FIELDS; two queries at most."""
+    """One object for each person with the `wanted` of FIELDS; three queries at most."""
     found = list(people)
+    if _ALIASES in wanted:
+        prefetch_related_objects(found, "aliases")
     ids = [person.pk for person in found]
     did = activity.summaries(ids) if _EVENTS in wanted else {}
     bought = activity.purchase_summaries(ids) if _PURCHASES in wanted else {}

@@ -4,48 +4,61 @@ What is checked here needs no database: that a recipient has exactly one name, a
 not come together. Who is meant and who may get it is decided below.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from rest_framework import serializers
 
 from api import refusals, shapes
-from api.refusals import Refused
+from audiences import identities
 
 MOST = 50
-NAMES = ("external_user_id", "user_alias", "braze_id", "email")
-PRIORITIES = ("identified", "unidentified", "most_recently_updated", "least_recently_updated")
+# Of a list of people.
+AT_MOST: dict[str, Any] = {"most": MOST, "too_many": refusals.TOO_MANY_USERS}
+MOST_ID = 200
+_USUAL = frozenset({"external_user_id", "trigger_properties"})
 
 
 class Alias(shapes.Shape):
-    alias_name = shapes.Text()
-    alias_label = shapes.Text()
+    alias_name = shapes.Text(max_length=200)
+    alias_label = shapes.Text(max_length=100)
+
+
+def alias(entered: Mapping[str, str]) -> identities.Name:
+    return identities.Name(identities.ALIAS, entered["alias_name"], label=entered["alias_label"])
 
 
 class Recipient(shapes.Shape):
-    """One person, by exactly one of NAMES."""
+    """One person, by exactly one of identities.KINDS."""
 
     external_user_id = shapes.UserId(required=False, help_text="Your own id of the person.")
     user_alias = Alias(required=False)
     braze_id = shapes.Text(required=False, help_text="Chappe's id of the profile.")
     email = shapes.Text(required=False, max_length=320, help_text="Needs prioritization.")
     prioritization = shapes.Many(
-        shapes.OneOf(PRIORITIES), required=False, help_text="Who is meant when several have the address."
+        shapes.OneOf(identities.PRIORITIES),
+        most=len(identities.PRIORITIES),
+        required=False,
+        help_text="Who is meant when several have the address.",
     )
     trigger_properties = shapes.Properties(
         required=False, help_text="For this person; they win over those of the call. At most 50 KB."
     )
     send_to_existing_only = shapes.Flag(default=True, help_text="false makes the profile; needs attributes.")
-    attributes = shapes.Properties(required=False, help_text="Written to the profile before the message.")
+    attributes = shapes.Properties(
+        required=False, help_text="Written to the profile first, as by /users/track. A wrong one refuses the call."
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if sum(name in attrs for name in NAMES) != 1:
-            raise serializers.ValidationError(f"Give exactly one of {', '.join(NAMES)}.")
+        if sum(name in attrs for name in identities.KINDS) != 1:
+            raise serializers.ValidationError(f"Give exactly one of {', '.join(identities.KINDS)}.")
         if "email" in attrs and not attrs.get("prioritization"):
             raise serializers.ValidationError({"prioritization": ["Give this field; an email needs it."]})
         if attrs["send_to_existing_only"]:
             return attrs
-        if "user_alias" in attrs:
-            told = "Leave it out: nobody can be made by an alias alone."
+        if "user_alias" in attrs or "braze_id" in attrs:
+            told = f"Leave it out: nobody can be made by {'an alias alone' if 'user_alias' in attrs else 'a braze_id'}."
             raise serializers.ValidationError({"send_to_existing_only": [told]})
         if not attrs.get("attributes"):
             raise serializers.ValidationError({"attributes": ["Give this field; send_to_existing_only is false."]})
@@ -56,12 +69,31 @@ class Recipients(shapes.Many):
     """Up to 50 people."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(Recipient(), **{"required": False, **kwargs})
+        super().__init__(Recipient(), **{"required": False, **AT_MOST, **kwargs})
 
     def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, list) and len(data) > MOST:
-            raise Refused(refusals.TOO_MANY_USERS, f"{self.field_name}: Give at most {MOST}, not {len(data)}.")
+        if isinstance(data, list) and 0 < len(data) <= MOST:
+            quick = [_usual(one) for one in data]
+            if None not in quick:
+                return quick
         return super().to_internal_value(data)
+
+
+def _usual(one: Any) -> dict[str, Any] | None:
+    """What Recipient makes of one with an ordinary id and perhaps properties, which most are; None for any other."""
+    if not isinstance(one, dict) or not one.keys() <= _USUAL:
+        return None
+    name, properties = one.get("external_user_id"), one.get("trigger_properties")
+    if not isinstance(name, str) or not 0 < len(name) <= MOST_ID:
+        return None
+    if not name.isascii() or not name.isprintable() or " " in name:
+        return None
+    found: dict[str, Any] = {"external_user_id": name, "send_to_existing_only": True}
+    if properties is None:
+        return found
+    if not isinstance(properties, dict) or len(msgspec.json.encode(properties)) > shapes.MOST_PROPERTIES:
+        return None
+    return {**found, "trigger_properties": properties}
 
 
 class Schedule(shapes.Shape):

@@ -11,6 +11,9 @@ BAD_REQUEST = "Bad Request"
 NO_RECIPIENTS = "No Recipients"
 NO_MESSAGE = "No message to send"
 INVALID_CAMPAIGN = "Invalid Campaign ID"
+NO_VARIANT = "Message Variant Unspecified"
+INVALID_VARIANT = "Invalid Message Variant"
+OTHER_TYPE = "Mismatched Message Type"
 INVALID_SEGMENT = "Invalid Segment ID"
 INVALID_SCHEDULE = "Invalid Schedule ID"
 INVALID_GROUP = "Invalid Subscription Group ID"
@@ -51,6 +54,9 @@ OF_DOMAIN = {
     "no_recipients": NO_RECIPIENTS,
     "schedule_gone": INVALID_SCHEDULE,
     "too_many_recipients": TOO_MANY_IDS,
+    "variation_invalid": INVALID_VARIANT,
+    "variation_mismatched": OTHER_TYPE,
+    "variation_missing": NO_VARIANT,
 }
 
 

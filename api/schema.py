@@ -17,7 +17,7 @@ _IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     str,
     OpenApiParameter.HEADER,
-    description="Up to 255 printable ASCII characters. The same key with the same body gets the same answer for 24 h.",
+    description="1 to 255 printable ASCII characters. The same key with the same body gets the same answer for 24 h.",
 )
 # What may go wrong at every endpoint; the labels of single ones are in the documentation.
 _ERRORS = {
@@ -29,10 +29,7 @@ _ERRORS = {
 }
 # And where a body comes with the call.
 _ERRORS_OF_POST = {
-    409: (
-        "What stands in the way may pass: the same call is under way, or the campaign isn't active.",
-        "Repeat it later.",
-    ),
+    409: ("What stands in the way may pass, such as the same call being under way.", "Repeat it later."),
     413: ("More than 4 MB.", "Send at most 4 MB. Split the call."),
     415: ("No JSON by its Content-Type.", "Send “Content-Type: application/json”, not text/plain."),
     422: ("The Idempotency-Key came with another call before.", "Use a new Idempotency-Key for each thing to do."),

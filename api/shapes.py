@@ -18,9 +18,16 @@ from django.utils.dateparse import parse_date, parse_datetime
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from api import refusals
+from api.refusals import Refused
+
 # Bytes of JSON of one object of properties.
 MOST_PROPERTIES = 50 * 1024
+# Things in a list that has no smaller limit.
+MOST_ITEMS = 1000
 _SEND_ID = re.compile(r"[A-Za-z0-9_-]+")
+# In the context of a shape that reads queries.
+IN_QUERY = "is_query"
 _MISSING = "Give this field; it is required."
 _TOLD: dict[str, Any] = {"required": _MISSING, "null": _MISSING}
 
@@ -102,14 +109,20 @@ class OneOf(serializers.ChoiceField):
         return super().to_internal_value(data)
 
 
+def _is_of_query(field: serializers.Field[Any, Any, Any, Any]) -> bool:
+    """Whether a field reads a query, where everything is a text: its shape was made for one, or given one."""
+    return bool(field.context.get(IN_QUERY)) or isinstance(getattr(field.root, "initial_data", None), QueryDict)
+
+
 class Flag(serializers.BooleanField):
     """true or false; in a query the same as words."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {**_TOLD, "invalid": "Give true or false."}
 
     def to_internal_value(self, data: Any) -> bool:
-        if isinstance(data, str) and data in ("true", "false"):
-            return data == "true"
+        if isinstance(data, str) and data.lower() in ("true", "false") and _is_of_query(self):
+            # Python's clients write True.
+            return data.lower() == "true"
         if not isinstance(data, bool):
             self.fail("invalid")
         return bool(data)
@@ -126,14 +139,15 @@ class Whole(serializers.IntegerField):
         super().__init__(min_value=least, max_value=most, error_messages=dict.fromkeys(names, told), **kwargs)
 
     def to_internal_value(self, data: Any) -> int:
-        is_digits = isinstance(data, str) and data.isascii() and data.lstrip("-").isdigit()
+        is_text = isinstance(data, str) and _is_of_query(self)
+        is_digits = is_text and data.isascii() and data.lstrip("-").isdigit()
         if isinstance(data, bool) or not (isinstance(data, int) or is_digits):
             self.fail("invalid")
         return super().to_internal_value(data)
 
 
 class Many(serializers.ListField):
-    """A list of one kind of thing."""
+    """A list of one kind of thing. With `too_many` as the label of the error when there are more than `most`."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {
         **_TOLD,
@@ -141,9 +155,24 @@ class Many(serializers.ListField):
         "empty": "Give at least one.",
     }
 
-    def __init__(self, child: serializers.Field[Any, Any, Any, Any], *, most: int | None = None, **kwargs: Any) -> None:
-        told: dict[str, Any] = {"max_length": f"Give at most {most}."} if most else {}
-        super().__init__(child=child, max_length=most, error_messages=told, **kwargs)
+    def __init__(
+        self,
+        child: serializers.Field[Any, Any, Any, Any],
+        *,
+        most: int = MOST_ITEMS,
+        too_many: str = refusals.BAD_REQUEST,
+        **kwargs: Any,
+    ) -> None:
+        self.most, self.too_many = most, too_many
+        super().__init__(child=child, max_length=most, **kwargs)
+
+    def to_internal_value(self, data: Any) -> Any:
+        # Counted before anything in it is read: a body may have a million of them.
+        if isinstance(data, list) and len(data) > self.most:
+            if self.too_many != refusals.BAD_REQUEST:
+                raise Refused(self.too_many, f"{self.field_name}: Give at most {self.most}, not {len(data)}.")
+            raise serializers.ValidationError(f"Give at most {self.most}.")
+        return super().to_internal_value(data)
 
 
 class Properties(serializers.DictField):
@@ -161,6 +190,13 @@ class Properties(serializers.DictField):
         if len(msgspec.json.encode(data)) > self.most_bytes:
             raise serializers.ValidationError(f"Give at most {self.most_bytes // 1024} KB.")
         return data
+
+
+class Texts(serializers.DictField):
+    """An object whose values are texts."""
+
+    child = Text(max_length=2000, allow_blank=True, trim_whitespace=False)
+    default_error_messages: ClassVar[dict[str, Any]] = {**_TOLD, "not_a_dict": "Give an object {{…}}."}
 
 
 @extend_schema_field({"type": "string", "format": "uuid"})

@@ -17,7 +17,7 @@ from audiences import identities
 from campaigns import triggering
 from delivery.callers import Told
 from delivery.callformat import OWN_MESSAGE
-from delivery.models import RefusedCall, RequestRecipient, RequestState, TriggerRequest
+from delivery.models import EMAIL, RefusedCall, RequestRecipient, RequestState, TriggerRequest
 
 # Texts of a message that a call brought are not kept with the call.
 _CUT = "…"
@@ -25,7 +25,7 @@ _CUT = "…"
 
 def of_request(request: TriggerRequest) -> Told:
     """The queries of its recipients and its key."""
-    is_own = request.origin_kind == OWN_MESSAGE
+    is_own = request.origin_kind == OWN_MESSAGE or bool(request.part)
     asked = _own_message(request) if is_own else _trigger(request)
     notice = request.note if request.state == RequestState.IGNORED else ""
     answered = envelope.Answer(answer(triggering.Answer(request, notice))).content()
@@ -84,11 +84,18 @@ def _own_message(request: TriggerRequest) -> dict[str, Any]:
     for name in people.pop("recipients", []):
         (kind, value), *_more = name.items()
         people.setdefault("user_aliases" if kind == identities.ALIAS else "external_user_ids", []).append(value)
-    return {**people, "messages": {"email": {"subject": request.label, "body": _CUT}}, **_when(request)}
+    counted = {"campaign_id": request.origin_id} if request.origin_kind != OWN_MESSAGE else {}
+    channel = request.delivery.channel if request.delivery else EMAIL
+    message = {"subject": request.label, "body": _CUT} if channel == EMAIL else {"url": _CUT}
+    return {**counted, **people, "messages": {channel: message}, **_when(request)}
 
 
 def _when(request: TriggerRequest) -> dict[str, Any]:
-    return {"schedule": {"time": request.due_at.isoformat()}} if request.due_at else {}
+    if request.due_at is None:
+        return {}
+    if local_time := request.call.get("local_time"):
+        return {"schedule": {"time": local_time, "in_local_time": True}}
+    return {"schedule": {"time": request.due_at.isoformat()}}
 
 
 def _people(request: TriggerRequest) -> dict[str, Any]:

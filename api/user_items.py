@@ -1,209 +1,47 @@
-"""One person in the words of the reference → what audiences takes: standard fields, custom attributes with their
-operations, consent and groups. No database: groups keep their public ids until `ids_of_groups` has looked them up.
+"""Whom an item about people means, in the words of the reference. What it says of them is read in audiences.updates."""
 
-A field that is wrong is left out and told; the others are written. Who is meant must be clear, or nothing is.
-"""
-
-import re
-import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
-from audiences import addresses, attribute_values, mapping
-from audiences.arrivals import Name, Named
-from audiences.attribute_values import Operation
-from audiences.models import Consent, GroupState, Profile
+from rest_framework import serializers
+
+from api import envelope, recipients
+from audiences import addresses, identities
+from audiences.identities import Name
+from audiences.updates import Wrong
 
 NAMES = ("external_id", "user_alias", "braze_id", "email")
-_COLUMNS = {
-    **{
-        name: name for name in ("first_name", "last_name", "country", "language", "phone", "time_zone", "email", "city")
-    },
-    "home_city": "city",
-}
-_LENGTHS = {name: int(getattr(Profile._meta.get_field(name), "max_length", 0)) for name in _COLUMNS.values()}
-# Names of ours that templates and conditions would take for something else.
-_TAKEN = {one.name for one in Profile._meta.get_fields()} - set(_COLUMNS)
-_CONSENTS = {one.value: one for one in Consent}
-_GENDERS = ("M", "F", "O", "N", "P")
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}\Z")
-# Told instead of passed over: who sets these counts on them.
-_NOT_KEPT = {
-    "current_location": "Chappe keeps no locations.",
-    "email_open_tracking_disabled": "Chappe can't turn tracking off for one person.",
-    "email_click_tracking_disabled": "Chappe can't turn tracking off for one person.",
-    "push_subscribe": "Chappe sends no push messages.",
-    "push_tokens": "Chappe sends no push messages.",
-}
-_PASSED_OVER = {*NAMES, "app_id", "push_token_import"} - {"email"}
-_OPERATIONS = {
-    "inc": attribute_values.ADD_NUMBER, "add": attribute_values.ADD_ITEMS, "remove": attribute_values.DROP_ITEMS,
-}  # fmt: skip
-_KINDS = 'Give a text, a number, true or false, a list of texts, null, {"inc": 1}, {"add": […]} or {"remove": […]}.'
+_MOST_ID = 200
 
 
-class Wrong(Exception):
-    """A field that is left out; says what to do instead."""
-
-
-@dataclass
-class Read:
-    """What an item says, as far as it is right. `groups` by public id. `problems`: (field, sentence)."""
-
-    columns: dict[str, str] = field(default_factory=dict)
-    attributes: dict[str, Operation] = field(default_factory=dict)
-    consent: str = ""
-    groups: dict[uuid.UUID, str] = field(default_factory=dict)
-    has_complained: bool = False
-    problems: list[tuple[str, str]] = field(default_factory=list)
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.columns or self.attributes or self.consent or self.groups or self.has_complained)
-
-
-def who(item: Mapping[str, Any]) -> Named:
+def who(item: Mapping[str, Any]) -> Name:
     """Whom an item is about. An address counts only without another name; beside one it is a field. Raises Wrong."""
     given = [name for name in NAMES if item.get(name) is not None]
     own = [name for name in given if name != "email"]
     if len(own) > 1 or not given:
         raise Wrong(f"Give one of {', '.join(NAMES)}." if not given else f"Give only one of {', '.join(own)}.")
     name = own[0] if own else "email"
-    if name == "user_alias":
-        raise Wrong("user_alias: Chappe keeps no aliases. Give external_id, braze_id or email.")
     value = item[name]
+    if name == "user_alias":
+        return _alias(value)
     if not isinstance(value, str) or not value.strip():
         raise Wrong(f"{name}: Give a text that is not empty.")
     if name == "external_id":
-        if len(value) > 200:
-            raise Wrong("external_id: Use at most 200 characters.")
-        return Named(Name.EXTERNAL_ID, value.strip())
+        if len(value) > _MOST_ID:
+            raise Wrong(f"external_id: Use at most {_MOST_ID} characters.")
+        return Name(identities.EXTERNAL_ID, value.strip())
     if name == "email" and not addresses.is_valid(value):
         raise Wrong("email: This is no address that a message can be sent to.")
-    return Named(Name.EMAIL if name == "email" else Name.PUBLIC_ID, value)
+    return Name(identities.EMAIL if name == "email" else identities.BRAZE_ID, value)
 
 
-def read(item: Mapping[str, Any], *, named_by: Name) -> Read:
-    """The fields of an item whose person is called by `named_by`."""
-    found = Read()
-    for name, value in item.items():
-        if name.startswith("_") or name in _PASSED_OVER or (name == "email" and named_by is Name.EMAIL):
-            continue
-        try:
-            _read_one(found, name, value)
-        except Wrong as wrong:
-            found.problems.append((name, str(wrong)))
-    return found
+def may_make(who: Name, only: bool | None) -> bool:
+    """Whether who isn't there is made; `only`: `_update_existing_only` as it was said, which an alias has by itself."""
+    return not (only if only is not None else who.kind == identities.ALIAS)
 
 
-def _read_one(found: Read, name: str, value: Any) -> None:
-    if name in _NOT_KEPT:
-        raise Wrong(_NOT_KEPT[name])
-    if name in _COLUMNS:
-        found.columns[_COLUMNS[name]] = _column(_COLUMNS[name], value)
-    elif name in _SPECIAL:
-        _SPECIAL[name](found, value)
-    else:
-        if not _NAME.match(name):
-            raise Wrong("Use a name of letters, digits and _ that begins with a letter, of at most 60 characters.")
-        if name in _TAKEN:
-            raise Wrong("Choose another name; Chappe keeps something else under this one.")
-        found.attributes[name] = _operation(value)
-
-
-def _column(name: str, value: Any) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise Wrong("Give a text.")
-    # One line: a line break in a name would end up in a mail header.
-    text = " ".join(value.split())
-    if len(text) > _LENGTHS[name]:
-        raise Wrong(f"Use at most {_LENGTHS[name]} characters.")
-    if name == "email" and text and not addresses.is_valid(text):
-        raise Wrong("This is no address that a message can be sent to.")
-    if name == "time_zone" and text and not mapping.is_zone(text):
-        raise Wrong("Give the name of a time zone, such as Europe/Paris.")
-    return text
-
-
-def _operation(value: Any) -> Operation:
-    if value is None:
-        return Operation(attribute_values.REMOVE)
-    if not isinstance(value, dict):
-        return Operation(attribute_values.SET, _value(value))
-    ((name, inner),) = value.items() if len(value) == 1 else [("", None)]
-    if name not in _OPERATIONS:
-        raise Wrong(_KINDS)
-    is_number = isinstance(inner, int | float) and not isinstance(inner, bool)
-    if not (is_number if name == "inc" else isinstance(inner, list)):
-        raise Wrong(f"{name}: Give a {'number' if name == 'inc' else 'list of texts'}.")
-    return Operation(_OPERATIONS[name], _value(inner))
-
-
-def _value(value: Any) -> Any:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, int | float):
-        if not abs(value) <= attribute_values.MOST_NUMBER:
-            raise Wrong(f"Give a number of at most {attribute_values.MOST_NUMBER}.")
-        return value
-    texts = value if isinstance(value, list) else [value]
-    if not all(isinstance(one, str) for one in texts):
-        raise Wrong("Give a list of texts." if isinstance(value, list) else _KINDS)
-    if len(texts) > mapping.MAX_ITEMS or any(len(one) > mapping.MAX_TEXT for one in texts):
-        raise Wrong(f"Give at most {mapping.MAX_ITEMS} items, and texts of at most {mapping.MAX_TEXT} characters.")
-    return value
-
-
-def _consent(found: Read, value: Any) -> None:
-    if not isinstance(value, str) or value not in _CONSENTS:
-        raise Wrong(f"Give one of {', '.join(_CONSENTS)}.")
-    found.consent = value
-
-
-def _groups(found: Read, value: Any) -> None:
-    told = 'Give a list of {"subscription_group_id": …, "subscription_state": "subscribed" or "unsubscribed"}.'
-    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
-        raise Wrong(told)
-    for one in value:
-        state = one.get("subscription_state")
-        if state not in GroupState.values:
-            raise Wrong(told)
-        try:
-            found.groups[uuid.UUID(one.get("subscription_group_id"))] = state
-        except (ValueError, AttributeError, TypeError):
-            raise Wrong("There is no subscription group with this id.") from None
-
-
-def _complaint(found: Read, value: Any) -> None:
-    if value is None:
-        raise Wrong("A complaint can't be taken back here. Release the address in Chappe.")
-    if not isinstance(value, str) or not attribute_values.iso(value):
-        raise Wrong("Give a time in ISO 8601.")
-    found.has_complained = True
-
-
-def _day(name: str) -> Callable[[Read, Any], None]:
-    def read_one(found: Read, value: Any) -> None:
-        if value is not None and not (isinstance(value, str) and attribute_values.iso(value)):
-            raise Wrong("Give a day or a time in ISO 8601, or null.")
-        found.attributes[name] = _operation(value)
-
-    return read_one
-
-
-def _gender(found: Read, value: Any) -> None:
-    if value is not None and value not in _GENDERS:
-        raise Wrong(f"Give one of {', '.join(_GENDERS)}, or null.")
-    found.attributes["gender"] = _operation(value)
-
-
-_SPECIAL: dict[str, Callable[[Read, Any], None]] = {
-    "email_subscribe": _consent,
-    "subscription_groups": _groups,
-    "marked_email_as_spam_at": _complaint,
-    "gender": _gender,
-    **{name: _day(name) for name in ("dob", "date_of_first_session", "date_of_last_session")},
-}
+def _alias(value: Any) -> Name:
+    try:
+        return recipients.alias(recipients.Alias().run_validation(value))
+    except serializers.ValidationError as error:
+        raise Wrong(next(envelope.sentences(error.detail, "user_alias"))) from error

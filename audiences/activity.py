@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import Count, Max, Min, QuerySet
 
-from audiences.arrivals import Found, Named
+from audiences.identities import Found, Name
 from audiences.models import ProfileEvent, Purchase
 
 
@@ -17,7 +17,7 @@ from audiences.models import ProfileEvent, Purchase
 class Happening:
     """A profile event. `may_make`: who isn't there is made."""
 
-    who: Named
+    who: Name
     name: str
     at: datetime
     properties: Mapping[str, Any] = field(default_factory=dict)
@@ -28,7 +28,7 @@ class Happening:
 class Bought:
     """A purchase; `price` of one."""
 
-    who: Named
+    who: Name
     product_id: str
     currency: str
     price: Decimal
@@ -50,7 +50,7 @@ class Summary:
 
 @transaction.atomic
 def record(happenings: Sequence[Happening], bought: Sequence[Bought], found: Found) -> tuple[list[int], list[int]]:
-    """Store what people did whom arrivals found; the numbers of those stored, of each kind.
+    """Store what people did whom identities found; the numbers of those stored, of each kind.
 
     Not safe to repeat: the same thing told twice happened twice. Locks the people against being deleted.
     """

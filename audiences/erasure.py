@@ -47,10 +47,13 @@ class Trace:
 
 @dataclass(frozen=True)
 class Recalled:
-    """Addresses that had unsubscribed from everything, and the groups that others had left, by address."""
+    """What hashes say of addresses: which had unsubscribed from everything, the groups that others had left, and why
+    some were in quarantine. `digests` has all of them."""
 
     left: frozenset[str] = frozenset()
     groups: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    digests: Mapping[str, bytes] = field(default_factory=dict)
 
 
 NOTHING = Recalled()
@@ -106,38 +109,45 @@ def clear_late(*, now: dt.datetime | None = None) -> int:
 
 
 def recall(keys: Iterable[str]) -> Recalled:
-    """Addresses that come again: those withheld are put into quarantine as before; what they had left.
+    """What is known of addresses that come again. One query, none without any address.
 
-    The caller unsubscribes their people and calls `leave_groups` when they are written. One query when nobody with
-    these addresses was erased. The hashes are gone afterwards, for what they said stands in plain rows again.
+    The caller unsubscribes their people and calls `settle` when they are written.
     """
     digests = {digest(key): key for key in keys if key}
     found = list(WithheldAddress.objects.filter(digest__in=digests)) if digests else []
     if not found:
         return NOTHING
     entries = [(digests[bytes(one.digest)], one) for one in found]
-    QuarantineEntry.objects.bulk_create(
-        (
-            QuarantineEntry(address_key=key, reason=one.reason, evidence="Kept from before the person was erased.")
-            for key, one in sorted(entries, key=lambda pair: pair[0])
-            if one.reason
-        ),
-        ignore_conflicts=True,
-    )
-    WithheldAddress.objects.filter(pk__in=[one.pk for one in found]).delete()
     return Recalled(
         frozenset(key for key, one in entries if one.is_unsubscribed),
         {key: tuple(one.group_ids) for key, one in entries if one.group_ids},
+        {key: one.reason for key, one in entries if one.reason},
+        {key: bytes(one.digest) for key, one in entries},
     )
 
 
-def leave_groups(recalled: Recalled) -> None:
-    """Unsubscribe the people who have these addresses by now from the groups that were left under them."""
+def settle(recalled: Recalled) -> None:
+    """Say in plain rows again what was recalled of the addresses that somebody has by now: quarantine and groups left.
+
+    Their hashes are gone afterwards. Those of addresses that nobody kept in the end stay.
+    """
+    if not recalled.digests:
+        return
+    people = dict(Profile.objects.filter(email_key__in=recalled.digests).values_list("pk", "email_key"))
+    held = set(people.values())
+    QuarantineEntry.objects.bulk_create(
+        (
+            QuarantineEntry(address_key=key, reason=reason, evidence="Kept from before the person was erased.")
+            for key, reason in sorted(recalled.reasons.items())
+            if key in held
+        ),
+        ignore_conflicts=True,
+    )
     groups = SubscriptionGroup.objects.in_bulk({group_id for ids in recalled.groups.values() for group_id in ids})
     for group_id, group in sorted(groups.items()):
-        keys = [key for key, ids in recalled.groups.items() if group_id in ids]
-        people = Profile.objects.filter(email_key__in=keys).values_list("pk", flat=True)
-        subscriptions.set_state(group, list(people), GroupState.UNSUBSCRIBED, source="erasure")
+        ids = [pk for pk, key in people.items() if group_id in recalled.groups.get(key, ())]
+        subscriptions.set_state(group, ids, GroupState.UNSUBSCRIBED, source="erasure")
+    WithheldAddress.objects.filter(digest__in=[recalled.digests[key] for key in held]).delete()
 
 
 def is_any_withheld() -> bool:

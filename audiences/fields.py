@@ -21,7 +21,7 @@ class Op:
     """One question: its name in documents, its words, and what kind of value it takes.
 
     Kinds: none, text, texts (one or several), number, numbers (two), date, dates (two), days, flag, choices (one or
-    several), choice (exactly one), segments.
+    several), choice (exactly one), segments, pattern (a regular expression), moment (ISO 8601 with an offset).
     """
 
     name: str
@@ -78,6 +78,17 @@ OPS: dict[str, tuple[Op, ...]] = {
         Op("is_not", pgettext_lazy("condition", "is not in"), "segments"),
     ),
 }
+# Questions that only calls ask, about attributes; no list offers them.
+_OF_CALLS: dict[str, tuple[Op, ...]] = {
+    "text": (
+        Op("matches", pgettext_lazy("condition", "matches"), "pattern"),
+        Op("not_matches", pgettext_lazy("condition", "doesn't match"), "pattern"),
+    ),
+    "date": (
+        Op("before_moment", pgettext_lazy("condition", "is before"), "moment"),
+        Op("after_moment", pgettext_lazy("condition", "is after"), "moment"),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -103,7 +114,8 @@ class FieldInfo:
         return self.ops or OPS.get(self.type, ())
 
     def op(self, name: str) -> Op | None:
-        return next((op for op in self.offered if op.name == name), None)
+        of_calls = _OF_CALLS.get(self.type, ()) if self.name.startswith("attributes.") else ()
+        return next((op for op in (*self.offered, *of_calls) if op.name == name), None)
 
 
 _PROFILE, _ATTRIBUTES, _CONSENT, _GROUPS = _("Profile"), _("Attributes"), _("Consent"), _("Segments")

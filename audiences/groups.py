@@ -25,6 +25,8 @@ def of(audience: object) -> SubscriptionGroup | None:
     return find(str(audience.get("subscription_group") or "")) if isinstance(audience, dict) else None
 
 
-def terms(group: SubscriptionGroup | None) -> Terms | None:
-    """What audiences.mailable asks about a group."""
+def terms(group: SubscriptionGroup | None, *, reaches_unsubscribed: bool = False) -> Terms | None:
+    """What audiences.mailable asks about a group, or leaves out."""
+    if reaches_unsubscribed:
+        return Terms(reaches_unsubscribed=True)
     return Terms(group.pk, group.default_state) if group else None

@@ -19,10 +19,15 @@ REASONS = (NO_ADDRESS, INVALID_ADDRESS, UNSUBSCRIBED, UNSUBSCRIBED_GROUP, QUARAN
 
 @dataclass(frozen=True)
 class Terms:
-    """The subscription group something is sent under, as SQL needs it: its key, and what silence means."""
+    """The subscription group something is sent under, as SQL needs it: its key, and what silence means; 0 without one.
 
-    group_id: int
-    default_state: str
+    `reaches_unsubscribed`: a message that people need, such as a receipt. It goes to who left, from everything or from
+    a group; never to an address in quarantine, where those are that complained.
+    """
+
+    group_id: int = 0
+    default_state: str = ""
+    reaches_unsubscribed: bool = False
 
 
 def reason(terms: Terms | None = None) -> Fragment:
@@ -30,17 +35,18 @@ def reason(terms: Terms | None = None) -> Fragment:
 
     Has no parameters, so that windows can prepare it once; without a group it asks nothing about groups.
     """
+    unsubscribed = f" WHEN p.email_consent = 'unsubscribed' THEN 'unsubscribed'{_left(terms)}"
     return Fragment(
         "CASE WHEN p.email = '' THEN 'no_address'"
         " WHEN p.email_key = '' THEN 'invalid_address'"
-        f" WHEN p.email_consent = 'unsubscribed' THEN 'unsubscribed'{_left(terms)}"
+        f"{'' if terms is not None and terms.reaches_unsubscribed else unsubscribed}"
         " WHEN EXISTS (SELECT 1 FROM audiences_quarantineentry q"
         " WHERE q.address_key = p.email_key AND q.released_at IS NULL) THEN 'quarantined' END"
     )
 
 
 def _left(terms: Terms | None) -> str:
-    if terms is None:
+    if terms is None or not terms.group_id:
         return ""
     said = f"SELECT 1 FROM audiences_subscription m WHERE m.group_id = {int(terms.group_id)} AND m.profile_id = p.id"
     if terms.default_state == GroupState.SUBSCRIBED:

@@ -173,7 +173,7 @@ def _recall(cursor: Any) -> None:
     cursor.execute("SELECT DISTINCT email_key FROM import_rows WHERE email_key <> ''")
     recalled = erasure.recall(key for (key,) in cursor.fetchall())
     cursor.execute("UPDATE import_rows SET consent = 'unsubscribed' WHERE email_key = ANY(%s)", [sorted(recalled.left)])
-    erasure.leave_groups(recalled)
+    erasure.settle(recalled)
 
 
 def _follow_mailboxes(cursor: Any, job: ProfileImport) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from audiences import addresses, fragments
+from audiences import addresses, fragments, patterns
 from audiences.fields import FieldInfo, Op
 from audiences.fragments import Fragment
 
@@ -24,6 +24,12 @@ MAX_DAYS = 3650
 # Containment can use the index; beyond a few values one scan with ANY is quicker.
 _FEW = 10
 _DAY = r"'^\d{4}-\d{2}-\d{2}'"
+# A day with a time, as audiences.attribute_values keeps it; without an offset it is UTC. Every text of this form can be
+# cast once its day is the first.
+_MOMENT = (
+    r"'^[12]\d{3}-(0[1-9]|1[0-2])-[0-3]\dT([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?"
+    r"(Z|[+-](0\d|1[0-4]):[0-5]\d)?$'"
+)
 
 
 def problem(op: Op, value: object, *, choices: tuple[str, ...] = ()) -> str:
@@ -45,6 +51,13 @@ def _is_date(value: object) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_moment(value: object) -> bool:
+    try:
+        return isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def _is_text(value: object) -> bool:
@@ -98,6 +111,8 @@ _CHECKS: dict[str, Callable[[object, tuple[str, ...]], str]] = {
     "flag": lambda v, _c: "" if isinstance(v, bool) else _("Choose yes or no."),
     "choices": _choices_problem,
     "choice": lambda v, c: _choices_problem(v, c) if not isinstance(v, list) else _("Choose one value."),
+    "pattern": lambda v, _c: patterns.problem(v),
+    "moment": lambda v, _c: "" if _is_moment(v) else _("Enter a date."),
     "segments": lambda v, _c: _choices_problem(v, tuple(item for item in values(v) if isinstance(item, str))),
 }
 
@@ -143,11 +158,13 @@ def _compile_text(field: FieldInfo, op: str, value: object) -> Fragment:
         found = _equals_text(field, values(value))
     elif op in {"is_set", "is_not_set"}:
         found = fragments.certain(f"{left.sql} <> ''", *left.params)
+    elif op in {"matches", "not_matches"}:
+        found = fragments.certain(f"{left.sql} ~ %s::text", *left.params, patterns.translate(value))
     else:
         body = _pattern(str(value).strip())
         pattern = {"starts_with": f"{body}%", "ends_with": f"%{body}"}.get(op, f"%{body}%")
         found = fragments.certain(f"{left.sql} ILIKE %s::text", *left.params, pattern)
-    return fragments.negate(found) if op in {"is_not", "is_not_set", "not_contains"} else found
+    return fragments.negate(found) if op in {"is_not", "is_not_set", "not_contains", "not_matches"} else found
 
 
 def _pair(value: object) -> tuple[Any, Any]:
@@ -199,11 +216,28 @@ def _compile_date(field: FieldInfo, op: str, value: object) -> Fragment:
     if op in {"is_set", "is_not_set"}:
         found = fragments.certain(f"{left.sql} IS NOT NULL", *left.params)
         return found if op == "is_set" else fragments.negate(found)
+    if op in {"before_moment", "after_moment"}:
+        return _compile_moment(field, "<" if op == "before_moment" else ">", str(value))
     if op in {"before", "after"}:
         return fragments.certain(f"{left.sql} {'<' if op == 'before' else '>'} %s::text", *left.params, value)
     low, high = _span(op, value)
     found = fragments.certain(f"{left.sql} BETWEEN %s::text AND %s::text", *left.params, low, high)
     return fragments.negate(found) if op == "not_in_last_days" else found
+
+
+def _compile_moment(field: FieldInfo, sign: str, value: str) -> Fragment:
+    """Instants where a time is kept, days where only a day is."""
+    day, name = _day(field), _name(field)
+    kept = "p.attributes ->> %s::text"
+    at = (
+        f"(left({kept}, 8) || '01' || substr({kept}, 11))::timestamptz"
+        f" + make_interval(days => substr({kept}, 9, 2)::int - 1)"
+    )
+    sql = (
+        f"CASE WHEN jsonb_typeof(p.attributes -> %s::text) = 'string' AND ({kept}) ~ {_MOMENT}"
+        f" THEN {at} {sign} %s::timestamptz ELSE {day.sql} {sign} %s::text END"
+    )
+    return fragments.certain(sql, name, name, name, name, name, value, *day.params, value[:10])
 
 
 def _span(op: str, value: object) -> tuple[str, str]:

@@ -4,40 +4,61 @@ Consent belongs to the mailbox and only gets stricter by itself: who takes an ad
 "subscribed" brings nobody back who left, and "opted in" does, because the person said it themselves.
 """
 
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from audiences import addresses, attribute_values
-from audiences.arrivals import Named
 from audiences.attribute_values import Operation
+from audiences.identities import Name
 from audiences.models import Consent
+
+# Codes of what can be left out, as programs read it.
+NOBODY, TYPE, SIZE, NAMES, LEFT, ARCHIVED, NO_GROUP = (
+    "nobody", "type", "size", "names", "unsubscribed", "archived", "no_group",
+)  # fmt: skip
+_SENTENCES = {
+    NOBODY: "There is nobody with this name.",
+    TYPE: "This attribute has the type {detail}; nothing else can be put there.",
+    SIZE: "This would become too large: {detail}.",
+    NAMES: "There are as many attributes as Chappe keeps; no new one is made.",
+    LEFT: "This mailbox unsubscribed. Only opted_in, said by the person, subscribes it again.",
+    ARCHIVED: "“{detail}” is archived. Nobody can be subscribed to it.",
+    NO_GROUP: "There is no subscription group with this id.",
+}
 
 
 @dataclass(frozen=True)
 class Change:
     """What one program says of one person. Columns are names of mapping.COLUMNS without the id, "" to empty one.
 
-    `consent` "" leaves it. `groups` has states by the key of a subscription group. `may_make`: who isn't there is made.
+    `consent` "" leaves it. `groups` has states by the public id of a subscription group. `may_make`: who isn't there is
+    made.
     """
 
-    who: Named
+    who: Name
     columns: Mapping[str, str] = field(default_factory=dict)
     attributes: Mapping[str, Operation] = field(default_factory=dict)
     consent: str = ""
-    groups: Mapping[int, str] = field(default_factory=dict)
+    groups: Mapping[uuid.UUID, str] = field(default_factory=dict)
     has_complained: bool = False
     may_make: bool = True
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A part of change number `number` that was left out. `code`: nobody, type, size, names, unsubscribed, archived."""
+    """A part of change number `number` that was left out; `field` "" for all of it."""
 
     number: int
     field: str
     code: str
     detail: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """In English, as programs read it."""
+        return _SENTENCES[self.code].format(detail=self.detail)
 
 
 @dataclass
@@ -50,6 +71,13 @@ class Row:
     columns: dict[str, str]
     attributes: dict[str, Any]
     is_changed: bool = False
+
+
+def unfit(number: int, name: str, operation: Operation, kind: str) -> Problem | None:
+    """Why an attribute of the type `kind` can't take this; `kind` "": there is none."""
+    if not kind and operation.type:
+        return Problem(number, name, NAMES)
+    return None if attribute_values.fits(operation, kind) else Problem(number, name, TYPE, kind)
 
 
 class People:
@@ -75,17 +103,14 @@ class People:
 
     def _apply_attribute(self, number: int, row: Row, name: str, operation: Operation) -> None:
         kind = self._types.get(name, "")
-        if not kind and operation.type:
-            self.problems.append(Problem(number, name, "names"))
-            return
-        if not attribute_values.fits(operation, kind):
-            self.problems.append(Problem(number, name, "type", kind))
+        if misfit := unfit(number, name, operation, kind):
+            self.problems.append(misfit)
             return
         current = row.attributes.get(name)
         try:
             value = attribute_values.applied(operation, current, kind)
         except ValueError as problem:
-            self.problems.append(Problem(number, name, "size", str(problem)))
+            self.problems.append(Problem(number, name, SIZE, str(problem)))
             return
         row.is_changed |= value != current or type(value) is not type(current)
         if value is None:
@@ -105,7 +130,7 @@ class People:
             for one in mates:
                 self._set(one, Consent.UNSUBSCRIBED)
         if is_out and consent == Consent.SUBSCRIBED:
-            self.problems.append(Problem(number, "email_subscribe", "unsubscribed"))
+            self.problems.append(Problem(number, "email_subscribe", LEFT))
 
     @staticmethod
     def _set(row: Row, consent: Consent) -> None:

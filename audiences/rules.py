@@ -2,7 +2,8 @@
 
 A *conditions group* is {"match": "all" | "any", "rules": [rule | group, …]}; a *rule* is {"field", "op", "value"}. An
 *audience* is {"segments": [uuid], "segments_match": "any" | "all", "conditions": group | null, "exclude": [uuid],
-"limit": int | null, "control_percent": int, "subscription_group": uuid | ""}. Documents come from people and may be
+"limit": int | null, "control_percent": int, "subscription_group": uuid | ""}; one of a call that says so has
+"reaches_unsubscribed": true as well. Documents come from people and may be
 anything; `validate` lists what is wrong with one, `compile_audience` refuses it with the first problem. Rooms above add
 questions of their own by `register`, such as "got this campaign".
 """
@@ -74,11 +75,12 @@ class CompiledAudience:
     targeted: Fragment
     left_out: Fragment | None
     group: SubscriptionGroup | None = None
+    reaches_unsubscribed: bool = False
 
     @property
     def unmailable(self) -> Fragment:
         """SQL: the first of mailable.REASONS that keeps a person from getting this, else NULL."""
-        return mailable.reason(groups.terms(self.group))
+        return mailable.reason(groups.terms(self.group, reaches_unsubscribed=self.reaches_unsubscribed))
 
 
 def fields() -> list[FieldInfo]:
@@ -109,7 +111,8 @@ def compile_audience(doc: dict[str, object]) -> CompiledAudience:
         parts.append(compile_audience(narrowed).targeted)  # type: ignore[arg-type]  # checked there
     left_out = [compiler.segment(item, f"exclude.{i}") for i, item in enumerate(_ids(doc, "exclude"))]
     group = groups.of(doc)
-    return CompiledAudience(fragments.all_of(parts), fragments.any_of(left_out) if left_out else None, group)
+    gone = fragments.any_of(left_out) if left_out else None
+    return CompiledAudience(fragments.all_of(parts), gone, group, doc.get("reaches_unsubscribed") is True)
 
 
 def validate(doc: dict[str, object]) -> list[Problem]:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
-from audiences import activity, addresses, arrivals, erasure, upserts
+from audiences import activity, upserts
 from audiences.activity import Bought, Happening
-from audiences.arrivals import Name
+from audiences.identities import Found
 from audiences.reworking import Change, Problem
 from audiences.upserts import Source
 
@@ -19,7 +19,7 @@ class Tracked:
     `found` has the people, those who were made included.
     """
 
-    found: arrivals.Found
+    found: Found
     problems: list[Problem]
     events: list[int]
     purchases: list[int]
@@ -37,22 +37,8 @@ def track(
 
     The changes are safe to repeat, apart from numbers that are added; events and purchases are not.
     """
-    everything: list[Change | Happening | Bought] = [*changes, *happenings, *bought]
-    types = upserts.define(changes)
-    found = arrivals.find_or_make(
-        {one.who for one in everything}, makeable=[one.who for one in everything if one.may_make]
-    )
-    recalled = erasure.recall(_addresses(everything, found))
-    # Who is made by an address alone, for an event, may have left before.
-    named = (Change(one.who) for one in everything if recalled is not erasure.NOTHING and one.who.by is Name.EMAIL)
-    written = [*changes, *named]
-    problems = upserts.write(written, found, types=types, source=source, recalled=recalled) if written else []
-    events, purchases = activity.record(happenings, bought, found) if happenings or bought else ([], [])
-    return Tracked(found, [one for one in problems if one.number < len(changes)], events, purchases)
-
-
-def _addresses(everything: Sequence[Change | Happening | Bought], found: arrivals.Found) -> set[str]:
-    """The mailboxes that these people have by name or get."""
-    there = [one for one in everything if one.who in found]
-    named = {one.who.key for one in there if one.who.by is Name.EMAIL}
-    return named | {addresses.key(one.columns.get("email", "")) for one in there if isinstance(one, Change)}
+    did: list[Happening | Bought] = [*happenings, *bought]
+    makeable = [one.who for one in did if one.may_make]
+    applied = upserts.apply(changes, source=source, others=[one.who for one in did], makeable=makeable)
+    events, purchases = activity.record(happenings, bought, applied.found) if did else ([], [])
+    return Tracked(applied.found, applied.problems, events, purchases)

@@ -85,9 +85,12 @@ def _open(campaign: Campaign | None, request: TriggerRequest) -> None:
         delivery = contents.open_audience(request)
     else:
         assert campaign.live_version is not None, "an active campaign has a live version"
-        occasion = openings.Occasion(request_no=request.pk)
+        own = None
+        if request.part:
+            own = openings.Own(openings.message_of(request.part), request.part, call.audience or {})
+        occasion = openings.Occasion(request_no=request.pk, own=own, local_time=call.local_time)
         delivery = openings.open_one(campaign, campaign.live_version, occasion=occasion).delivery
-        if call.audience is not None:
+        if call.audience is not None and own is None:
             delivery.audience = delivery.audience | {"narrowed_by": call.audience}
     delivery.ignores_cap = delivery.ignores_cap or call.ignores_cap
     delivery.save(update_fields=["audience", "ignores_cap"])

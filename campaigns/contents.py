@@ -1,29 +1,33 @@
-"""Calls that bring their own message, without a campaign: read, checked, frozen, and sent by a standing delivery.
+"""Calls that bring their own message: read, checked, frozen, and sent by a standing delivery.
 
 Equal contents are one message with one standing delivery, opened by the first call and closed after a day without any.
-There is no re-eligibility: everybody named gets it each time. Consent, quarantine and the sending limit hold as always.
+Without a campaign there is no re-eligibility: everybody named gets it each time; with one, see campaigns.counted.
+For an email consent (but for what people need, see audiences.mailable), quarantine and the sending limit hold as
+always; a webhook needs none of them (see delivery.ways).
 What other products take and this one can't do is refused by its name; nothing is dropped silently.
 """
 
 import dataclasses
 import datetime as dt
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parseaddr
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from audiences import rules, updates
-from campaigns import targeting
-from delivery import callformat, opening, requests
+from audiences import rules
+from campaigns import counted, openings, targeting, triggering
+from campaigns.models import Campaign
+from delivery import attached, callformat, opening, people, requests
 from delivery import lifecycle as delivery_lifecycle
 from delivery.models import Delivery, RequestState, TriggerRequest
 from lib.errors import DomainError
-from messaging import content
+from messaging import attachments, blind_copies, content, webhook_content, webhooks
+from messaging.channels import email as email_channel
 from messaging.models import Message, Sender, Template
 
 KIND = callformat.OWN_MESSAGE
@@ -32,15 +36,17 @@ _VALIDITY_S = 72 * 3600
 _TRIES = 3
 # A standing delivery without a request for so long is closed.
 _IDLE = dt.timedelta(days=1)
-_EVERYBODY: dict[str, object] = {
-    "conditions": {
-        "match": "any",
-        "rules": [{"field": "profile.email", "op": "is_set"}, {"field": "profile.email", "op": "is_not_set"}],
-    }
-}
-# `recipient_subscription_state` → whom it leaves, None for everybody who may be written to.
+# `recipient_subscription_state` of messages that reach people who unsubscribed, such as receipts.
+_ALL = "all"
+# The other ones → whom it leaves, None for everybody who may be written to.
 _STATES: dict[str, str | None] = {"": None, "subscribed": None, "opted_in": "opted_in"}
-_READ = frozenset({"app_id", "subject", "from", "reply_to", "body", "plaintext_body", "preheader", "email_template_id"})
+_TEXTS = frozenset(
+    {"app_id", "subject", "from", "reply_to", "body", "plaintext_body", "preheader", "email_template_id"}
+)
+# Objects of texts.
+_PAIRS = ("headers", "extras")
+_BCC = "bcc"
+_INLINES = "should_inline_css"
 # Told and not refused where people are named one by one: a receipt needs no footer, and the header to leave is there.
 _TOLD = frozenset({"unsubscribe_missing", "address_missing", "text_unsubscribe_missing"})
 
@@ -54,10 +60,11 @@ class MessageInvalid(DomainError):
 
 @dataclass(frozen=True)
 class Answer:
-    """The request, and what deserves a look about its message (sentences)."""
+    """The request, what deserves a look about its message (sentences), and why nothing is sent; "" when it is."""
 
     request: TriggerRequest
     warnings: tuple[str, ...] = ()
+    notice: str = ""
 
     @property
     def dispatch_id(self) -> str:
@@ -65,27 +72,40 @@ class Answer:
 
 
 def send(
-    messages: Mapping[str, object], call: requests.Call, *, is_broadcast: bool = False, subscription_state: str = ""
+    messages: Mapping[str, object],
+    call: requests.Call,
+    *,
+    is_broadcast: bool = False,
+    subscription_state: str = "",
+    campaign_id: str = "",
 ) -> Answer:
-    """Take a call with its own message; when it returns, the request is durable.
+    """Take a call with its own message; when it returns, the request is durable. `campaign_id`: it is counted there.
 
-    Raises MessageInvalid, targeting.TargetInvalid, updates.AttributesInvalid, rules.RuleProblem; then nothing is sent.
+    Raises MessageInvalid, targeting.TargetInvalid, updates.AttributesInvalid, rules.RuleProblem; of a campaign
+    triggering.CampaignInvalid, triggering.NotActive, counted.VariationInvalid; then nothing is sent.
     """
+    campaign = triggering.find(campaign_id) if campaign_id else None
+    if campaign is not None:
+        messages = counted.unmarked(campaign, messages)
     targeting.decide(
         len(call.recipients), has_audience=call.audience is not None, is_broadcast=is_broadcast, has_campaign=False
     )
-    for recipient in call.recipients:
-        updates.check(recipient.attributes or {})
-    call = dataclasses.replace(call, audience=_narrowed(call.audience, subscription_state))
+    people.check(call)
+    if to_all := subscription_state == _ALL:
+        _check_named(call)
+    else:
+        call = dataclasses.replace(call, audience=_narrowed(call.audience, subscription_state))
     if call.audience is not None:
         rules.compile_audience(dict(call.audience))
-    spec = read(messages)
-    warnings = _check(spec, _TOLD if call.recipients else frozenset())
-    message = content.freeze(spec)
-    origin = _origin(message)
+    message, warnings = _message(messages, _TOLD if call.recipients else frozenset(), call.files)
+    if to_all:
+        # Who left has nothing to leave.
+        warnings = ()
+    origin = _origin(message, campaign, to_all=to_all)
     take = requests.plan if call.due_at else requests.take if call.recipients else requests.take_audience
     for _once in range(_TRIES):
-        _ensure(origin, message)
+        if notice := _ensure(origin, message):
+            return Answer(triggering.ignore(origin, call, notice), warnings, notice)
         request = take(origin, call)
         if request is not None:
             return Answer(request, warnings)
@@ -93,27 +113,60 @@ def send(
 
 
 @transaction.atomic
-def rewrite(request: TriggerRequest, messages: Mapping[str, object]) -> Answer:
-    """Let a request that waits for its time, locked by the caller, bring another message. Raises MessageInvalid."""
-    spec = read(messages)
-    warnings = _check(spec, frozenset() if request.is_audience else _TOLD)
-    message = content.freeze(spec)
-    origin = _origin(message)
+def rewrite(request: TriggerRequest, messages: Mapping[str, object], files: Sequence[attachments.File] = ()) -> Answer:
+    """Let a request that waits for its time, locked by the caller, bring another message.
+
+    Raises MessageInvalid, counted.VariationInvalid.
+    """
+    campaign = None
+    if request.origin_kind != KIND:
+        campaign = Campaign.objects.get(public_id=request.origin_id)
+        messages = counted.unmarked(campaign, messages, is_needed=False)
+    message, warnings = _message(messages, frozenset() if request.is_audience else _TOLD, files)
+    origin = _origin(message, campaign, to_all=openings.is_to_all(request.part))
+    attached.replace(request, files)
     for _once in range(_TRIES):
-        _ensure(origin, message)
-        if requests.lock_standing(origin) is not None:
-            request.origin_id, request.label = origin.id, origin.label[:255]
-            request.save(update_fields=["origin_id", "label"])
+        # A campaign that was stopped meanwhile opens it when it is resumed.
+        if _ensure(origin, message) or requests.lock_standing(origin) is not None:
+            request.origin_id, request.part, request.label = origin.id, origin.part, origin.label[:255]
+            request.save(update_fields=["origin_id", "part", "label"])
             return Answer(request, warnings)
     raise _busy()
+
+
+def _message(
+    messages: Mapping[str, object], told: frozenset[str], files: Sequence[attachments.File]
+) -> tuple[Message, tuple[str, ...]]:
+    """The one message of `messages`, stored, and what deserves a look. Raises MessageInvalid; then nothing is."""
+    if messages.get("webhook") is not None:
+        return _webhook(messages), ()
+    spec = read(messages)
+    warnings = _check(spec, told)
+    return _frozen(spec, files), warnings
+
+
+def _webhook(messages: Mapping[str, object]) -> Message:
+    """The webhook of `messages`, stored. Raises MessageInvalid."""
+    given = messages["webhook"]
+    if not webhooks.is_on():
+        raise MessageInvalid(
+            _("Webhooks are not configured here. An admin can switch them on in Settings."), code="channel_missing"
+        )
+    if others := [name for name in messages if name != "webhook"]:
+        sentence = _("One call sends one message: webhook and %(name)s need a call each.")
+        raise MessageInvalid(sentence % {"name": others[0][:40]})
+    if not isinstance(given, Mapping):
+        raise MessageInvalid(_("messages.webhook must be an object."))
+    try:
+        return webhook_content.freeze(webhook_content.read(given))
+    except webhook_content.WebhookInvalid as problem:
+        raise MessageInvalid(problem.message, code=problem.code) from problem
 
 
 def read(messages: Mapping[str, object]) -> content.ContentSpec:
     """The email of `messages`. Raises MessageInvalid for other channels, and for fields that can't be kept."""
     for channel in messages:
-        if channel == "webhook":
-            raise MessageInvalid(_("Webhooks are not configured here."), code="channel_missing")
-        if channel != "email":
+        if channel not in {"email", "webhook"}:
             raise MessageInvalid(
                 _("There is no channel “%(name)s” here.") % {"name": channel[:40]}, code="channel_missing"
             )
@@ -121,36 +174,60 @@ def read(messages: Mapping[str, object]) -> content.ContentSpec:
     if not isinstance(email, Mapping):
         raise MessageInvalid(_("No message to send: messages.email is missing."), code="no_message")
     for name, value in email.items():
-        if name not in _READ and value not in (None, False, "", [], {}):
-            raise MessageInvalid(_("messages.email.%(name)s isn't offered here.") % {"name": name[:40]})
-        if name in _READ and value is not None and not isinstance(value, str):
-            raise MessageInvalid(_("messages.email.%(name)s must be a text.") % {"name": name})
+        if name == counted.FIELD and value:
+            raise MessageInvalid(_("messages.email.message_variation_id needs campaign_id."))
+        if value is not None:
+            _check_type(name, value)
     return _spec(email)
+
+
+def _check_type(name: str, value: object) -> None:
+    if name in _TEXTS or name == _BCC:
+        if not isinstance(value, str):
+            raise MessageInvalid(_("messages.email.%(name)s must be a text.") % {"name": name})
+    elif name in _PAIRS:
+        if not isinstance(value, Mapping) or not all(isinstance(one, str) for pair in value.items() for one in pair):
+            raise MessageInvalid(_("messages.email.%(name)s must be an object of texts.") % {"name": name})
+    elif name == _INLINES:
+        if not isinstance(value, bool):
+            raise MessageInvalid(_("messages.email.%(name)s must be true or false.") % {"name": name})
+    elif value not in (False, "", [], {}):
+        raise MessageInvalid(_("messages.email.%(name)s isn't offered here.") % {"name": name[:40]})
 
 
 def close_idle() -> int:
     """Close the standing deliveries that nobody asked for lately, so that they finish; how many."""
-    recent = TriggerRequest.objects.filter(origin_kind=KIND, origin_id=OuterRef("origin_id"))
+    names = {"origin_kind": OuterRef("origin_kind"), "origin_id": OuterRef("origin_id"), "part": OuterRef("part")}
+    recent = TriggerRequest.objects.filter(**names)
     young = recent.filter(received_at__gte=timezone.now() - _IDLE)
     waiting = recent.filter(state__in=[RequestState.SCHEDULED, RequestState.TAKEN])
-    idle = Delivery.objects.filter(origin_kind=KIND, is_standing=True, closed_at=None)
+    idle = Delivery.objects.filter(~Q(part="") | Q(origin_kind=KIND), is_standing=True, closed_at=None)
     idle = idle.filter(~Exists(young), ~Exists(waiting), opened_at__lt=timezone.now() - _IDLE)
-    n = 0
-    for delivery_id in idle.values_list("pk", flat=True):
-        delivery_lifecycle.close(delivery_id, by=None)
-        n += 1
-    return n
+    return sum(_close_if(idle, delivery_id) for delivery_id in list(idle.values_list("pk", flat=True)))
+
+
+@transaction.atomic
+def _close_if(idle: QuerySet[Delivery], delivery_id: int) -> bool:
+    """Close one unless somebody asked for it meanwhile: whoever asks has it locked until the request is stored."""
+    Delivery.objects.select_for_update(no_key=True).get(pk=delivery_id)
+    if not idle.filter(pk=delivery_id).exists():
+        return False
+    delivery_lifecycle.close(delivery_id, by=None)
+    return True
 
 
 def open_audience(request: TriggerRequest) -> Delivery:
     """A delivery of its own for the whole audience of a request that brought its message."""
     message = Message.objects.get(public_id=request.origin_id)
     audience = dict(request.call["audience"])
-    return _open(requests.Origin(KIND, request.origin_id, request.label), message, audience, request_no=request.pk)
+    origin = requests.Origin(KIND, request.origin_id, request.label, request.part)
+    spread = openings.at_local_time(opening.AT_ONCE, str(request.call.get("local_time") or ""))
+    return _open(origin, message, audience, request_no=request.pk, spread=spread)
 
 
 def _spec(email: Mapping[str, object]) -> content.ContentSpec:
-    given = {name: str(value) for name, value in email.items() if name in _READ and value}
+    given = {name: str(value) for name, value in email.items() if name in _TEXTS and value}
+    pairs: dict[str, dict[str, str]] = {name: dict(email.get(name) or {}) for name in _PAIRS}  # type: ignore[call-overload]
     sender = _sender(given.get("from", ""))
     template = _template(given["email_template_id"]) if "email_template_id" in given else None
     reply_to = given.get("reply_to", sender.reply_to)
@@ -169,6 +246,9 @@ def _spec(email: Mapping[str, object]) -> content.ContentSpec:
         text=text,
         tracks_opens=True,
         tracks_clicks=True,
+        inlines_styles=email.get(_INLINES) is not False,
+        bcc=_copied_to(str(email.get(_BCC) or "")),
+        **pairs,
     )
 
 
@@ -182,6 +262,14 @@ def _sender(written: str) -> Sender:
         sentence = _("messages.email.from must be one of the senders in Settings, as in “Shop <shop@example.com>”.")
         raise MessageInvalid(sentence, code="sender_unknown")
     return sender
+
+
+def _copied_to(address: str) -> str:
+    """Where blind copies go, as it stands in Settings; "" for nowhere."""
+    found = blind_copies.allowed(address) if address.strip() else ""
+    if address.strip() and not found:
+        raise MessageInvalid(_("messages.email.bcc must be one of the addresses for blind copies in Settings."))
+    return found
 
 
 def _template(text: str) -> Template:
@@ -200,13 +288,33 @@ def _check(spec: content.ContentSpec, told: frozenset[str]) -> tuple[str, ...]:
     found = [one for one in content.check(spec) if one.level == "error"]
     for one in found:
         if one.code not in told:
-            raise MessageInvalid(one.message, code=one.code)
+            place = f"messages.email.{one.field}: " if one.field.partition(".")[0] in _PAIRS else ""
+            raise MessageInvalid(place + one.message, code=one.code)
     return tuple(one.message for one in found)
+
+
+def _check_named(call: requests.Call) -> None:
+    """Raise MessageInvalid unless people are named one by one: a mass mail to who left is what leaving forbids."""
+    if not call.recipients or call.audience is not None:
+        sentence = _(
+            "recipient_subscription_state may be all only where people are named, without a segment or an audience."
+        )
+        raise MessageInvalid(sentence, code="state_of_audience")
+
+
+def _frozen(spec: content.ContentSpec, files: Sequence[attachments.File]) -> Message:
+    """The message, when it isn't too large with its files. Raises MessageInvalid."""
+    message = content.freeze(spec)
+    try:
+        email_channel.check_size(message, files)
+    except attachments.AttachmentInvalid as problem:
+        raise MessageInvalid(f"messages.email.attachments: {problem.message}", code=problem.code) from problem
+    return message
 
 
 def _narrowed(audience: Mapping[str, object] | None, state: str) -> Mapping[str, object] | None:
     if state not in _STATES:
-        sentence = _("recipient_subscription_state must be opted_in or subscribed. Nobody else is written to.")
+        sentence = _("recipient_subscription_state must be opted_in, subscribed or all.")
         raise MessageInvalid(sentence)
     wanted = _STATES[state]
     if wanted is None:
@@ -216,23 +324,32 @@ def _narrowed(audience: Mapping[str, object] | None, state: str) -> Mapping[str,
     return only if audience is None else only | {"narrowed_by": dict(audience)}
 
 
-def _origin(message: Message) -> requests.Origin:
-    return requests.Origin(KIND, str(message.public_id), message.subject)
+def _origin(message: Message, campaign: Campaign | None, *, to_all: bool) -> requests.Origin:
+    if campaign is not None:
+        return counted.origin(campaign, message, to_all=to_all)
+    is_webhook = message.channel == webhook_content.CHANNEL
+    label = webhook_content.label(message) if is_webhook else message.subject
+    return requests.Origin(KIND, str(message.public_id), label, openings.part(None, to_all=to_all))
 
 
 def _busy() -> DomainError:
     return DomainError(_("This message is being closed. Try again."), code="busy", status=503)
 
 
-def _ensure(origin: requests.Origin, message: Message) -> None:
-    """Open the standing delivery of this message unless there is one; of two at once one does."""
-    if Delivery.objects.filter(origin_kind=origin.kind, origin_id=origin.id, is_standing=True, closed_at=None).exists():
-        return
+def _ensure(origin: requests.Origin, message: Message) -> str:
+    """Open the standing delivery of this message unless there is one; of two at once one does. Why its campaign sends
+    nothing; "" when it is open."""
+    if origin.kind != KIND:
+        return counted.ensure(origin, message)
+    names = {"origin_kind": origin.kind, "origin_id": origin.id, "part": origin.part}
+    if Delivery.objects.filter(**names, is_standing=True, closed_at=None).exists():
+        return ""
     try:
         with transaction.atomic():
-            delivery_lifecycle.stand(_open(origin, message, _EVERYBODY, is_standing=True).pk, by=None)
+            delivery_lifecycle.stand(_open(origin, message, openings.EVERYBODY, is_standing=True).pk, by=None)
     except IntegrityError:
-        return
+        pass
+    return ""
 
 
 def _open(
@@ -242,10 +359,11 @@ def _open(
     *,
     is_standing: bool = False,
     request_no: int = 0,
+    spread: opening.Spread = opening.AT_ONCE,
 ) -> Delivery:
     return opening.open_delivery(
         message=message,
-        audience=audience,
+        audience=openings.for_part(origin.part, audience),
         label=origin.label,
         origin=(origin.kind, origin.id),
         validity_s=_VALIDITY_S,
@@ -253,8 +371,10 @@ def _open(
         rate_per_minute=None,
         scheduled_at=None,
         scheduled_zone="",
+        spread=spread,
         owner=None,
         by=None,
         is_standing=is_standing,
         request_no=request_no,
+        part=origin.part,
     )

@@ -33,8 +33,8 @@ def with_facts(campaigns: QuerySet[Campaign]) -> QuerySet[Campaign]:
     """`campaigns` with `facts` (what the badge depends on, as text), `current_delivery`, `has_draft` and
     `is_in_review` (somebody asked for a confirmation)."""
     latest = (
-        # What single requests opened comes and goes beside the send people mean.
-        CampaignSend.objects.filter(campaign=OuterRef("pk"), delivery__request_no=0)
+        # What single requests opened, and what brings messages of calls, comes and goes beside the send people mean.
+        CampaignSend.objects.filter(campaign=OuterRef("pk"), delivery__request_no=0, delivery__part="")
         .exclude(delivery__state=DeliveryState.CANCELLED)
         .order_by("-pk")
     )

@@ -101,7 +101,9 @@ def build(user: User) -> Home:
             "delivery__start_at"
         )[:20]
     )
-    last = list(sends.filter(delivery__state=DeliveryState.FINISHED).order_by("-delivery__ended_at")[:_SHOWN])
+    last = list(
+        sends.filter(delivery__state=DeliveryState.FINISHED, delivery__part="").order_by("-delivery__ended_at")[:_SHOWN]
+    )
     summaries = kpi.summaries([send.delivery_id for send in [*sending, *last]]) if sending or last else {}
     has_profiles = Profile.objects.exists()
     return Home(

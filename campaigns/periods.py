@@ -1,4 +1,5 @@
-"""Repeating sends that are counted together: which period a send belongs to, and the sum of a period's figures.
+"""Sends that are counted together, repeating ones and messages of calls: which period a send belongs to, and the sum of
+a period's figures.
 
 Each send stays one of its own, prepared and re-checked for its time; only what is shown is added up. People are counted
 once for each send, so somebody who got three of them counts three times, as in the sends' own figures.
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
@@ -37,7 +39,12 @@ class Group:
 
 
 def of_send(send: CampaignSend) -> Period | None:
-    """The period of a planned send, as sends.history gives it, by its own version; None when it stands alone."""
+    """The period of a planned send, as sends.history gives it, by its own version; None when it stands alone.
+
+    Messages of calls that are counted under the campaign are counted by month: there may be one for each call.
+    """
+    if send.delivery.part:
+        return Period("month", _first("month", timezone.localdate(send.occurrence_at)))
     section: dict[str, Any] = documents.normalise({"delivery": send.section})["delivery"]  # type: ignore[attr-defined]
     unit = schedules.aggregate(section)
     if not unit or section["zone"] not in walltimes.zones():

@@ -153,8 +153,13 @@ def waiting(campaign: Campaign) -> list[CampaignSend]:
 
 
 def current(campaign: Campaign) -> Delivery | None:
-    """The send people mean: the newest that was not called off and is of no single request; None before the first."""
-    found = _sends(campaign).filter(delivery__request_no=0).exclude(delivery__state=DeliveryState.CANCELLED)
+    """The send people mean: the newest that was not called off, is of no single request and sends the campaign's own
+    message; None before the first."""
+    found = (
+        _sends(campaign)
+        .filter(delivery__request_no=0, delivery__part="")
+        .exclude(delivery__state=DeliveryState.CANCELLED)
+    )
     send = found.order_by("-pk").first()
     return send.delivery if send else None
 

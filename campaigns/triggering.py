@@ -11,13 +11,18 @@ from dataclasses import dataclass, replace
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from audiences import rules, updates
+from audiences import rules
 from campaigns import document as documents
 from campaigns import schedules, targeting
 from campaigns.models import Campaign, CampaignState
-from delivery import requests
+from delivery import people, requests
 from delivery.models import RequestState, TriggerRequest
+from lib import memory
 from lib.errors import DomainError
+from messaging.channels import email
+
+# What campaigns are called, of those that could be triggered; whether one still can be, its standing delivery says.
+_origins: memory.Memory[requests.Origin] = memory.Memory()
 
 
 class CampaignInvalid(DomainError):
@@ -31,6 +36,7 @@ class NotActive(DomainError):
     """The campaign was never started, so that nobody has decided that it may send."""
 
     code = "not_active"
+    status = 400
 
 
 @dataclass(frozen=True)
@@ -48,33 +54,31 @@ class Answer:
 def trigger(campaign_id: str, call: requests.Call, *, is_broadcast: bool = False) -> Answer:
     """Take the call for a campaign; when it returns, the request is durable.
 
-    Raises CampaignInvalid, NotActive, targeting.TargetInvalid, updates.AttributesInvalid, rules.RuleProblem; then
-    nothing is stored and nothing is sent.
+    Raises CampaignInvalid, NotActive, targeting.TargetInvalid, updates.AttributesInvalid, rules.RuleProblem,
+    attachments.AttachmentInvalid; then nothing is stored and nothing is sent.
     """
-    campaign = find(campaign_id)
+    origin = _origins.get(campaign_id, lambda: _origin(find(campaign_id)))
     targeting.decide(
         len(call.recipients), has_audience=call.audience is not None, is_broadcast=is_broadcast, has_campaign=True
     )
-    for recipient in call.recipients:
-        updates.check(recipient.attributes or {})
+    people.check(call)
     if call.audience is not None:
         # Now, and not when a worker finds that it means nothing.
         rules.compile_audience(dict(call.audience))
-    origin = requests.Origin("campaign", str(campaign.public_id), campaign.name)
+    if call.files and (version := find(campaign_id).live_version):
+        email.check_size(version.message, call.files)
     take = requests.plan if call.due_at else requests.take if call.recipients else requests.take_audience
     for _once in range(2):
         request = take(origin, call)
         if request is not None:
             return Answer(request)
         # Its delivery is closed: by a stop, or by a version that was just published and whose own is open by now.
-        campaign = Campaign.objects.get(pk=campaign.pk)
-        notice = _notice(campaign)
-        if notice:
-            return Answer(_ignore(origin, call, notice), notice)
+        campaign = find(campaign_id)
+        if why := notice(campaign):
+            return Answer(ignore(origin, call, why), why)
         if campaign.state != CampaignState.ACTIVE:
             break
-    sentence = _("%(name)s isn't active. Activate it, then trigger it again.")
-    raise NotActive(sentence % {"name": campaign.name})
+    raise not_active(campaign)
 
 
 def find(campaign_id: str) -> Campaign:
@@ -92,7 +96,11 @@ def find(campaign_id: str) -> Campaign:
     return campaign
 
 
-def _notice(campaign: Campaign) -> str:
+def _origin(campaign: Campaign) -> requests.Origin:
+    return requests.Origin("campaign", str(campaign.public_id), campaign.name)
+
+
+def notice(campaign: Campaign) -> str:
     """Why a call is accepted and nothing sent; "" when it would be sent, or is refused."""
     if campaign.archived_at:
         return _("The campaign is archived. Unarchive the campaign to ensure trigger requests will take effect.")
@@ -101,7 +109,13 @@ def _notice(campaign: Campaign) -> str:
     return ""
 
 
+def not_active(campaign: Campaign) -> NotActive:
+    sentence = _("The campaign “%(name)s” isn't active. Activate it, then trigger it again.")
+    return NotActive(sentence % {"name": campaign.name})
+
+
 @transaction.atomic
-def _ignore(origin: requests.Origin, call: requests.Call, notice: str) -> TriggerRequest:
+def ignore(origin: requests.Origin, call: requests.Call, why: str) -> TriggerRequest:
+    """Keep a call that was accepted and sends nothing."""
     ignored = replace(call, due_at=None)
-    return requests.record(origin, ignored, state=RequestState.IGNORED, note=notice)
+    return requests.record(origin, ignored, state=RequestState.IGNORED, note=why)

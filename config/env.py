@@ -14,6 +14,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
+_HOST_AND_PORT = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_.-]{0,250}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?")
+
 
 def stop(name: str, problem: str) -> NoReturn:
     """End the process with one sentence on standard error and exit code 2."""
@@ -68,6 +70,15 @@ def time_zone(name: str, *, default: str) -> str:
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         stop(name, f"is {value!r}, which is no time zone. Example: Europe/Paris")
     return value
+
+
+def hosts(name: str) -> frozenset[str]:
+    """Hosts, or hosts with a port, apart by commas, in lower case; stops on anything else."""
+    found = [one.strip().lower() for one in text(name).split(",") if one.strip()]
+    for one in found:
+        if not _HOST_AND_PORT.fullmatch(one):
+            stop(name, f"has {one!r}, which is no host. Example: hooks.internal, 10.0.0.5:8080, [fd00::5]:8080")
+    return frozenset(found)
 
 
 def domain(name: str) -> str:

@@ -97,6 +97,7 @@ MIDDLEWARE = [
     # Outside of all that may answer with a page.
     "api.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "api.middleware.EndpointMiddleware",
     # Before everything that looks at cookies: images of messages are for strangers and for caches.
     "messaging.middleware.PublicFilesMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -349,6 +350,9 @@ VERIFIED_DOMAINS_ONLY = env.flag("CHAPPE_VERIFIED_DOMAINS_ONLY", default=False)
 DNS_URL = env.url("CHAPPE_DNS_URL", default="", schemes=("dns",), example="dns://127.0.0.1:53")
 # Whether checking links may contact addresses that are not public, such as those of a closed network.
 LINK_CHECK_PRIVATE = env.flag("CHAPPE_LINK_CHECK_PRIVATE", default=False)
+# Hosts of our own network that messages and their attachments may contact, host or host:port, apart by commas; other
+# addresses than public ones are never contacted.
+OUTWARD_HOSTS = env.hosts("CHAPPE_OUTWARD_HOSTS")
 
 # --- API --------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {

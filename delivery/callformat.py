@@ -8,6 +8,7 @@ from typing import Any
 
 from audiences import identities
 from delivery.models import TriggerRequest
+from messaging import attachments
 
 # Kind of the origins whose message a call brought; each content is an origin of its own.
 OWN_MESSAGE = "api"
@@ -17,11 +18,16 @@ MOST_RECIPIENTS = 50
 
 @dataclass(frozen=True)
 class Origin:
-    """What is triggered: kind and id as in Delivery, and how people call it."""
+    """What is triggered: kind and id as in Delivery, and how people call it.
+
+    `part`: "" for what the origin itself says; of an origin that messages of calls are counted under, the public id of
+    such a message.
+    """
 
     kind: str
     id: str
     label: str
+    part: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,8 @@ class Call:
     """What one call asks for. `audience`: a document of audiences.rules; with recipients they must be in it too.
 
     `key_label` and `key_id`: whose call it is; a person's who tries it with `is_try`. `due_at` None: at once.
-    `ignores_cap`: the sending limit does not hold for it.
+    `local_time`: each person gets it at this wall time in their own zone ("2030-01-15T09:00"), and `due_at` is when the
+    first place on Earth reaches it. `ignores_cap`: the sending limit does not hold for it.
     """
 
     recipients: tuple[Recipient, ...] = ()
@@ -52,7 +59,10 @@ class Call:
     key_id: uuid.UUID | None = None
     is_try: bool = False
     due_at: dt.datetime | None = None
+    local_time: str = ""
     ignores_cap: bool = False
+    # Files for everybody; kept in rows of their own.
+    files: tuple[attachments.File, ...] = ()
 
     def __post_init__(self) -> None:
         assert len(self.recipients) <= MOST_RECIPIENTS
@@ -64,6 +74,7 @@ def keep(call: Call) -> dict[str, Any]:
         "recipients": [_keep(one) for one in call.recipients],
         "audience": dict(call.audience) if call.audience is not None else None,
         "ignores_cap": call.ignores_cap,
+        "local_time": call.local_time,
     }
 
 
@@ -80,6 +91,7 @@ def restore(request: TriggerRequest) -> Call:
         key_id=request.key_id,
         is_try=request.is_try,
         due_at=request.due_at,
+        local_time=kept.get("local_time", ""),
         ignores_cap=bool(kept.get("ignores_cap")),
     )
 

@@ -11,7 +11,7 @@ from django.db.backends.utils import CursorWrapper
 
 from audiences import rules
 from delivery import reasons, served
-from delivery.models import Delivery
+from delivery.models import EMAIL, Delivery
 
 _POSITIVE = 0x7FFFFFFFFFFFFFFF
 # The stored form of a moment, as reasons.detail reads it.
@@ -59,6 +59,11 @@ def pick(delivery: Delivery, audience: rules.CompiledAudience, cursor: CursorWra
     return Pick(sql, (*detail.params, *reason.params), has_earlier + (limit is not None), audience.targeted.params)
 
 
+def kept_by_mail(delivery: Delivery, audience: rules.CompiledAudience) -> rules.Fragment:
+    """SQL over alias `p`: why a person can't get it by email, else NULL; whatever needs no address, everybody can."""
+    return audience.unmailable if delivery.channel == EMAIL else rules.Fragment("NULL::text")
+
+
 def control_group(delivery: Delivery) -> rules.Fragment | None:
     """SQL over alias `p`: TRUE for those who are kept from it to compare; None when nobody is. The same people for
     every send of one origin, whoever is targeted."""
@@ -73,7 +78,7 @@ def _reason(
     delivery: Delivery, audience: rules.CompiledAudience, limit: served.Cap | None, *, has_earlier: bool
 ) -> rules.Fragment:
     """SQL over alias `p`: the first reason up to the control group, else NULL."""
-    mail = audience.unmailable
+    mail = kept_by_mail(delivery, audience)
     parts, params = [f"COALESCE({mail.sql}, CASE"], list(mail.params)
     if audience.left_out is not None:
         parts.append(f" WHEN {audience.left_out.sql} THEN '{reasons.EXCLUDED_SEGMENT}'")

@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from delivery import reasons
 from delivery.models import Delivery
+from lib import memory, statements
 
 _FOREVER = dt.datetime.min.replace(tzinfo=dt.UTC)
 # Between a promise for a whole audience and the start of its validity period.
@@ -44,7 +45,7 @@ _HAS_IT = """
 """
 _CLAIM = """
 INSERT INTO delivery_claim AS c (origin_kind, origin_id, profile_id, opened_month, delivery_id, request_no, claimed_at)
-SELECT %(kind)s, %(origin)s, u.id, %(month)s, %(delivery)s, %(request)s, now()
+SELECT %(kind)s::text, %(origin)s::text, u.id, %(month)s::date, %(delivery)s::bigint, %(request)s::bigint, now()
 FROM {people}
 ORDER BY u.id
 ON CONFLICT (origin_kind, origin_id, profile_id) DO UPDATE
@@ -56,6 +57,21 @@ WHERE EXISTS (SELECT 1 FROM delivery_sendlog l WHERE l.opened_month = c.opened_m
     -- Handed over as late as it could be, it would be long enough ago: its log may have been removed.
     OR c.claimed_at < %(old)s
 RETURNING profile_id
+"""
+# Most are promised something for the first time: nothing is asked about them but whether they have a row.
+_CLAIM_FIRST = """
+INSERT INTO delivery_claim (origin_kind, origin_id, profile_id, opened_month, delivery_id, request_no, claimed_at)
+SELECT %(kind)s::text, %(origin)s::text, u.id, %(month)s::date, %(delivery)s::bigint, %(request)s::bigint, now()
+FROM unnest(%(ids)s::bigint[]) AS u(id) ORDER BY u.id
+ON CONFLICT (origin_kind, origin_id, profile_id) DO NOTHING
+RETURNING profile_id
+"""
+# Sends of the origin that leave no rows, or under a shorter time than this one: then the log must be asked as well.
+_OTHERS = """
+SELECT EXISTS (SELECT 1 FROM delivery_delivery o
+    WHERE o.origin_kind = %(kind)s AND o.origin_id = %(origin)s AND o.id <> %(delivery)s
+    AND (NOT o.is_standing AND o.request_no = 0
+        OR o.re_eligible_after_s < COALESCE(%(after)s::bigint, o.re_eligible_after_s + 1)))
 """
 _CLAIM_NAMED = _CLAIM.format(people=f"unnest(%(ids)s::bigint[]) AS u(id) WHERE NOT ({_HAS_IT})")
 # Preparation has looked already at who had it before.
@@ -77,6 +93,9 @@ WHERE l.profile_id = ANY(%(ids)s::bigint[]) AND d.origin_kind = %(kind)s AND d.o
 """
 
 
+_others: memory.Memory[bool] = memory.Memory()
+
+
 def claim(delivery: Delivery, request_no: int, ids: Iterable[int]) -> set[int]:
     """Promise the message of `request_no` to those of `ids` who may have it; who they are.
 
@@ -85,10 +104,23 @@ def claim(delivery: Delivery, request_no: int, ids: Iterable[int]) -> set[int]:
     wanted = sorted(ids)
     if delivery.re_eligible_after_s == 0 or not wanted:
         return set(wanted)
-    values = {**_origin(delivery), **_since(delivery), "request": request_no, "ids": wanted}
-    with connection.cursor() as cursor:
-        cursor.execute(_CLAIM_NAMED, values)
-        return {profile_id for (profile_id,) in cursor.fetchall()}
+    values = {**_origin(delivery), **_since(delivery), "request": request_no, "ids": statements.array(wanted)}
+    found: set[int] = set()
+    if not _others.get(delivery.pk, lambda: _has_others(delivery)):
+        found = {profile_id for (profile_id,) in statements.run(_CLAIM_FIRST, values)}
+        values["ids"] = statements.array(one for one in wanted if one not in found)
+    if len(found) < len(wanted):
+        found |= {profile_id for (profile_id,) in statements.run(_CLAIM_NAMED, values)}
+    return found
+
+
+def _has_others(delivery: Delivery) -> bool:
+    """Whether somebody may have got this origin without a row, or may have more receipts than their row knows.
+
+    The same for as long as a standing delivery is open: others of its origin are opened before it, or leave rows.
+    """
+    values = {**_origin(delivery), "delivery": delivery.pk, "after": delivery.re_eligible_after_s}
+    return bool(statements.run(_OTHERS, values)[0][0])
 
 
 def claim_chosen(delivery: Delivery, cursor: CursorWrapper) -> None:

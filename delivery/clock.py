@@ -27,10 +27,11 @@ from delivery import (
     requests,
     sending,
     tracking,
+    ways,
 )
 from delivery.models import Delivery, DeliveryState, Shard, ShardState
 from lib.errors import DomainError
-from messaging import smtp, transports
+from messaging import smtp
 
 logger = logging.getLogger(__name__)
 # Seconds between two looks whether a mail server answers again.
@@ -101,8 +102,10 @@ def _do(step: Callable[[], object]) -> None:
 def _start_due() -> None:
     now, most_lateness = timezone.now(), options.most_lateness()
     due = Delivery.objects.filter(state=DeliveryState.CONFIRMED, start_at__lte=now).order_by("start_at")
-    for delivery_id, start_at, guard in due.values_list("pk", "start_at", "refresh_guard_percent"):
-        is_late = start_at is not None and now - start_at > most_lateness
+    rows = due.values_list("pk", "start_at", "refresh_guard_percent", "request_no")
+    for delivery_id, start_at, guard, request_no in rows:
+        # What a call was promised waits for no person who would look again: it begins however late it is.
+        is_late = not request_no and start_at is not None and now - start_at > most_lateness
         on_time = lifecycle.start if guard is None else refreshing.begin
         _try(lifecycle.miss if is_late else on_time, delivery_id)
 
@@ -150,30 +153,22 @@ def _resume() -> None:
         .select_related("transport")
         .order_by("pk")
     )
-    asked: dict[int, str] = {}
+    asked: dict[tuple[str, int], str] = {}
     for delivery in paused:
         if delivery.valid_until and delivery.valid_until <= timezone.now():
             _try(lambda delivery_id: lifecycle.resume(delivery_id, by=None), delivery.pk)
             continue
         if delivery.trouble_at and timezone.now() - delivery.trouble_at < dt.timedelta(seconds=_PROBE_S):
             continue
-        if delivery.transport_id not in asked:
-            asked[delivery.transport_id] = _problem(delivery)
-        problem = asked[delivery.transport_id]
+        way = (delivery.channel, delivery.transport_id)
+        if way not in asked:
+            asked[way] = ways.problem(delivery, timeouts=_PROBE_TIMEOUTS)
+        problem = asked[way]
         if not problem:
             _try(lambda delivery_id: lifecycle.resume(delivery_id, by=None), delivery.pk)
             continue
         delivery.trouble, delivery.trouble_at = problem, timezone.now()
         delivery.save(update_fields=["trouble", "trouble_at"])
-
-
-def _problem(delivery: Delivery) -> str:
-    try:
-        server = transports.server(delivery.transport)
-    except DomainError as error:
-        return error.message
-    trouble = smtp.probe(server, timeouts=_PROBE_TIMEOUTS).trouble
-    return trouble.message if trouble else ""
 
 
 def _unprepared() -> list[int]:

@@ -14,9 +14,10 @@ from django.utils.translation import ngettext
 
 from audiences import rules
 from delivery import headlines
-from delivery.models import Delivery
+from delivery.models import EMAIL, Delivery
 from lib.errors import DomainError
 from messaging import controls as message_controls
+from messaging import webhook_content
 
 INFO, WARNING, ERROR = "info", "warning", "error"
 # Where something is put right; the room that opened the delivery knows the pages.
@@ -51,9 +52,10 @@ class Refused(DomainError):
 
 def before(delivery: Delivery) -> list[Line]:
     """What the message and the terms say on their own. Raises Refused when one of them stops the send."""
+    check = message_controls.check if delivery.channel == EMAIL else webhook_content.problems
     lines = [
         Line(found.level, found.code, found.message, SENDERS if found.field == "sender" else COMPOSE)
-        for found in message_controls.check(delivery.message)
+        for found in check(delivery.message)
     ]
     if any(line.level == ERROR for line in lines):
         raise Refused(lines)
@@ -62,7 +64,8 @@ def before(delivery: Delivery) -> list[Line]:
 
 def after(delivery: Delivery, samples: Sequence[dict[str, object]], n_to_send: int) -> list[Line]:
     """What the samples and the numbers say; nothing of it stops the send."""
-    return [*_samples(samples), *_size(samples), *_time(delivery, n_to_send)]
+    size = _size(samples) if delivery.channel == EMAIL else []
+    return [*_samples(samples), *size, *_time(delivery, n_to_send)]
 
 
 def of_problem(problem: DomainError) -> list[dict[str, object]]:

@@ -15,7 +15,7 @@ from django.db.models import Max, Q
 from django.utils import timezone
 
 from delivery import failures, retention, rollups
-from delivery.models import RUNNING, Delivery, DeliveryState
+from delivery.models import EMAIL, RUNNING, Delivery, DeliveryState
 from messaging.models import Feedback
 
 # Domains with rows of their own in one delivery; the rest are counted together.
@@ -70,17 +70,19 @@ GROUP BY h.day, COALESCE(largest.domain, '')
 """
 
 
-_READ = ("id", "opened_month", "feedback", "valid_until", "validity_s", "is_standing", "removed")
+_READ = ("id", "opened_month", "feedback", "valid_until", "validity_s", "is_standing", "removed", "channel")
 
 
 @transaction.atomic
 def rebuild(delivery_id: int) -> None:
-    """Count one delivery again. Reads its whole log without locking it; two at once wait for each other.
+    """Count one delivery of emails again. Reads its whole log without locking it; two at once wait for each other.
 
     Raises retention.LogRemoved.
     """
     delivery = Delivery.objects.only(*_READ).get(pk=delivery_id)
     retention.check(delivery)
+    if delivery.channel != EMAIL:
+        return
     with rollups.reading() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCKS, delivery.pk % 2**31])
         now = timezone.now()
@@ -117,7 +119,7 @@ def refresh() -> int:
         cursor.execute(
             "SELECT s.delivery_id FROM delivery_deliverystat s WHERE s.n_sent + s.n_failed_at_handover > 0"
             " AND NOT EXISTS (SELECT 1 FROM delivery_delivery f WHERE f.id = s.delivery_id"
-            " AND jsonb_exists_any(f.removed, ARRAY['log', 'events']))"
+            " AND (f.channel <> 'email' OR jsonb_exists_any(f.removed, ARRAY['log', 'events'])))"
             " AND NOT EXISTS (SELECT 1 FROM delivery_domainday d"
             " WHERE d.delivery_id = s.delivery_id AND d.computed_at >= s.computed_at) ORDER BY s.delivery_id"
         )
@@ -130,7 +132,7 @@ def refresh() -> int:
 def refresh_recent() -> int:
     """Count again what is under way or ended in the last day; large sends only now and then. Every few minutes."""
     now = timezone.now()
-    recent = Delivery.objects.filter(started_at__isnull=False).filter(
+    recent = Delivery.objects.filter(started_at__isnull=False, channel=EMAIL).filter(
         Q(state__in=RUNNING) | Q(state__in=[DeliveryState.FINISHED, DeliveryState.STOPPED], ended_at__gte=now - _RECENT)
     )
     n = 0

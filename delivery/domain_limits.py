@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from accounts import installation
 from audiences import addresses
+from lib import memory
 
 # The name of the setting.
 SETTING = "delivery.domain_limits"
@@ -30,6 +31,9 @@ class Limit:
     @property
     def label(self) -> str:
         return self.domains[0]
+
+
+_recent: "memory.Memory[dict[str, Limit]]" = memory.Memory()
 
 
 def read(text: str) -> tuple[list[Limit], str]:
@@ -59,6 +63,11 @@ def problem(text: str) -> str:
 def current() -> list[Limit]:
     """The limits that are set now."""
     return read(installation.text(SETTING))[0]
+
+
+def recent() -> dict[str, Limit]:
+    """The limit of each domain that had one in the last second."""
+    return _recent.get("", lambda: by_domain(current()))
 
 
 def by_domain(limits: list[Limit]) -> dict[str, Limit]:

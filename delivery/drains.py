@@ -11,11 +11,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from delivery import domain_limits, limits, origins, quiet, slowdowns, windows
+from delivery import copies, limits, origins, quiet, slowdowns, ways, windows
 from delivery.models import Delivery
-from delivery.outbox import Outbox
 from delivery.windows import Lease
-from messaging import channels, signing, smtp, transports
+from messaging import blind_copies, dkim, signing, smtp
+from messaging.channels import copying
 from messaging.handover import Trouble
 
 T = TypeVar("T")
@@ -25,6 +25,10 @@ _WINDOW_S = 2.0
 # Seconds after which a lease is renewed although nothing happened, and after which few outcomes are stored anyway.
 _HEARTBEAT_S = 10.0
 _FLUSH_S = 0.5
+# Bytes of attachments of the leases held at one time, from which on no more are taken.
+_MOST_CARRIED = 48 * 1024 * 1024
+# Seconds that the last blind copies of a drain have.
+_COPIES_S = 5.0
 # Seconds between two looks for other people while limited domains hold their own, and between two notes of that.
 _LOOK_S = 1.0
 _NOTE_S = 10.0
@@ -41,22 +45,13 @@ class Drain:
         self.trouble: Trouble | None = None
         self._delivery_id = delivery.pk
         self._valid_until = delivery.valid_until
-        self._server = transports.server(delivery.transport)
-        program = channels.REGISTRY[delivery.message.channel].compile(
-            delivery.message,
-            delivery_id=delivery.pk,
-            delivery_ref=str(delivery.public_id),
-            campaign=origins.campaign(delivery),
-        )
-        program.signer = signing.signer_of(delivery.message)
-        self.outbox = Outbox(program, on_change=self._something_to_do)
+        self._way = ways.of(delivery)
+        self.outbox = self._way.outbox(on_change=self._something_to_do, campaign=origins.campaign(delivery))
+        self._copies = self._copying(delivery, signing.signer_of(delivery.message)) if delivery.message.bcc else None
         self._limiter = limits.Limiter(
             delivery=(delivery.pk, delivery.rate_per_minute),
-            transport=(delivery.transport_id, self._server.rate_per_minute),
-            domains={
-                domain: (limit.label, limit.per_minute)
-                for domain, limit in domain_limits.by_domain(domain_limits.current()).items()
-            },
+            transport=self._way.shared,
+            domains=self._way.domains,
         )
         self._quiet = quiet.Watch(delivery, ahead_s=windows.DOOR_S)
         self._timeouts = timeouts
@@ -68,7 +63,7 @@ class Drain:
         self._is_dry = False
         self._look_at = 0.0
         self._wake = asyncio.Event()
-        self._least = 2 * self._server.n_connections
+        self._least = 2 * self._way.n_connections
         self._size = 2 * self._least
         self._measured = (time.monotonic(), 0)
         self._stored_at = time.monotonic()
@@ -77,7 +72,8 @@ class Drain:
 
     async def work(self) -> None:
         """Everything; leases are back when it returns. On an error they are left to recovery."""
-        pool = smtp.Pool(self._server, self.outbox, out_of_order=self._out_of_order, timeouts=self._timeouts)
+        source = self._copies or self.outbox
+        pool = self._way.pool(source, out_of_order=self._out_of_order, timeouts=self._timeouts)
         pool.start()
         try:
             while self._goes_on():
@@ -90,6 +86,8 @@ class Drain:
                 except TimeoutError:
                     pass
             self.outbox.close()
+            if self._copies is not None:
+                await self._let_copies_out(self._copies, pool)
             await self._close(pool)
             for held in self._leases:
                 await self._release(held)
@@ -100,17 +98,34 @@ class Drain:
                 held.journal.abandon()
             self._thread.shutdown()
 
+    def _copying(self, delivery: Delivery, signer: dkim.Signer | None) -> copies.Copying | None:
+        """What sends blind copies, unless the address was taken out of Settings since."""
+        to = blind_copies.allowed(delivery.message.bcc)
+        if not to:
+            return None
+        campaign, ref = origins.campaign(delivery), str(delivery.public_id)
+        program = copying.compile(delivery.message, delivery_id=delivery.pk, delivery_ref=ref, campaign=campaign)
+        program.signer = signer
+        return copies.Copying(self.outbox, program, to, on_change=self._something_to_do)
+
+    async def _let_copies_out(self, copying: copies.Copying, pool: ways.Pool) -> None:
+        """Wait some seconds for the copies of what was sent last; nobody else is let out meanwhile."""
+        ends_at = time.monotonic() + _COPIES_S
+        pool.wake()
+        while (copying.n_open or self.outbox.n_flying) and self.trouble is None and time.monotonic() < ends_at:
+            await asyncio.sleep(0.05)
+
     def _goes_on(self) -> bool:
         if not self._may_send or self.trouble is not None or self.outbox.fuse.is_blown:
             return False
-        is_idle = self._is_dry and not self._leases
+        is_idle = self._is_dry and not self._leases and not (self._copies and self._copies.n_open)
         return not is_idle and time.monotonic() < self._ends_at
 
     @property
     def _is_limited(self) -> bool:
         return self._limiter.is_limited() or any(held.domain for held in self._leases)
 
-    async def _step(self, pool: smtp.Pool) -> bool:
+    async def _step(self, pool: ways.Pool) -> bool:
         """Do the most useful piece of database work; False when there is none now."""
         # An older lease may have people again whose door closed before their turn.
         current = next((held for held in self._leases if not held.is_exhausted and self._may_advance(held)), None)
@@ -124,13 +139,18 @@ class Drain:
             return True
         n_ready = len(self.outbox.ready)
         if n_ready <= self._size // 2:
-            if current is None and not self._is_dry and time.monotonic() >= self._look_at:
+            if current is None and not self._is_dry and time.monotonic() >= self._look_at and not self._is_laden:
                 await self._lease()
                 return True
             if current is not None and await self._advance_some(current, self._size - n_ready - self.outbox.n_flying):
                 pool.wake()
                 return True
         return await self._store_late()
+
+    @property
+    def _is_laden(self) -> bool:
+        """Whether the files of requests under way fill enough memory."""
+        return sum(held.asked.n_bytes for held in self._leases if held.asked.attached) > _MOST_CARRIED
 
     def _may_advance(self, held: Lease) -> bool:
         """Whether it makes sense to ask for more people of `held` now."""
@@ -161,7 +181,13 @@ class Drain:
         # One shard of a limited domain at a time: another would have to wait as well.
         busy = [held.domain for held in self._leases if held.domain and not held.is_exhausted]
         held = await self._in_thread(
-            lambda: windows.lease(self._database, self._delivery_id, quiet=self._quiet.quiet(self._database), busy=busy)
+            lambda: windows.lease(
+                self._database,
+                self._delivery_id,
+                quiet=self._quiet.quiet(self._database),
+                busy=busy,
+                is_mail=self._way.is_mail,
+            )
         )
         if held is not None:
             self._leases.append(held)
@@ -240,7 +266,7 @@ class Drain:
         self._leases.remove(held)
         held.journal.remove()
 
-    async def _close(self, pool: smtp.Pool) -> None:
+    async def _close(self, pool: ways.Pool) -> None:
         """Wait for the messages on the way, which may take as long as the final dot's timeout, and keep the leases."""
         closing = asyncio.ensure_future(pool.close())
         while not closing.done():

@@ -9,9 +9,11 @@ import datetime as dt
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Max
+from django.utils import timezone
 
 from delivery import reasons
-from delivery.models import Delivery
+from delivery.models import Delivery, Shard, ShardState
 
 # The validity period of a standing delivery that takes requests has no end.
 NEVER = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
@@ -22,10 +24,11 @@ _LOCK = """
 SELECT id FROM delivery_shard WHERE delivery_id = %(delivery)s AND state IN ('waiting', 'leased') ORDER BY id FOR UPDATE
 """
 # Whom quiet hours end: those whose first turn has come, in `zones`; everybody when that is null. With `is_over`, those
-# whose request is over.
+# whose request is over. With a `request`, those of it whose first turn is to come.
 _WHOM = """
     AND (%(zones)s::text[] IS NULL OR (s.zone = ANY(%(zones)s) AND s.attempt = 1 AND s.due_at <= now()))
     AND (NOT %(is_over)s OR s.valid_until <= now())
+    AND (%(request)s = 0 OR (s.request_no = %(request)s AND s.attempt = 1 AND s.due_at > %(now)s))
 """
 _LEFT = """
 SELECT COALESCE(sum(n_ids - n_authorised), 0) FROM delivery_shard
@@ -50,9 +53,9 @@ _LOG = f"""
 INSERT INTO delivery_sendlog
     (opened_month, delivery_id, request_no, profile_id, outcome, at, address, n_attempts, code, detail)
 SELECT %(month)s, s.delivery_id, s.request_no, u.profile_id,
-    CASE WHEN s.attempt > 1 THEN %(after)s ELSE %(before)s END, now(), COALESCE(p.email, ''), s.attempt - 1,
-    %(code)s, %(detail)s
-FROM delivery_shard s
+    CASE WHEN s.attempt > 1 THEN %(after)s ELSE %(before)s END, now(),
+    CASE WHEN d.channel = 'email' THEN COALESCE(p.email, '') ELSE '' END, s.attempt - 1, %(code)s, %(detail)s
+FROM delivery_shard s JOIN delivery_delivery d ON d.id = s.delivery_id
 CROSS JOIN LATERAL unnest(s.ids[s.n_authorised + 1:]) AS u(profile_id)
 LEFT JOIN audiences_profile p ON p.id = u.profile_id
 WHERE s.delivery_id = %(delivery)s AND s.state = 'waiting' {_WHOM}
@@ -96,6 +99,22 @@ def skip_quiet(delivery: Delivery, zones: list[str]) -> int:
     return _close(delivery, before="not_sent", after="failed", code=reasons.QUIET_HOURS, state="done", zones=zones)
 
 
+def cancel_later(delivery: Delivery, request_no: int) -> int:
+    """`cancelled` rows for people of one request whose time is still to come; how many. Its row must be locked."""
+    return _close(
+        delivery, before="cancelled", after="cancelled", code=reasons.STOPPED, state="done", request=request_no
+    )
+
+
+def last_end(delivery: Delivery) -> dt.datetime:
+    """When a standing delivery that was closed is over for all who wait: local times may come after its own period."""
+    assert delivery.closed_at is not None
+    open_shards = Shard.objects.filter(delivery=delivery, state__in=[ShardState.WAITING, ShardState.LEASED])
+    latest = open_shards.aggregate(at=Max("valid_until"))["at"]
+    own = delivery.closed_at + dt.timedelta(seconds=delivery.validity_s)
+    return max(own, latest) if latest else own
+
+
 def _close(
     delivery: Delivery,
     *,
@@ -105,6 +124,7 @@ def _close(
     state: str,
     zones: list[str] | None = None,
     is_over: bool = False,
+    request: int = 0,
 ) -> int:
     values: dict[str, Any] = {
         "delivery": delivery.pk,
@@ -116,11 +136,13 @@ def _close(
         "state": state,
         "zones": zones,
         "is_over": is_over,
+        "request": request,
+        "now": timezone.now(),
     }
     n_closed = 0
     with transaction.atomic(), connection.cursor() as cursor:
         # Statements of their own: each sees what was committed before the locks were granted.
-        for statement in (_LOCK, _LOG) if is_over or zones is not None else (_LOCK, _SPLIT, _CUT, _LOG):
+        for statement in (_LOCK, _LOG) if is_over or request or zones is not None else (_LOCK, _SPLIT, _CUT, _LOG):
             cursor.execute(statement, values)
         for is_retry, outcome in ((False, before), (True, after)):
             cursor.execute(_CLOSE, {**values, "is_retry": is_retry, "outcome": outcome})

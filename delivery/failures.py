@@ -13,8 +13,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from delivery import logs, reasons, rollups, status
-from delivery.models import Delivery
-from messaging import verdicts
+from delivery.models import EMAIL, Delivery
+from messaging import calling, verdicts
 from messaging.verdicts import Kind
 
 
@@ -98,6 +98,10 @@ _ADVICE: dict[str, str | Promise] = {
     verdicts.UNSUPPORTED_ADDRESS: _("Ask these people for another address."),
 }
 _LOOK = _("Read the answer of the mail server.")
+_ADVICE |= {
+    verdicts.SERVER_ERROR: _("Look why the server doesn't answer, or answers with an error."),
+    verdicts.CALL_REFUSED: _("Read the answer: the address, the headers or the body are not what the server expects."),
+}
 
 
 def failures(of: Delivery, *, domain: str = "", search: str = "") -> list[Failure]:
@@ -111,7 +115,7 @@ def failures(of: Delivery, *, domain: str = "", search: str = "") -> list[Failur
     counts: dict[tuple[str, str], int] = defaultdict(int)
     examples: dict[tuple[str, str], str] = {}
     for code, verdict, reason, is_expired, n, example in rows:
-        group = _group(code, verdict, reason, is_expired, example)
+        group = _group(code, verdict, reason, is_expired, example) if of.channel == EMAIL else _group_of_call(code)
         counts[group] += n
         # Rows come by size: the first example is of the most frequent answer.
         examples.setdefault(group, example)
@@ -145,6 +149,12 @@ def _group(code: str, verdict: str, reason: str, is_expired: bool, example: str)
     if is_expired and judged.reason == verdicts.UNDETERMINED:
         return verdicts.EXPIRED, Kind.SOFT
     return judged.reason, verdict or str(judged.kind)
+
+
+def _group_of_call(code: str) -> tuple[str, str]:
+    """The same of a webhook."""
+    verdict = calling.of_code(code)
+    return verdict.reason, str(verdict.kind)
 
 
 def _failure(group: tuple[str, str], n: int, total: int, example: str) -> Failure:

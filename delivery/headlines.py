@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
 from delivery.kpi import Panel
-from delivery.models import Delivery, DeliveryState
+from delivery.models import EMAIL, Delivery, DeliveryState
 
 # Nothing handed over for this long while people wait: stalled.
 STALLED = dt.timedelta(minutes=2)
@@ -129,9 +129,9 @@ def _stalled(delivery: Delivery, now: dt.datetime) -> Headline:
 
 
 def _under_way(delivery: Delivery, panel: Panel, slowed: tuple[str, int] | None) -> Headline:
-    parts = [
-        _("%(n)s of %(all)s handed to the mail server") % {"n": count(panel.sent), "all": count(panel.to_send or 0)}
-    ]
+    is_mail = delivery.channel == EMAIL
+    handed = _("%(n)s of %(all)s handed to the mail server") if is_mail else _("%(n)s of %(all)s sent")
+    parts = [handed % {"n": count(panel.sent), "all": count(panel.to_send or 0)}]
     if panel.rate_per_minute:
         parts.append(_("%(n)s per minute") % {"n": count(panel.rate_per_minute)})
     # With times of their own, people wait longer than the pace says.
@@ -156,6 +156,9 @@ def _paused(delivery: Delivery, panel: Panel) -> Headline:
     title = _("Paused: %(trouble)s")
     if delivery.pause_cause == "transport":
         trouble = sentence(delivery.trouble) or _("The mail server doesn't answer.")
+        if delivery.channel != EMAIL:
+            text = _("It resumes by itself when webhooks are on again. %(waiting)s") % {"waiting": waiting}
+            return Headline(title % {"trouble": trouble}, text, "warn", "triangle-alert")
         text = _("It resumes by itself when the mail server answers. %(waiting)s") % {"waiting": waiting}
         return Headline(title % {"trouble": trouble}, text, "warn", "triangle-alert")
     if delivery.pause_cause == "errors":

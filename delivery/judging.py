@@ -6,7 +6,7 @@ it before is asked last, see delivery.claims. Asked in the transaction that queu
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import connection
@@ -15,18 +15,23 @@ from django.utils import timezone
 from audiences import rules
 from delivery import choosing, reasons, served
 from delivery.models import Delivery
+from lib import memory, statements
 
 _CAP_LOCKS = 0x43680D01
+_ASK = """
+SELECT p.id, p.email, p.email_key, p.time_zone, {reason} FROM audiences_profile p WHERE p.id = ANY(%s::bigint[])
+"""
 _HAD = """
 SELECT o.id, (
     SELECT count(*) FROM audiences_profile p JOIN delivery_sendlog l ON l.profile_id = p.id
+    JOIN delivery_delivery d ON d.id = l.delivery_id AND d.channel = 'email'
     WHERE (p.id = o.id OR (o.email_key <> '' AND p.email_key = o.email_key))
         AND l.outcome IN ('sent', 'unknown') AND l.at > %(since)s
 ) + (
     SELECT count(*) FROM audiences_profile p
     JOIN delivery_requestrecipient r ON r.profile_id = p.id AND r.reason = ''
     JOIN delivery_triggerrequest q ON q.id = r.request_id AND q.handled_at > %(since)s
-    JOIN delivery_delivery d ON d.id = q.delivery_id
+    JOIN delivery_delivery d ON d.id = q.delivery_id AND d.channel = 'email'
     WHERE (p.id = o.id OR (o.email_key <> '' AND p.email_key = o.email_key))
         AND NOT EXISTS (SELECT 1 FROM delivery_sendlog l WHERE l.opened_month = d.opened_month
             AND l.delivery_id = d.id AND l.request_no = q.id AND l.profile_id = p.id)
@@ -35,7 +40,7 @@ FROM audiences_profile o WHERE o.id = ANY(%(ids)s::bigint[])
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Judged:
     """One person: `reason` "" when nothing keeps them from it; `detail` as reasons.detail reads it."""
 
@@ -53,23 +58,37 @@ def judge(
     """The people of `ids` that there are, by id. `narrowed`: another audience they must be in, of an API call.
 
     Locks the mailboxes until the transaction ends where a sending limit is set, so that two requests can't both be the
-    last message. Two queries, three with a limit. Raises rules.RuleProblem.
+    last message. One query, two with a limit; what the audience means and the limit are remembered for a second.
+    Raises rules.RuleProblem.
     """
-    audience = rules.compile_audience(delivery.audience)
-    wanted = [audience.targeted]
-    if narrowed is not None:
-        wanted.append(rules.compile_audience(dict(narrowed)).targeted)
-    found = _own_reasons(delivery, audience, wanted, sorted(set(ids)))
-    limit = None if ignores_cap else served.cap(delivery)
+    if narrowed is None:
+        question = _questions.get(delivery.pk, lambda: _question(delivery, None))
+    else:
+        question = _question(delivery, narrowed)
+    found = _answers(question, sorted(set(ids)))
+    limit = None if ignores_cap else served.cap(delivery, is_fresh=False)
     if limit is not None:
         found |= _above(limit, [one for one in found.values() if not one.reason])
     return found
 
 
-def _own_reasons(
-    delivery: Delivery, audience: rules.CompiledAudience, wanted: list[rules.Fragment], ids: list[int]
-) -> dict[int, Judged]:
-    mail, control = audience.unmailable, choosing.control_group(delivery)
+@dataclass(frozen=True)
+class _Question:
+    """SQL of everybody's reason, without a value but the ids; `group`: what is told to who left it."""
+
+    sql: str
+    group: str
+
+
+_questions: memory.Memory[_Question] = memory.Memory()
+
+
+def _question(delivery: Delivery, narrowed: Mapping[str, object] | None) -> _Question:
+    audience = rules.compile_audience(delivery.audience)
+    wanted = [audience.targeted]
+    if narrowed is not None:
+        wanted.append(rules.compile_audience(dict(narrowed)).targeted)
+    mail, control = choosing.kept_by_mail(delivery, audience), choosing.control_group(delivery)
     sql = ""
     params: list[Any] = []
     for fragment in wanted:
@@ -82,18 +101,16 @@ def _own_reasons(
             tail += f" WHEN {one.sql} THEN '{reason}'"
             more += one.params
     rest = f"COALESCE({mail.sql}, CASE{tail} END)" if tail else mail.sql
-    statement = (
-        f"SELECT p.id, p.email, p.email_key, p.time_zone, COALESCE(CASE{sql} ELSE {rest} END, '')"
-        " FROM audiences_profile p WHERE p.id = ANY(%s::bigint[])"
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [*params, *more, ids])
-        found = [Judged(*row) for row in cursor.fetchall()]
-    group = audience.group.name if audience.group else ""
-    return {
-        one.id: Judged(**{**vars(one), "detail": group if one.reason == reasons.UNSUBSCRIBED_GROUP else ""})
-        for one in found
-    }
+    reason_sql = statements.literal(f"COALESCE(CASE{sql} ELSE {rest} END, '')", [*params, *more])
+    return _Question(_ASK.format(reason=reason_sql), audience.group.name if audience.group else "")
+
+
+def _answers(question: _Question, ids: list[int]) -> dict[int, Judged]:
+    found = {}
+    for profile_id, email, email_key, zone, reason in statements.run(question.sql, (statements.array(ids),)):
+        detail = question.group if reason == reasons.UNSUBSCRIBED_GROUP else ""
+        found[profile_id] = Judged(profile_id, email, email_key, zone, reason, detail)
+    return found
 
 
 def _above(limit: served.Cap, people: list[Judged]) -> dict[int, Judged]:
@@ -114,7 +131,7 @@ def _above(limit: served.Cap, people: list[Judged]) -> dict[int, Judged]:
         had = dict(cursor.fetchall())
     detail = f" {limit.hours} {limit.most}"
     return {
-        one.id: Judged(**{**vars(one), "reason": reasons.FREQUENCY_CAP, "detail": f"{had[one.id]}{detail}"})
+        one.id: replace(one, reason=reasons.FREQUENCY_CAP, detail=f"{had[one.id]}{detail}")
         for one in people
         if had[one.id] >= limit.most
     }

@@ -33,7 +33,7 @@ from django_fsm import TransitionNotAllowed, transition
 from accounts import audit, roles
 from accounts.models import User
 from delivery import claims, endings, gate, options, origins, partitions, quiet, refusals, results, timetables
-from delivery.models import Delivery, DeliveryState, Shard, ShardState
+from delivery.models import EMAIL, Delivery, DeliveryState, Shard, ShardState
 from messaging import transports
 
 S = DeliveryState
@@ -102,7 +102,7 @@ def _begin(delivery: Delivery, action: str, by: User | None, changed: Sequence[s
     delivery.prepared_by = by
     # What is prepared now goes through the mail server of now.
     delivery.transport = transports.default()
-    delivery.feedback = delivery.transport.feedback
+    delivery.feedback = delivery.transport.feedback if delivery.channel == EMAIL else delivery.feedback
     fields = ["preparing_since", "n_prepared", "seal", "failure", "prepared_by", "transport", "feedback"]
     return _save(delivery, action, by, [*fields, *changed], machine="scheduler")
 
@@ -347,7 +347,7 @@ def close(delivery_id: int, *, by: User | None) -> Delivery:
     gate.require_editor(by)
     if delivery.closed_at is None:
         delivery.closed_at = timezone.now()
-        delivery.valid_until = delivery.closed_at + dt.timedelta(seconds=delivery.validity_s)
+        delivery.valid_until = endings.last_end(delivery)
         _save(delivery, "delivery.closed_for_requests", by, ["closed_at", "valid_until"])
     return delivery
 

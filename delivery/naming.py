@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 
-from lib import tokens
-from messaging import links
+from messaging import links, tokens
 
 # (delivery_id, profile_id, request_no); the delivery is 0 in a test message.
 Numbers = tuple[int, int, int]

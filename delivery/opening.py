@@ -9,9 +9,9 @@ from django.utils import timezone
 from accounts import audit
 from accounts.models import User
 from delivery import partitions, timetables
-from delivery.models import Delivery
+from delivery.models import EMAIL, Delivery
 from messaging import transports
-from messaging.models import Message
+from messaging.models import Feedback, Message
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,14 @@ def open_delivery(
     ignores_cap: bool = False,
     is_standing: bool = False,
     request_no: int = 0,
+    part: str = "",
 ) -> Delivery:
     """A new delivery in state `new`, through the default transport. Nothing is chosen and nothing is sent yet.
 
     `origin` is (kind, id) as text, such as ("campaign", "<uuid>"); earlier deliveries of the same origin count for
     re-eligibility. `re_eligible_after_s`: None = never again, 0 = every time. `author` published the message.
     `ignores_cap`: the sending limit does not hold for it. `is_standing`: it takes people from requests; `request_no`:
-    the request for a whole audience that it is for.
+    the request for a whole audience that it is for; `part` as in callformat.Origin.
     """
     month = partitions.month_of(timezone.now())
     with transaction.atomic():
@@ -64,11 +65,14 @@ def open_delivery(
         delivery = Delivery.objects.create(
             origin_kind=origin[0],
             origin_id=origin[1],
+            part=part,
             label=label[:255],
             owner=owner,
             message=message,
+            channel=message.channel,
             transport=transport,
-            feedback=transport.feedback,
+            # Whoever takes a webhook says so at once.
+            feedback=transport.feedback if message.channel == EMAIL else Feedback.BOUNCES_ONLY,
             audience=audience,
             re_eligible_after_s=re_eligible_after_s,
             validity_s=validity_s,

@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import installation
 from delivery import domain_limits
+from messaging import blind_copies
 
 GRACE_S = "delivery.grace_s"
 TYPED_FROM = "delivery.confirm_typed_from"
@@ -51,7 +52,7 @@ def requests_kept() -> dt.timedelta:
 
 def register() -> None:
     """Called once when Django starts."""
-    installation.register(GENERAL, [*_confirming(), *_thresholds(), _keeping()])
+    installation.register(GENERAL, [*_confirming(), *_thresholds(), _keeping(), blind_copies.setting()])
     installation.register(LIMITS, [*_caps(), *_quiet(), *_limits()])
 
 

@@ -7,7 +7,8 @@ takes somebody, and only while the door of their window is open.
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from audiences.profiles import Person
 from delivery import fuses, journal, reasons, retries, windows
@@ -15,13 +16,22 @@ from delivery.models import Outcome
 from delivery.windows import Lease, Opened, Settled
 from lib.errors import DomainError
 from messaging import verdicts
-from messaging.channels.email import Program
 from messaging.handover import SIGN_IN, Handover, Result
 
 logger = logging.getLogger(__name__)
 # A person whose connection broke this often before they were named is deferred: they may be what breaks it.
 _MOST_RETURNS = 3
 _NOTHING = b""
+
+
+class Program(Protocol):
+    """A compiled message, of messaging.channels."""
+
+    def render(self, person: Person, *, request_no: int, trigger: Mapping[str, object] | None) -> Any:
+        """Three parts, as Entry holds them: of an email its envelope's two addresses and its bytes."""
+
+    def carrying(self, parts: Sequence[bytes]) -> Any:
+        """The same with the files of one request."""
 
 
 class Entry:
@@ -56,6 +66,8 @@ class Outbox:
     def let_in(self, held: Lease, opened: Opened) -> None:
         """Take the people of a window; those who may not get it any more are settled at once."""
         closes_at = opened.opened_at + windows.DOOR_S
+        if held.asked.attached and held.program is None:
+            held.program = self._program.carrying(held.asked.attached)
         self.ready.extend(Entry(held, position, person, closes_at) for position, person in opened.people)
         for position, address, reason in opened.refused:
             self._settle(
@@ -85,7 +97,7 @@ class Outbox:
                 held.untried.append(entry.position)
                 continue
             try:
-                entry.mail_from, entry.rcpt_to, entry.data = self._program.render(
+                entry.mail_from, entry.rcpt_to, entry.data = (held.program or self._program).render(
                     entry.person, request_no=held.request_no, trigger=held.asked.of(entry.person.id)
                 )
             except DomainError as problem:

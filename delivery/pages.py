@@ -32,7 +32,7 @@ from delivery import (
     staleness,
     timing,
 )
-from delivery.models import Delivery, DeliveryState
+from delivery.models import EMAIL, Delivery, DeliveryState
 
 TABS = {
     "sending": pgettext_lazy("log", "Sending"),
@@ -43,6 +43,8 @@ TABS = {
     "activity": gettext_lazy("Activity"),
 }
 
+# What comes back of emails only.
+_TABS_OF_EMAIL = frozenset({"tracking", "links"})
 _BADGES = {
     DeliveryState.NEW: ("neutral", "circle"),
     DeliveryState.PREPARING: ("info", "loader"),
@@ -181,6 +183,7 @@ def tabs(delivery: Delivery, panel: kpi.Panel | None, current: str = "") -> list
             "count": counts.get(name),
         }
         for name, label in TABS.items()
+        if delivery.channel == EMAIL or name not in _TABS_OF_EMAIL
     ]
 
 

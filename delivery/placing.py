@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db.backends.utils import CursorWrapper
 
 from delivery import domain_limits, quiet, timetables
-from delivery.models import Delivery
+from delivery.models import EMAIL, Delivery
 from lib import walltimes
 
 SHARD_SIZE = 4000
@@ -79,7 +79,7 @@ def place(delivery: Delivery, cursor: CursorWrapper, *, n: int) -> Placed:
     if quiet_hours or delivery.local_time:
         parts |= {"zone": _ZONE, "joins": _PROFILES}
         values |= {"zones": sorted(walltimes.zones()), "zone": timetables.zone_of(delivery, settings.TIME_ZONE)}
-    limits = domain_limits.current()
+    limits = domain_limits.current() if delivery.channel == EMAIL else ()
     if limits:
         labels = {domain: limit.label for domain, limit in domain_limits.by_domain(limits).items()}
         parts |= {"domain": "COALESCE(g.label, '')", "joins": f"{_PROFILES} {_DOMAINS}"}

@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 
 from audiences import rules
 from delivery import choosing, claims, controls, lifecycle, mailboxes, placing, reasons, samples, served, staleness
-from delivery.models import Delivery, DeliveryState
+from delivery.models import EMAIL, Delivery, DeliveryState
 from lib.errors import DomainError
 
 logger = logging.getLogger(__name__)
@@ -100,7 +100,8 @@ def _prepare(delivery: Delivery, cursor: CursorWrapper) -> lifecycle.Prepared:
         audience = rules.compile_audience(delivery.audience)
     n_chosen = _choose(delivery, audience, cursor)
     _apply_limit(delivery, cursor)
-    _drop_duplicates(cursor)
+    if delivery.channel == EMAIL:
+        _drop_duplicates(cursor)
     counts, placed = _store(delivery, cursor, n_chosen)
     taken = samples.take(delivery, cursor, n=placed.n)
     by_reason = {reason: counts[reason] for reason in reasons.EXCLUSIONS if counts.get(reason)}

@@ -73,7 +73,7 @@ NOT_SENT: dict[str, str | Promise] = {
     ABORTED: _("The message aborted itself for this person."),
     RENDER_ERROR: _("The message couldn't be written for this person."),
     TOO_LARGE: _("The message was too large for this person."),
-    WORKER_LOST: _("The connection or the worker ended before the mail server answered. It may have been sent."),
+    WORKER_LOST: _("The connection or the worker ended before the server answered. It may have been sent."),
 }
 
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from audiences import profiles
 from audiences.models import Profile
 from delivery import origins, reasons, rollups, status, triggers
-from delivery.models import Attempt, Delivery, Event, EventKind, Outcome, SendLog
+from delivery.models import EMAIL, Attempt, Delivery, Event, EventKind, Outcome, SendLog
 from messaging import links, personalization, preview, verdicts
 from messaging.verdicts import Kind
 
@@ -67,7 +67,7 @@ def find(of: Delivery, profile_id: int, request_no: int = 0) -> Recipient | None
     attempts = list(Attempt.objects.filter(**mine).order_by("at", "id")[:_MOST])
     known = status.facts((event.kind, event.verdict, event.code) for event in events)
     is_final = rollups.is_final(of, timezone.now(), handed_at=row.at)
-    steps = [_attempt(attempt) for attempt in attempts] + [_outcome(row)] + [_event(event, of) for event in events]
+    steps = [_attempt(attempt) for attempt in attempts] + [_outcome(row, of)] + [_event(event, of) for event in events]
     return Recipient(
         profile_id=profile_id,
         request_no=request_no,
@@ -140,10 +140,12 @@ def _attempt(attempt: Attempt) -> Step:
     return Step(attempt.at, title.format(number=attempt.attempt), attempt.reply or attempt.code, "warn")
 
 
-def _outcome(row: SendLog) -> Step:
+def _outcome(row: SendLog, of: Delivery) -> Step:
+    is_mail = of.channel == EMAIL
+    failed = _("Refused by the mail server") if is_mail else _("Failed")
     titles = {
-        Outcome.SENT: (_("Handed to the mail server"), "ok"),
-        Outcome.FAILED: (_("Refused by the mail server"), "err"),
+        Outcome.SENT: (_("Handed to the mail server") if is_mail else _("Called"), "ok"),
+        Outcome.FAILED: (failed, "err"),
         Outcome.NOT_SENT: (_("Not sent"), "warn"),
         Outcome.CANCELLED: (_("Cancelled"), "neutral"),
         Outcome.UNKNOWN: (_("Unknown"), "warn"),

@@ -43,9 +43,11 @@ WHERE opened_month = %(month)s AND delivery_id = %(delivery)s AND request_no = %
 _LOG = """
 INSERT INTO delivery_sendlog
     (opened_month, delivery_id, request_no, profile_id, outcome, at, address, n_attempts, code, detail)
-SELECT %(month)s, %(delivery)s, %(request)s, u.profile_id, %(outcome)s, now(), COALESCE(p.email, ''), %(attempt)s,
+SELECT %(month)s, %(delivery)s, %(request)s, u.profile_id, %(outcome)s, now(),
+    CASE WHEN d.channel = 'email' THEN COALESCE(p.email, '') ELSE '' END, %(attempt)s,
     %(code)s, %(detail)s
-FROM unnest(%(ids)s::bigint[]) AS u(profile_id) LEFT JOIN audiences_profile p ON p.id = u.profile_id
+FROM unnest(%(ids)s::bigint[]) AS u(profile_id) JOIN delivery_delivery d ON d.id = %(delivery)s
+LEFT JOIN audiences_profile p ON p.id = u.profile_id
 """
 _RETURN = """
 UPDATE delivery_shard SET ids = %(order)s::bigint[], n_authorised = %(n_done)s, fence = fence + 1,
@@ -117,8 +119,8 @@ def _classify(shard_id: int, fence: int, marks: bytes | None) -> Recovered | Non
             if profile_id not in has_row:
                 groups[_outcome(marks, position)].append(profile_id)
         for outcome, code, detail in (
-            ("sent", "", "The worker ended after the mail server accepted it; its words are lost."),
-            ("failed", _REFUSED, "The worker ended after the mail server refused it; its words are lost."),
+            ("sent", "", "The worker ended after the server accepted it; its words are lost."),
+            ("failed", _REFUSED, "The worker ended after the server refused it; its words are lost."),
             ("unknown", reasons.WORKER_LOST, reasons.not_sent_sentence(reasons.WORKER_LOST)),
         ):
             if groups[outcome]:

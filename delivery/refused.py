@@ -33,7 +33,7 @@ _DUE = """
 SELECT s.delivery_id FROM delivery_shard s
 JOIN delivery_delivery d ON d.id = s.delivery_id
 LEFT JOIN delivery_refusallook k ON k.delivery_id = d.id
-WHERE (d.state IN ('sending', 'paused') OR d.ended_at >= %s) AND s.n_failed > 0
+WHERE d.channel = 'email' AND (d.state IN ('sending', 'paused') OR d.ended_at >= %s) AND s.n_failed > 0
 GROUP BY s.delivery_id, k.n_noted
 HAVING sum(s.n_failed) > COALESCE(k.n_noted, 0)
 """

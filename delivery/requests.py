@@ -9,19 +9,20 @@ mailboxes where there is a sending limit, claims; each kind in the order of ids.
 """
 
 import datetime as dt
+import functools
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from audiences import identities, turns, updates
-from delivery import callformat, claims, judging, queueing, reasons
+from delivery import attached, callformat, claims, judging, people, queueing, reasons, remaining
 from delivery.callformat import MOST_RECIPIENTS, Call, Origin, Recipient
-from delivery.models import Delivery, RequestRecipient, RequestState, TriggerRequest
+from delivery.models import Delivery, RequestState, TriggerRequest
+from lib import memory, statements
 from lib.errors import DomainError
 
 __all__ = [
@@ -52,6 +53,14 @@ class ScheduleGone(DomainError):
     status = 404
 
 
+_STANDING = """
+SELECT d.id, nextval(pg_get_serial_sequence('delivery_triggerrequest', 'id')), {limited} FROM delivery_delivery d
+WHERE origin_kind = %s AND origin_id = %s AND part = %s AND is_standing AND closed_at IS NULL
+    AND state IN ('sending', 'paused')
+FOR SHARE OF d
+"""
+# What a delivery was opened with never changes.
+_opened: memory.Memory[Delivery] = memory.Memory()
 # Class of the advisory locks of names that callers give.
 _EXTERNAL = 0x43680D03
 # Scheduled requests taken in one tick.
@@ -61,14 +70,18 @@ _AT_ONCE = 500
 def take(origin: Origin, call: Call) -> TriggerRequest | None:
     """Accept `call` for the open standing delivery of `origin`; None when there is none, and then nothing is stored.
 
-    Recipients must have passed `updates.check`. Raises what audiences.rules raises; then nothing is stored either.
+    It has passed `people.check`. Raises what `people.find` and audiences.rules raise; then nothing is stored either.
     """
-    with transaction.atomic():
-        delivery = lock_standing(origin)
-        if delivery is None:
+    with transaction.atomic(savepoint=False):
+        found = _lock_standing(origin)
+        if found is None:
             return None
-        request = record(origin, call, delivery=delivery)
-        fill(request, delivery, call)
+        delivery, number = found
+        request = _request(origin, call, delivery=delivery)
+        request.pk = number
+        fill(request, delivery, call, is_new=True)
+        if request.n_attachments:
+            attached.keep(request, call.files)
     return request
 
 
@@ -108,7 +121,7 @@ def _take_due(request_id: int) -> None:
     request = _waiting(request_id)
     if request is None:
         return
-    delivery = lock_standing(Origin(request.origin_kind, request.origin_id, request.label))
+    delivery = lock_standing(_origin(request))
     if delivery is None:
         _settle(request_id, RequestState.IGNORED, _("It couldn't be triggered when its time came."))
     elif request.is_audience:
@@ -120,35 +133,58 @@ def _take_due(request_id: int) -> None:
 
 
 @transaction.atomic
-def replan(public_id: uuid.UUID, due_at: dt.datetime, *, origin: Origin) -> TriggerRequest:
-    """Give a scheduled request another time. Raises ScheduleGone when its time came, or it is none of `origin`."""
-    request = lock_scheduled(public_id, origin)
-    request.due_at = due_at
-    request.save(update_fields=["due_at"])
-    return request
+def replan(public_id: uuid.UUID, due_at: dt.datetime, *, origin: Origin, local_time: str = "") -> int | None:
+    """Give a scheduled request another time. None for all of it; how many people where local times have begun.
+
+    Raises ScheduleGone when its time came for everybody, or it is none of `origin`.
+    """
+    try:
+        request = lock_scheduled(public_id, origin)
+    except ScheduleGone:
+        n_moved = remaining.move(_of(origin), public_id, due_at, local_time)
+        if n_moved is None:
+            raise
+        return n_moved
+    request.due_at, request.call = due_at, request.call | {"local_time": local_time}
+    request.save(update_fields=["due_at", "call"])
+    return None
 
 
 @transaction.atomic
-def cancel(public_id: uuid.UUID, *, origin: Origin) -> TriggerRequest:
-    """Take a scheduled request back, so that its time changes nothing. Raises ScheduleGone."""
-    request = lock_scheduled(public_id, origin)
+def cancel(public_id: uuid.UUID, *, origin: Origin) -> int | None:
+    """Take a scheduled request back, so that its time changes nothing. Returns and raises as `replan`."""
+    try:
+        request = lock_scheduled(public_id, origin)
+    except ScheduleGone:
+        n_left = remaining.take_back(_of(origin), public_id)
+        if n_left is None:
+            raise
+        return n_left or None
     request.state, request.handled_at = RequestState.CANCELLED, timezone.now()
     request.save(update_fields=["state", "handled_at"])
-    return request
+    return None
 
 
 def lock_scheduled(public_id: uuid.UUID, origin: Origin) -> TriggerRequest:
-    """A request that still waits for its time, locked. An origin without an id is any of its kind.
+    """A request that still waits for its time, locked. An origin without an id is any message that a call brought.
 
     Raises ScheduleGone.
     """
-    found = TriggerRequest.objects.filter(public_id=public_id, origin_kind=origin.kind)
-    if origin.id:
-        found = found.filter(origin_id=origin.id)
-    request = found.filter(state=RequestState.SCHEDULED).select_for_update(no_key=True).first()
+    found = _of(origin).filter(public_id=public_id, state=RequestState.SCHEDULED)
+    request = found.select_for_update(no_key=True).first()
     if request is None:
         raise ScheduleGone(_("There is no schedule with this id, or its time has come."))
     return request
+
+
+def _of(origin: Origin) -> QuerySet[TriggerRequest]:
+    if origin.id:
+        return TriggerRequest.objects.filter(origin_kind=origin.kind, origin_id=origin.id, part=origin.part)
+    return TriggerRequest.objects.filter(~Q(part="") | Q(origin_kind=callformat.OWN_MESSAGE))
+
+
+def _origin(request: TriggerRequest) -> Origin:
+    return Origin(request.origin_kind, request.origin_id, request.label, request.part)
 
 
 def _waiting(request_id: int) -> TriggerRequest | None:
@@ -171,10 +207,27 @@ def record(
     note: str = "",
 ) -> TriggerRequest:
     """The row of a request, whatever becomes of it."""
+    request = _request(origin, call, delivery=delivery, state=state, note=note)
+    request.save(force_insert=True)
+    if request.n_attachments:
+        attached.keep(request, call.files)
+    return request
+
+
+def _request(
+    origin: Origin,
+    call: Call,
+    *,
+    delivery: Delivery | None = None,
+    state: RequestState = RequestState.QUEUED,
+    note: str = "",
+) -> TriggerRequest:
     now = timezone.now()
-    return TriggerRequest.objects.create(
+    files = call.files if state != RequestState.IGNORED else ()
+    return TriggerRequest(
         origin_kind=origin.kind,
         origin_id=origin.id,
+        part=origin.part,
         label=origin.label[:255],
         delivery=delivery,
         state=state,
@@ -191,6 +244,7 @@ def record(
         received_at=now,
         due_at=call.due_at,
         handled_at=now if state in {RequestState.QUEUED, RequestState.IGNORED} else None,
+        n_attachments=len(files),
     )
 
 
@@ -208,68 +262,49 @@ def earlier(origin: Origin, external_send_id: str, *, within: dt.timedelta) -> T
 
 
 def lock_standing(origin: Origin) -> Delivery | None:
-    """The open standing delivery of an origin, shared until the transaction ends: it can't be closed meanwhile."""
-    found = Delivery.objects.raw(
-        "SELECT * FROM delivery_delivery WHERE origin_kind = %s AND origin_id = %s AND is_standing"
-        " AND closed_at IS NULL AND state IN ('sending', 'paused') FOR SHARE",
-        [origin.kind, origin.id],
-    )
+    """The open standing delivery of an origin, shared until the transaction ends: it can't be closed meanwhile.
+
+    What it was opened with is remembered; its state is not to be read from it. Who stands still with it loses it.
+    """
+    found = _lock_standing(origin)
+    return found[0] if found else None
+
+
+def _lock_standing(origin: Origin) -> tuple[Delivery, int] | None:
+    """The same with a number for a request."""
+    sql = _STANDING.format(limited=statements.limited())
     for _once in range(2):
         # One that was closed while we waited for it may have made way for another.
-        for delivery in found.iterator():
-            return delivery
+        for delivery_id, number, _limit in statements.run(sql, (origin.kind, origin.id, origin.part)):
+            return _opened.get(delivery_id, functools.partial(Delivery.objects.get, pk=delivery_id)), number
     return None
 
 
-def fill(request: TriggerRequest, delivery: Delivery, call: Call) -> None:
-    """Decide about everybody `call` names and queue those who may have it, in the caller's transaction."""
-    ids = _people(call.recipients)
+def fill(request: TriggerRequest, delivery: Delivery, call: Call, *, is_new: bool = False) -> None:
+    """Decide about everybody `call` names and queue those who may have it, in the caller's transaction.
+
+    A request that `is_new` has its number and is stored with them.
+    """
+    ids, left_out = people.find(call)
+    request.note = left_out or request.note
     judged = judging.judge(
         delivery, [one for one in ids if one is not None], narrowed=call.audience, ignores_cap=call.ignores_cap
     )
     claimed = claims.claim(delivery, request.pk, [one.id for one in judged.values() if not one.reason])
     late = claims.eligible_from(delivery, [o.id for o in judged.values() if not o.reason and o.id not in claimed])
-    rows, seen = [], set[int]()
-    for position, (recipient, profile_id) in enumerate(zip(call.recipients, ids, strict=True)):
+    named, seen = [], set[int]()
+    for recipient, profile_id in zip(call.recipients, ids, strict=True):
         reason, detail = _verdict(profile_id, judged, late, seen)
         own = {**call.trigger, **recipient.trigger} if recipient.trigger else None
-        rows.append(
-            RequestRecipient(
-                request=request,
-                position=position,
-                named_by=recipient.name.kind,
-                name=recipient.name.shown[:320],
-                profile_id=profile_id,
-                trigger=own,
-                reason=reason,
-                detail=detail[:200],
-            )
-        )
-    RequestRecipient.objects.bulk_create(rows)
-    queued = [judged[row.profile_id] for row in rows if row.profile_id and not row.reason]
-    refused = [(judged[row.profile_id], row) for row in rows if row.profile_id and _is_logged(row, judged)]
-    queueing.queue(delivery, request.pk, queued)
-    queueing.refuse(delivery, request.pk, [(one, row.reason, row.detail) for one, row in refused])
-    request.n_named, request.n_queued = len(rows), len(queued)
+        person = judged.get(profile_id) if profile_id is not None else None
+        named.append(queueing.Named(recipient.name.kind, recipient.name.shown, person, own, reason, detail))
+    request.n_named, request.n_queued = len(named), sum(not one.reason for one in named)
     request.n_refused = request.n_named - request.n_queued
-    request.save(update_fields=["n_named", "n_queued", "n_refused"])
-
-
-def _people(recipients: Sequence[Recipient]) -> list[int | None]:
-    """Who is named, with their attributes written and those made who are to be made; None for somebody unknown."""
-    ids = identities.find([one.name for one in recipients])
-    if any(pk is None and not one.existing_only for pk, one in zip(ids, recipients, strict=True)):
-        # Before anybody is locked, as whoever makes people does it; others may have made some of them meanwhile.
-        turns.take()
-        ids = identities.find([one.name for one in recipients])
-    # In one order for all requests: two of them never wait for each other.
-    known = sorted((pk, n) for n, pk in enumerate(ids) if pk is not None and recipients[n].attributes)
-    for profile_id, n in known:
-        updates.write(profile_id, recipients[n].attributes or {})
-    new = [n for n, pk in enumerate(ids) if pk is None and not recipients[n].existing_only]
-    for n in sorted(new, key=lambda n: (recipients[n].name.kind, recipients[n].name.text)):
-        ids[n] = updates.create(recipients[n].name, recipients[n].attributes or {})
-    return ids
+    queueing.write(request, delivery, named, is_new=is_new, local_time=call.local_time)
+    if request.n_refused:
+        queueing.refuse(delivery, request.pk, [one for one in named if _is_logged(one)])
+    if not is_new:
+        request.save(update_fields=["n_named", "n_queued", "n_refused", "note"])
 
 
 def _verdict(
@@ -286,6 +321,6 @@ def _verdict(
     return (reasons.NOT_ELIGIBLE_AGAIN, late[profile_id]) if profile_id in late else ("", "")
 
 
-def _is_logged(row: RequestRecipient, judged: Mapping[int, Any]) -> bool:
-    """Whether a refused row belongs in the send log: somebody we know, once."""
-    return bool(row.reason) and row.reason != reasons.NAMED_TWICE and row.profile_id in judged
+def _is_logged(one: queueing.Named) -> bool:
+    """Whether somebody belongs in the send log as refused: whom we know, once."""
+    return bool(one.reason) and one.reason != reasons.NAMED_TWICE and one.person is not None

@@ -26,7 +26,11 @@ _BY_REASON: dict[str, tuple[int, ...]] = {
     verdicts.INVALID_DOMAIN: (15, 60, 240),
     # Coming again sooner makes it worse.
     verdicts.RATE_LIMITED: (15, 30, 60, 120),
+    # Of webhooks: half an hour in all.
+    verdicts.SERVER_ERROR: (1, 3, 8, 18),
 }
+# How often it is tried at all, where the validity period isn't what ends it.
+_MOST_ATTEMPTS = {verdicts.SERVER_ERROR: 5}
 _BY_KIND = {Kind.BLOCKED: _SLOW, Kind.MESSAGE: _SLOW}
 # Permanent answers that pass all the same.
 _PASSING = frozenset({verdicts.MAILBOX_FULL, verdicts.UNREACHABLE, verdicts.GREYLISTED})
@@ -74,12 +78,16 @@ def next_due(
 ) -> dt.datetime | None:
     """When the attempt after number `attempt` (1 for the first) is due; None when the validity period ends before.
 
-    `verdict`: what the server's answer means; None when there was none.
+    `verdict`: what the server's answer means; None when there was none. None too after the most attempts that it has.
     """
     delays: tuple[int, ...] = _DELAYS
+    after_min = 0
     if verdict is not None:
+        if attempt >= _MOST_ATTEMPTS.get(verdict.reason, attempt + 1):
+            return None
         delays = _BY_REASON.get(verdict.reason, _BY_KIND.get(verdict.kind, _DELAYS))
-    minutes = delays[min(attempt, len(delays)) - 1]
+        after_min = -(-verdict.after_s // 60)
+    minutes = after_min or delays[min(attempt, len(delays)) - 1]
     due = now + dt.timedelta(minutes=minutes)
     # Rounded up, so that people deferred at about the same time are due at the same moment and share a shard.
     due += dt.timedelta(seconds=-due.timestamp() % (_LONG_ROUND_S if minutes >= _LONG_MIN else _ROUND_S))

@@ -13,6 +13,7 @@ from delivery import origins, triggers
 from delivery.models import Delivery
 from lib.errors import DomainError
 from messaging import channels, preview
+from messaging.channels import webhook
 
 N_SAMPLES = 20
 # People among whom the emptiest profiles are looked for.
@@ -59,7 +60,8 @@ def take(delivery: Delivery, cursor: CursorWrapper, *, n: int) -> list[dict[str,
             "problem": "",
         }
         try:
-            sample["n_bytes"] = len(program.render(person, trigger=trigger).data)
+            written = program.render(person, trigger=trigger).data
+            sample["n_bytes"] = len(written.body if isinstance(written, webhook.Request) else written)
             shown = preview.render(delivery.message, person, campaign=campaign, trigger=trigger)
             sample["subject"] = shown.subject
         except DomainError as problem:

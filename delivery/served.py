@@ -16,7 +16,7 @@ from django.utils.translation import ngettext
 
 from accounts import installation
 from delivery import mailboxes, options
-from delivery.models import RUNNING, Delivery, DeliveryState, ShardState
+from delivery.models import EMAIL, RUNNING, Delivery, DeliveryState, ShardState
 
 EARLIER, CAPPED = "earlier", "capped"
 # Outcomes of windows that were open when a send ended come within this time.
@@ -35,11 +35,13 @@ class Cap:
     hours: int
 
 
-def cap(delivery: Delivery) -> Cap | None:
-    """The sending limit as it is set now; None when there is none or this delivery ignores it."""
-    if delivery.ignores_cap:
+def cap(delivery: Delivery, *, is_fresh: bool = True) -> Cap | None:
+    """The sending limit as it is set now, or was a second ago; None when there is none or this delivery ignores it."""
+    # It is about mailboxes: what reaches a program is neither counted nor held back.
+    if delivery.ignores_cap or delivery.channel != EMAIL:
         return None
-    found = installation.values([options.CAP_MESSAGES, options.CAP_HOURS])
+    names = (options.CAP_MESSAGES, options.CAP_HOURS)
+    found = installation.values(names) if is_fresh else installation.recent(names)
     most = found[options.CAP_MESSAGES]
     return Cap(int(most), int(found[options.CAP_HOURS])) if most else None
 
@@ -97,7 +99,7 @@ def note_capped(delivery: Delivery, limit: Cap, cursor: CursorWrapper) -> bool:
     was_sending = Q(started_at__isnull=False) & (Q(ended_at__isnull=True) | Q(ended_at__gt=since - _LATE))
     is_planned = _IS_PLANNED & Q(start_at__gt=since, start_at__lt=until)
     others = list(
-        Delivery.objects.filter(was_sending | is_planned)
+        Delivery.objects.filter(was_sending | is_planned, channel=EMAIL)
         .exclude(pk=delivery.pk)
         .values_list("pk", "opened_month", "state")
     )

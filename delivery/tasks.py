@@ -5,6 +5,7 @@ from celery import shared_task
 from delivery import (
     activity_log,
     alerting,
+    attached,
     clock,
     computing,
     domain_days,
@@ -82,6 +83,7 @@ def purge_requests() -> None:
     keep = options.requests_kept()
     activity_log.purge(keep=keep)
     test_messages.purge(keep=keep)
+    attached.purge()
 
 
 @shared_task
@@ -89,6 +91,7 @@ def purge_refused_calls() -> None:
     refused_calls.purge(keep=options.requests_kept())
 
 
+@shared_task
 def watch() -> int:
     """Leave mails about sends in trouble; return how many alerts there were."""
     return alerting.watch()

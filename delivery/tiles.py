@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 
 from delivery import headlines, thresholds
 from delivery.kpi import Panel
-from delivery.models import Delivery
+from delivery.models import EMAIL, Delivery
 from messaging.models import Feedback
 
 LABELS: dict[str, Promise] = {
@@ -34,6 +34,17 @@ DEFINITIONS: dict[str, Promise] = {
         "People who clicked a link ÷ delivered. Everybody counts once; clicks by link scanners aren't counted."
     ),
 }
+# The same of webhooks, which have fewer.
+_OF_WEBHOOKS: dict[str, tuple[Promise, Promise]] = {
+    "called": (
+        gettext_lazy("Sent"),
+        gettext_lazy("Taken by the server that was called, or refused for good. The share is of To send."),
+    ),
+    "refused": (
+        gettext_lazy("Errors"),
+        gettext_lazy("Failed ÷ sent: refused, or without a good answer in all attempts."),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -49,11 +60,11 @@ class Tile:
 
     @property
     def label(self) -> str:
-        return str(LABELS[self.id])
+        return str(_OF_WEBHOOKS[self.id][0] if self.id in _OF_WEBHOOKS else LABELS[self.id])
 
     @property
     def help(self) -> str:
-        return str(DEFINITIONS[self.id])
+        return str(_OF_WEBHOOKS[self.id][1] if self.id in _OF_WEBHOOKS else DEFINITIONS[self.id])
 
 
 def of_panel(delivery: Delivery, panel: Panel, limits: thresholds.Limits) -> list[Tile]:
@@ -62,6 +73,13 @@ def of_panel(delivery: Delivery, panel: Panel, limits: thresholds.Limits) -> lis
     of_all = _("of %(n)s targeted") % {"n": headlines.count(panel.targeted or 0)}
     targeted = "" if delivery.is_standing else of_all
     share = _("%(rate)s of to send") % {"rate": headlines.percent(panel.sent_rate)} if panel.to_send else ""
+    if delivery.channel != EMAIL:
+        # Whoever takes a webhook has it: nothing comes back later, and nobody reads it.
+        return [
+            Tile("to-send", headlines.count(panel.to_send or 0), targeted),
+            Tile("called", headlines.count(panel.sent), share),
+            _failed(panel, limits, name="refused"),
+        ]
     return [
         Tile("to-send", headlines.count(panel.to_send or 0), targeted),
         Tile("sent", headlines.count(panel.sent), share),
@@ -85,12 +103,12 @@ def _delivered(delivery: Delivery, panel: Panel) -> Tile:
     return Tile("delivered", value, _("%(n)s, provisional until %(until)s") % figures)
 
 
-def _failed(panel: Panel, limits: thresholds.Limits) -> Tile:
+def _failed(panel: Panel, limits: thresholds.Limits, *, name: str = "failed") -> Tile:
     if not panel.sent:
-        return Tile("failed", reason=_("Nothing sent yet"))
+        return Tile(name, reason=_("Nothing sent yet"))
     tone = thresholds.tone(panel.failed_rate, limits)
     sub = _("%(n)s of sent") % {"n": headlines.count(panel.failed)}
-    return Tile("failed", headlines.percent(panel.failed_rate), sub, note=_("High") if tone else "", note_tone=tone)
+    return Tile(name, headlines.percent(panel.failed_rate), sub, note=_("High") if tone else "", note_tone=tone)
 
 
 def _answered(name: str, rate: float | None, n: int, panel: Panel, *, is_tracked: bool) -> Tile:

@@ -75,12 +75,12 @@ class Hit:
 
 
 def hit(token: str, kind: EventKind, *, agent: str = "", is_head: bool = False, link_no: int | None = None) -> Hit:
-    """The hit that a request with the token of a pixel or a link stands for. Raises lib.tokens.BadToken."""
+    """The hit that a request with the token of a pixel or a link stands for. Raises messaging.tokens.BadToken."""
     return _hit(links.read(token), kind, agent=agent, is_head=is_head, link_no=link_no)
 
 
 def page_hit(token: str, kind: EventKind, *, agent: str = "") -> Hit:
-    """The same for the token of the unsubscribe or the mirror page. Raises lib.tokens.BadToken."""
+    """The same for the token of the unsubscribe or the mirror page. Raises messaging.tokens.BadToken."""
     return _hit(links.read_page(token), kind, agent=agent)
 
 

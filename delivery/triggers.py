@@ -1,4 +1,4 @@
-"""What a request says about its people, for rendering: api_trigger_properties, read once for each lease.
+"""What a request says about its people, for rendering: api_trigger_properties and files, read once for each lease.
 
 Requests never change once their people are queued, so what was read stays right for as long as the lease is held.
 """
@@ -9,9 +9,10 @@ from typing import Any
 
 import psycopg
 
+from delivery import attached
 from delivery.models import RequestRecipient, TriggerRequest
 
-_REQUEST = "SELECT trigger FROM delivery_triggerrequest WHERE id = %s"
+_REQUEST = "SELECT trigger, n_attachments FROM delivery_triggerrequest WHERE id = %s"
 _RECIPIENTS = """
 SELECT profile_id, trigger FROM delivery_requestrecipient
 WHERE request_id = %s AND reason = '' AND profile_id IS NOT NULL AND trigger IS NOT NULL
@@ -24,6 +25,12 @@ class Triggers:
 
     common: Mapping[str, object] = field(default_factory=dict)
     own: Mapping[int, Mapping[str, object]] = field(default_factory=dict)
+    # Files that go with every message, as parts of MIME.
+    attached: tuple[bytes, ...] = ()
+
+    @property
+    def n_bytes(self) -> int:
+        return sum(map(len, self.attached))
 
     def of(self, profile_id: int) -> Mapping[str, object]:
         """What a message calls `api_trigger_properties` for this person."""
@@ -34,7 +41,7 @@ NONE = Triggers()
 
 
 def of(connection: "psycopg.Connection[tuple[object, ...]]", request_no: int) -> Triggers:
-    """Those of one request, in two small reads; nothing is read for sends without a request."""
+    """Those of one request, in two small reads, and one for its files; nothing for sends without a request."""
     if not request_no:
         return NONE
     row = connection.execute(_REQUEST, (request_no,), prepare=True).fetchone()
@@ -42,7 +49,7 @@ def of(connection: "psycopg.Connection[tuple[object, ...]]", request_no: int) ->
         return NONE
     common: Any = row[0]
     own: Any = connection.execute(_RECIPIENTS, (request_no,), prepare=True).fetchall()
-    return Triggers(common, dict(own))
+    return Triggers(common, dict(own), attached.parts(connection, request_no) if row[1] else ())
 
 
 def common(request_no: int) -> Mapping[str, object]:

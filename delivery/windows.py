@@ -19,6 +19,7 @@ import psycopg
 from audiences import mailable, profiles
 from delivery import journal, logrows, reasons, retries, triggers
 from delivery.models import Outcome
+from messaging.channels.email import Program
 from messaging.verdicts import Verdict
 
 LEASE_S = 60
@@ -59,8 +60,10 @@ class Lease:
     n_authorised: int
     fence: int
     journal: journal.Journal
-    # The group it is sent under, asked about again at each window; None asks nothing.
+    # What is asked again at each window beside consent: the group it is sent under, or that it reaches who left.
     terms: mailable.Terms | None = None
+    # Whether it needs an address that may be written to at all.
+    is_mail: bool = True
     # Where quiet hours and limits by domain apply to its people; "" where none do.
     zone: str = ""
     domain: str = ""
@@ -68,6 +71,8 @@ class Lease:
     valid_until: dt.datetime | None = None
     # What its request says about its people.
     asked: triggers.Triggers = triggers.NONE
+    # What renders its messages where that isn't the program of the whole send.
+    program: Program | None = None
     rows: logrows.Writer = field(init=False)
     # Outcomes stored so far, outcomes still to store, and positions that were authorised and not handed over.
     n_settled: int = field(init=False)
@@ -118,7 +123,8 @@ WHERE d.id = %(delivery)s AND d.state = 'sending' AND s.id = (
         AND zone <> ALL(%(quiet)s::text[]) AND domain <> ALL(%(busy)s::text[])
     ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
 )
-RETURNING s.id, s.attempt, s.request_no, s.ids, s.n_ids, s.n_authorised, s.fence, d.opened_month, g.id, g.default_state,
+RETURNING s.id, s.attempt, s.request_no, s.ids, s.n_ids, s.n_authorised, s.fence, d.opened_month,
+    COALESCE(d.audience -> 'reaches_unsubscribed' = 'true', FALSE), g.id, g.default_state,
     s.zone, s.domain, s.valid_until
 """
 _RECORD = """
@@ -157,11 +163,16 @@ UPDATE delivery_delivery SET progressed_at = now() WHERE id = (
 
 
 def lease(
-    connection: Connection, delivery_id: int, *, quiet: Sequence[str] = (), busy: Sequence[str] = ()
+    connection: Connection,
+    delivery_id: int,
+    *,
+    quiet: Sequence[str] = (),
+    busy: Sequence[str] = (),
+    is_mail: bool = True,
 ) -> Lease | None:
     """The next shard that is due, journal ready; None when there is none or the delivery does not send.
 
-    None of the zones in `quiet` or of the domains in `busy`.
+    None of the zones in `quiet` or of the domains in `busy`. `is_mail`: its people need an address.
     """
     notes = journal.create()
     try:
@@ -171,15 +182,16 @@ def lease(
         if row is None:
             notes.remove()
             return None
-        shard_id, attempt, request_no, ids, n_ids, n_authorised, fence, month, group_id, default, *place = row
-        terms = mailable.Terms(group_id, default) if group_id is not None else None  # type: ignore[arg-type]
+        shard_id, attempt, request_no, ids, n_ids, n_authorised, fence, month, reaches, group_id, default, *place = row
+        terms = _terms(bool(reaches), group_id, default)
         notes.resize(n_ids)  # type: ignore[arg-type]
         asked = triggers.of(connection, int(request_no))  # type: ignore[call-overload]
     except BaseException:
         notes.abandon()
         raise
-    held = (shard_id, delivery_id, month, attempt, request_no, ids, n_ids, n_authorised, fence, notes, terms, *place)
-    return Lease(*held, asked=asked)  # type: ignore[arg-type,misc]
+    held = (shard_id, delivery_id, month, attempt, request_no, ids, n_ids, n_authorised, fence, notes, terms)
+    zone, domain, valid_until = place
+    return Lease(*held, zone=zone, domain=domain, valid_until=valid_until, asked=asked, is_mail=is_mail)  # type: ignore[arg-type]
 
 
 def advance(
@@ -203,7 +215,9 @@ def advance(
     values |= {"lease_s": LEASE_S, "target": target, "ids": [held.ids[i] for i in positions], "positions": positions}
     with connection.transaction():
         # The shard's own row is locked first, before any retry shard: a stop locks in the order of ids.
-        rows = connection.execute(_open(held.terms) if positions else _RECORD, values, prepare=True).fetchall()
+        rows = connection.execute(
+            _open(held.terms, is_mail=held.is_mail) if positions else _RECORD, values, prepare=True
+        ).fetchall()
         if not rows:
             raise LeaseLost(held.shard_id)
         _store(connection, held, batch)
@@ -248,13 +262,20 @@ def clock() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+def _terms(reaches_unsubscribed: bool, group_id: object, default: object) -> mailable.Terms | None:
+    if reaches_unsubscribed:
+        return mailable.Terms(reaches_unsubscribed=True)
+    return mailable.Terms(int(group_id), str(default)) if group_id is not None else None  # type: ignore[call-overload]
+
+
 @functools.cache
-def _open(terms: mailable.Terms | None) -> str:
+def _open(terms: mailable.Terms | None, *, is_mail: bool) -> str:
     """The statement that records, authorises and reads; one text, and so one prepared statement, for each group."""
+    reason = mailable.reason(terms).sql if is_mail else "NULL"
     return f"""
 WITH w (n_ids, n_authorised, is_open) AS ({_RECORD})
 SELECT w.n_ids, w.n_authorised, w.is_open, u.position,
-    CASE WHEN p.id IS NULL THEN '{reasons.GONE}' ELSE {mailable.reason(terms).sql} END, {profiles.PERSON_COLUMNS}
+    CASE WHEN p.id IS NULL THEN '{reasons.GONE}' ELSE {reason} END, {profiles.PERSON_COLUMNS}
 FROM w
 LEFT JOIN unnest(%(ids)s::bigint[], %(positions)s::int[]) AS u(profile_id, position)
     ON w.is_open AND u.position < w.n_authorised

@@ -15,3 +15,4 @@ class MessagingConfig(AppConfig):
         quarantine_words.register(verdicts.REASONS)
         setting_tabs.register("messaging:settings-senders", label=_("Senders"), order=20)
         setting_tabs.register("messaging:settings-sending", label=pgettext_lazy("settings", "Sending"), order=30)
+        setting_tabs.register("messaging:settings-webhooks", label=_("Webhooks"), order=75)

@@ -41,6 +41,12 @@ class ContentSpec:
     tracks_opens: bool
     tracks_clicks: bool
     utm: dict[str, str] = field(default_factory=dict)
+    # Added to those that every message has, by name: messaging.added_headers.
+    headers: dict[str, str] = field(default_factory=dict)
+    extras: dict[str, str] = field(default_factory=dict)
+    bcc: str = ""
+    # False: rules of <style> stay where they are, and nowhere else.
+    inlines_styles: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,8 @@ _cache_lock = threading.Lock()
 
 def compile_spec(spec: ContentSpec) -> Compiled:
     """Raises personalization.TemplateProblem, with the line of the body, for MJML or blocks that can't be read."""
-    key = (spec.body_kind, spec.body, spec.preheader, spec.text, spec.tracks_clicks, tuple(sorted(spec.utm.items())))
+    utm = tuple(sorted(spec.utm.items()))
+    key = (spec.body_kind, spec.body, spec.preheader, spec.text, spec.tracks_clicks, utm, spec.inlines_styles)
     with _cache_lock:
         if key in _cache:
             _cache.move_to_end(key)
@@ -82,7 +89,7 @@ def _compile(spec: ContentSpec) -> Compiled:
         most = number_format(markup.MOST_OPEN, force_grouping=True)
         sentence = _("Too many elements inside each other. Use at most {n}.").format(n=most)
         raise personalization.TemplateProblem(sentence, line=0, column=0)
-    if spec.body_kind == "html" or "<mj-style" in spec.body or spec.body_kind == "blocks":
+    if spec.inlines_styles and has_styles_inlined(spec.body_kind, spec.body):
         html = markup.inline_styles(masked, html)
     urls = [link.url for link in markup.links(html)]
     links = [url for url in urls if url.lower().startswith(("http:", "https:"))]
@@ -101,6 +108,11 @@ def _compile(spec: ContentSpec) -> Compiled:
         n_images_without_alt=without_alt,
         n_empty_links=sum(url.lower() in _NOWHERE for url in urls),
     )
+
+
+def has_styles_inlined(body_kind: str, body: str) -> bool:
+    """Whether rules of <style> go into attributes; MJML has its own there already, but for what authors add to it."""
+    return body_kind != "mjml" or "<mj-style" in body
 
 
 def _generated_text(masked: markup.Masked, html: str) -> str:

@@ -16,11 +16,11 @@ from redis.exceptions import RedisError
 
 from audiences import profiles
 from lib.errors import DomainError
-from messaging import blocks, compilation, headers, markup, media_uses, personalization
+from messaging import added_headers, blocks, compilation, headers, markup, media_uses, personalization
 from messaging.compilation import ContentSpec
 from messaging.models import Message
 
-__all__ = ["ContentProblem", "ContentSpec", "TooLarge", "check", "freeze"]
+__all__ = ["ContentProblem", "ContentSpec", "TooLarge", "check", "check_template", "freeze"]
 
 # Largest body that may be typed or pasted, bytes.
 BODY_LIMIT = 2 * 1024 * 1024
@@ -83,7 +83,9 @@ def draft_message(spec: ContentSpec) -> Message:
     compiled = compilation.compile_spec(spec)
     for source, html in ((compiled.html, True), (compiled.text, False), (spec.subject, False)):
         personalization.parse(source, html=html)
-    fields = {
+    for value in (*spec.headers.values(), *spec.extras.values()):
+        personalization.parse(value, html=False)
+    fields: dict[str, object] = {
         "channel": "email",
         "sender_name": headers.clean(spec.sender_name),
         "sender_address": spec.sender_address.strip(),
@@ -98,6 +100,13 @@ def draft_message(spec: ContentSpec) -> Message:
         "tracks_opens": spec.tracks_opens,
         "tracks_clicks": spec.tracks_clicks,
     }
+    # Only where there are some: messages without them keep the hash they always had.
+    if spec.headers:
+        fields["headers"] = [[name, value.strip()] for name, value in sorted(spec.headers.items())]
+    if spec.extras:
+        fields["extras"] = dict(spec.extras)
+    if spec.bcc:
+        fields["bcc"] = spec.bcc
     sha256 = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
     return Message(sha256=sha256, **fields)
 
@@ -114,19 +123,19 @@ def check_addresses(spec: ContentSpec) -> None:
 
 def check(spec: ContentSpec) -> list[ContentProblem]:
     """Everything that stands in the way (errors) or deserves a look (warnings), in the order of the page."""
-    return [*_check_subject(spec), *_check_preheader(spec), *_check_body(spec)]
+    return [*_check_subject(spec), *_check_preheader(spec), *_check_body(spec), *_check_added(spec)]
 
 
 def _check_subject(spec: ContentSpec) -> Iterator[ContentProblem]:
     if not spec.subject.strip():
         yield ContentProblem("subject_empty", "error", "subject", _("The subject is empty. Enter a subject."))
     else:
-        yield from _check_template(spec.subject, "subject", html=False)
+        yield from check_template(spec.subject, "subject", html=False)
 
 
 def _check_preheader(spec: ContentSpec) -> Iterator[ContentProblem]:
     if spec.preheader.strip():
-        yield from _check_template(spec.preheader, "preheader", html=True)
+        yield from check_template(spec.preheader, "preheader", html=True)
     else:
         sentence = _("There is no preheader. Mail apps will show the first words of the message.")
         yield ContentProblem("preheader_missing", "warning", "preheader", sentence)
@@ -142,7 +151,7 @@ def _check_body(spec: ContentSpec) -> Iterator[ContentProblem]:
         yield _empty()
         return
     is_code = spec.body_kind != "blocks"
-    problems = list(_check_template(spec.body, "body", html=True)) if is_code else []
+    problems = list(check_template(spec.body, "body", html=True)) if is_code else []
     yield from problems
     if any(p.code == "template_syntax" for p in problems):
         return
@@ -155,6 +164,20 @@ def _check_body(spec: ContentSpec) -> Iterator[ContentProblem]:
     yield from _check_compiled(spec, compiled, is_checked=is_code)
 
 
+def _check_added(spec: ContentSpec) -> Iterator[ContentProblem]:
+    """Headers and extras; the field is "headers", "headers.X-Shop" or "extras.order"."""
+    parts = (
+        ("headers", spec.headers, added_headers.header_problems),
+        ("extras", spec.extras, added_headers.extras_problems),
+    )
+    for part, values, problems in parts:
+        found = list(problems(values))
+        for name, sentence in found:
+            yield ContentProblem("added_invalid", "error", f"{part}.{name}".rstrip("."), sentence)
+        for name, value in values.items() if not found else ():
+            yield from check_template(value, f"{part}.{name}", html=False)
+
+
 def _check_compiled(spec: ContentSpec, compiled: compilation.Compiled, *, is_checked: bool) -> Iterator[ContentProblem]:
     problems = list(_check_compiled_template(compiled.html))
     if any(p.code == "template_syntax" for p in problems):
@@ -163,7 +186,7 @@ def _check_compiled(spec: ContentSpec, compiled: compilation.Compiled, *, is_che
     if not is_checked:
         yield from problems
     if spec.text is not None:
-        yield from _check_template(spec.text, "text", html=False)
+        yield from check_template(spec.text, "text", html=False)
         if not spec.text.strip():
             sentence = _("The plain text is empty. Write it or let it be generated.")
             yield ContentProblem("text_empty", "warning", "text", sentence)
@@ -175,14 +198,14 @@ def _check_compiled(spec: ContentSpec, compiled: compilation.Compiled, *, is_che
 
 
 def _check_compiled_template(html: str) -> Iterator[ContentProblem]:
-    """What `_check_template` finds, without lines: those of compiled HTML say nothing to the author."""
+    """What `check_template` finds, without lines: those of compiled HTML say nothing to the author."""
     try:
         personalization.parse(html, html=True)
     except personalization.TemplateProblem as problem:
         problem.line = 0
         yield _syntax(problem, "body")
         return
-    for found in _check_template(html, "body", html=True):
+    for found in check_template(html, "body", html=True):
         yield dataclasses.replace(found, line=None)
 
 
@@ -252,7 +275,7 @@ def _check_looks(compiled: compilation.Compiled) -> Iterator[ContentProblem]:
         yield ContentProblem("link_http", "warning", "body", sentence)
 
 
-def _check_template(source: str, field: str, *, html: bool) -> Iterator[ContentProblem]:
+def check_template(source: str, field: str, *, html: bool) -> Iterator[ContentProblem]:
     """Syntax, fields that don't exist, and fields that some people lack."""
     try:
         uses = personalization.parse(source, html=html).fields()
@@ -305,7 +328,7 @@ def _people_without(name: str) -> int:
 
 def _syntax(problem: personalization.TemplateProblem, field: str) -> ContentProblem:
     detail = problem.message.rstrip(".")
-    if field in {"subject", "preheader"} or not problem.line:
+    if field in {"subject", "preheader"} or "." in field or not problem.line:
         sentence = f"{detail}."
     else:
         sentence = _("Line {n}: {detail}.").format(n=problem.line, detail=detail)

@@ -40,6 +40,8 @@ class Handover(NamedTuple):
     result: Result
     code: str
     reply: str
+    # What it means, of a webhook's answer; those of mail servers are judged by whoever reads them.
+    verdict: verdicts.Verdict | None = None
 
 
 class Trouble(NamedTuple):

@@ -41,6 +41,13 @@ def line(name: str, text: str) -> bytes:
     return _folded(name, encoded_words(text, room))
 
 
+def words(name: str, text: str) -> bytes:
+    """A header of clean text for programs, with CRLF: folded at its blanks only, encoded only where it isn't ASCII."""
+    if text.isascii() and "=?" not in text:
+        return _folded(name, text.split(" "))
+    return _folded(name, encoded_words(text, _FOLD_AT - len(name) - 2))
+
+
 def mailbox(name: str, display: str, address: str) -> bytes:
     """A header with one address, such as From, with CRLF. Raises RenderProblem as `ascii_address` does."""
     address = ascii_address(address)

@@ -1,29 +1,24 @@
 """Do the links of a message lead anywhere? Asked by the editor, found out in the background, said as an alert.
 
 `want` notes links, `check_waiting` asks their servers every few seconds while some wait, `broken` tells what they
-answered. A link may lead anywhere its author likes, so that only public addresses on the two usual
-ports are ever contacted; who runs the installation in a closed network can allow the others by a setting. Nothing is
-said about a server that doesn't answer, or that answers machines differently from people (401, 403, 429).
+answered. A link may lead anywhere its author likes, so that it is asked through messaging.outward; who runs the
+installation in a closed network can allow all other addresses by a setting. Nothing is said about a server that doesn't
+answer, or that answers machines differently from people (401, 403, 429).
 """
 
-import contextlib
 import datetime as dt
 import hashlib
-import http.client
-import ipaddress
 import re
-import socket
-import ssl
-import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from urllib.parse import SplitResult, quote, urljoin, urlsplit
+from urllib.parse import urljoin
 
 from django.conf import settings
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
+from messaging import outward
 from messaging.models import LinkCheck
 
 # A link is asked again after this long, if somebody still wants to know.
@@ -41,10 +36,7 @@ _MAX_REDIRECTS = 5
 _NOT_BROKEN = frozenset({401, 403, 405, 406, 407, 408, 425, 429, 451, 501, 503, 999})
 # Servers that refuse HEAD are asked with GET.
 _ASK_AGAIN = frozenset({400, 403, 404, 405, 406, 500, 501, 503})
-# Addresses that hold an IPv4 address, to which a gateway may pass them on (RFC 6052, RFC 8215, RFC 3056).
-_TRANSLATED = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")))
 _USER_AGENT = "Chappe link check"
-_KEPT_AS_WRITTEN = "%/:=&?~#+!$,;'@()*[]"
 
 
 @dataclass(frozen=True)
@@ -53,10 +45,6 @@ class Broken:
 
     url: str
     status: int
-
-
-class _Refused(Exception):
-    """The address is not one that may be contacted."""
 
 
 def want(urls: Iterable[str]) -> None:
@@ -110,7 +98,7 @@ def status(url: str) -> int | None:
     for method in ("HEAD", "GET"):
         try:
             found = _follow(url, method)
-        except (OSError, http.client.HTTPException, ValueError, _Refused):
+        except (outward.OutwardProblem, ValueError):
             return None
         if found not in _ASK_AGAIN:
             return found
@@ -119,61 +107,20 @@ def status(url: str) -> int | None:
 
 def _follow(url: str, method: str) -> int:
     for _hop in range(_MAX_REDIRECTS + 1):
-        answered, location = _ask(urlsplit(url), method)
-        if not (location and 300 <= answered < 400):
-            return answered
+        answer = outward.send(
+            method,
+            url,
+            {"User-Agent": _USER_AGENT},
+            most_bytes=0,
+            timeout=_ANSWER_S,
+            connect_timeout=_TIMEOUT_S,
+            anywhere=settings.LINK_CHECK_PRIVATE,
+        )
+        location = answer.headers.get("location")
+        if not (location and 300 <= answer.status < 400):
+            return answer.status
         url = urljoin(url, location)
-    raise _Refused("redirects without end")
-
-
-def _ask(parts: SplitResult, method: str) -> tuple[int, str]:
-    """(status, Location) of one request. The connection goes to the very address that was judged."""
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username:
-        raise _Refused(parts.scheme)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    client = http.client.HTTPConnection(parts.hostname, port, timeout=_TIMEOUT_S)
-    client.sock = _connected(parts.hostname, port, is_tls=parts.scheme == "https")
-    end = threading.Timer(_ANSWER_S, _hang_up, [client.sock])
-    end.start()
-    try:
-        path = quote(parts.path or "/", safe=_KEPT_AS_WRITTEN)
-        query = f"?{quote(parts.query, safe=_KEPT_AS_WRITTEN)}" if parts.query else ""
-        client.request(method, path + query, headers={"User-Agent": _USER_AGENT, "Connection": "close"})
-        response = client.getresponse()
-        return response.status, response.getheader("Location") or ""
-    finally:
-        end.cancel()
-        client.close()
-
-
-def _hang_up(connection: socket.socket) -> None:
-    """Whoever reads from it is told that nothing more comes."""
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
-
-
-def _connected(host: str, port: int, *, is_tls: bool) -> socket.socket:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses = [str(one[4][0]) for one in found]
-    if not settings.LINK_CHECK_PRIVATE and (port not in {80, 443} or not all(map(_is_public, addresses))):
-        raise _Refused(host)
-    plain = socket.create_connection((addresses[0], port), timeout=_TIMEOUT_S)
-    if not is_tls:
-        return plain
-    try:
-        return ssl.create_default_context().wrap_socket(plain, server_hostname=host)
-    except BaseException:
-        plain.close()
-        raise
-
-
-def _is_public(address: str) -> bool:
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if any(parsed in network for network in _TRANSLATED):
-            return False
-        parsed = parsed.ipv4_mapped or parsed
-    return parsed.is_global and not parsed.is_multicast
+    raise ValueError("redirects without end")
 
 
 def _waiting() -> QuerySet[LinkCheck]:

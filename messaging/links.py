@@ -19,8 +19,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from audiences import profiles
-from lib import tokens
-from messaging import personalization
+from messaging import personalization, tokens
 from messaging.models import Message
 
 _MESSAGE, _PAGE = b"message", b"page"
@@ -73,12 +72,12 @@ class Namer:
 
 
 def read(text: str) -> tuple[int, int, int]:
-    """(delivery_id, profile_id, request_no) of a token. Raises lib.tokens.BadToken."""
+    """(delivery_id, profile_id, request_no) of a token. Raises messaging.tokens.BadToken."""
     return _read(text, _MESSAGE)
 
 
 def read_page(text: str) -> tuple[int, int, int]:
-    """The same for a page token. Raises lib.tokens.BadToken, for a token of the other kind as well."""
+    """The same for a page token. Raises messaging.tokens.BadToken, for a token of the other kind as well."""
     return _read(text, _PAGE)
 
 
@@ -102,7 +101,7 @@ def unsubscribe_address(text: str, domain: str) -> str:
 def of_return_path(address: str) -> tuple[int, int, int]:
     """(delivery_id, profile_id, request_no) of an address that `return_path` made, in any case and at any domain.
 
-    Raises lib.tokens.BadToken for any other. Addresses of messages sent with the token as it is are read as well.
+    Raises messaging.tokens.BadToken for any other. Addresses of messages sent with the token as it is are read as well.
     """
     return _of_address(address, _BOUNCE, _MESSAGE)
 

@@ -126,12 +126,34 @@ def _mime(mail: Mail) -> Iterator[str]:
         yield "MIME-Version is not 1.0."
     if mail.parsed.defects or any(part.defects for part in mail.parsed.walk()):
         yield "The MIME structure has defects."
-    kinds = [part.get_content_type() for part in mail.leaves]
-    if mail.parsed.get_content_type() != "multipart/alternative" or kinds[:2] != ["text/plain", "text/html"]:
+    texts, files = _texts_and_files(mail.parsed)
+    kinds = [part.get_content_type() for part in texts.walk() if not part.is_multipart()]
+    if texts.get_content_type() != "multipart/alternative" or kinds != ["text/plain", "text/html"]:
         yield "It is not multipart/alternative with the text first and the HTML second."
     for part in mail.leaves:
-        yield from _part(part)
+        yield from _file(part) if part in files else _part(part)
     yield from _encoded_words(mail)
+
+
+def _texts_and_files(parsed: Parsed) -> tuple[Parsed, list[Parsed]]:
+    """The alternatives, and what multipart/mixed has behind them."""
+    inside = parsed.get_payload()
+    if parsed.get_content_type() == "multipart/mixed" and isinstance(inside, list):
+        parts = [part for part in inside if isinstance(part, Parsed)]
+        return parts[0], parts[1:]
+    return parsed, []
+
+
+def _file(part: Parsed) -> Iterator[str]:
+    kind, payload = part.get_content_type(), part.get_payload()
+    if part.get_content_disposition() != "attachment" or not part.get_filename():
+        yield f"A file ({kind}) is not an attachment with a name."
+    if kind in ("text/html", "image/svg+xml", "application/octet-stream"):
+        yield f"A file says that it is {kind}."
+    if str(part.get("Content-Transfer-Encoding", "")).lower() != "base64":
+        yield f"A file ({kind}) is not base64."
+    if isinstance(payload, str) and any(len(line) > 76 for line in payload.splitlines()):
+        yield f"A file ({kind}) has an encoded line of more than 76 characters."
 
 
 def _part(part: Parsed) -> Iterator[str]:

@@ -102,10 +102,24 @@ class Message(models.Model):
     links = ArrayField(models.TextField(), default=list)
     tracks_opens = models.BooleanField(default=True)
     tracks_clicks = models.BooleanField(default=True)
+    # Added headers as [name, Liquid], and extras by name: messaging.added_headers.
+    headers = models.JSONField(default=list, blank=True)
+    extras = models.JSONField(default=dict, blank=True)
+    # Where a blind copy of each message goes; "" for nowhere.
+    bcc = models.CharField(max_length=320, blank=True)
+    # Of channel "webhook", whose other contents are empty: {"url", "method", "headers": {name: value}, "body"}.
+    webhook = models.JSONField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         default_permissions = ("view",)
+        constraints = [
+            models.CheckConstraint(
+                name="message_webhook_of_its_channel",
+                condition=models.Q(channel="webhook", webhook__isnull=False)
+                | (~models.Q(channel="webhook") & models.Q(webhook__isnull=True)),
+            )
+        ]
 
     def __str__(self) -> str:
         return self.subject[:80]
@@ -374,3 +388,7 @@ class MediaUse(models.Model):
     class Meta:
         default_permissions = ()
         constraints = [models.UniqueConstraint(fields=["file", "message"], name="media_use_once")]
+
+
+from messaging.attachment_models import AttachedFile as AttachedFile  # noqa: E402  # Django looks for models here.
+from messaging.webhook_models import WebhookSecret as WebhookSecret  # noqa: E402

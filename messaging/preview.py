@@ -1,10 +1,12 @@
 """A message as one person would see it, without tracking."""
 
+import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from audiences.profiles import Person
 from messaging import compilation, content, markup, personalization
+from messaging.channels import webhook
 from messaging.models import Message
 
 # Shown when nobody is chosen: a person of whom nothing is known, so that every fallback can be seen.
@@ -42,30 +44,48 @@ def render(
     if isinstance(source, content.ContentSpec):
         _check_parts(source)
     message = content.draft_message(source) if isinstance(source, content.ContentSpec) else source
+    if message.webhook is not None:
+        return _request(message, person or NOBODY, campaign=campaign, trigger=trigger)
     values = personalization.context(
         person or NOBODY,
         campaign=campaign,
         trigger=trigger,
         urls={"unsubscribe_url": "#", "mirror_url": "#", **(urls or {})},
     )
-    html = personalization.parse(message.html, html=True).render(values)
-    images = [html[start:end] for name, start, end in markup.tags(html) if name == "img"]
+    written = personalization.parse(message.html, html=True).render(values)
+    images = [written[start:end] for name, start, end in markup.tags(written) if name == "img"]
     return Rendered(
         subject=" ".join(personalization.parse(message.subject, html=False).render(values).split()),
         preheader=personalization.parse(message.preheader, html=False).render(values),
-        html=html,
+        html=written,
         text=personalization.parse(message.text, html=False).render(values),
         sender=f"{message.sender_name} <{message.sender_address}>" if message.sender_address else "",
-        n_links=sum(1 for link in markup.links(html) if link.url.lower().startswith(("http:", "https:"))),
+        n_links=sum(1 for link in markup.links(written) if link.url.lower().startswith(("http:", "https:"))),
         n_images=len(images),
-        n_images_without_alt=markup.images_without_alt(html),
+        n_images_without_alt=markup.images_without_alt(written),
     )
+
+
+def _request(
+    message: Message, person: Person, *, campaign: Mapping[str, object], trigger: Mapping[str, object] | None
+) -> Rendered:
+    """A webhook for the eye: what may be a secret, in its headers and in the query of its address, is left out."""
+    program = webhook.compile(message, delivery_id=0, delivery_ref="", campaign=campaign)
+    made = program.render(person, trigger=trigger)
+    url, has_query, _query = made.rcpt_to.decode().partition("?")
+    first = f"{made.data.method} {url}{'?…' if has_query else ''}"
+    names = [f"{name}: …" for name in made.data.headers]
+    text = "\n".join([first, *names, "", made.data.body.decode()])
+    style = "font:14px/1.5 monospace;white-space:pre-wrap;overflow-wrap:anywhere"
+    return Rendered(first, "", f'<!doctype html><pre style="{style}">{html.escape(text)}</pre>', text, "")
 
 
 def _check_parts(spec: content.ContentSpec) -> None:
     """Raise the TemplateProblem of what was typed, with its field and the author's line, not that of compiled HTML."""
     code = spec.body if spec.body_kind in {"html", "mjml"} else ""
-    typed = (("body", code), ("subject", spec.subject), ("preheader", spec.preheader), ("text", spec.text or ""))
+    typed = [("body", code), ("subject", spec.subject), ("preheader", spec.preheader), ("text", spec.text or "")]
+    for part, values in (("headers", spec.headers), ("extras", spec.extras)):
+        typed += [(f"{part}.{name}", value) for name, value in values.items()]
     field = ""
     try:
         for field, source in typed:

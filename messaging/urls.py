@@ -1,6 +1,6 @@
 from django.urls import path
 
-from messaging.views import inbox, media, media_public, senders, sending
+from messaging.views import inbox, media, media_public, senders, sending, webhooks
 
 app_name = "messaging"
 urlpatterns = [
@@ -34,4 +34,7 @@ urlpatterns = [
     path("settings/sending/test/", sending.test, name="sending-test"),
     path("settings/sending/test-mail/", sending.test_mail, name="sending-test-mail"),
     path("settings/sending/environment/", sending.use_environment, name="sending-environment"),
+    path("settings/webhooks/", webhooks.index, name="settings-webhooks"),
+    path("settings/webhooks/secrets/", webhooks.add, name="webhook-add"),
+    path("settings/webhooks/secrets/<uuid:public_id>/retire/", webhooks.retire, name="webhook-retire"),
 ]

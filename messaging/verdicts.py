@@ -52,6 +52,9 @@ UNSUPPORTED_ADDRESS = "unsupported_address"
 AUTO_REPLY = "auto_reply"
 COMPLAINT = "complaint"
 UNDETERMINED = "undetermined"
+# Of webhooks.
+SERVER_ERROR = "server_error"
+CALL_REFUSED = "call_refused"
 
 REASONS: dict[str, str | Promise] = {
     USER_UNKNOWN: _("Unknown user"),
@@ -71,14 +74,17 @@ REASONS: dict[str, str | Promise] = {
     AUTO_REPLY: _("Automatic reply"),
     COMPLAINT: _("Complaint"),
     UNDETERMINED: _("Reason not given"),
+    SERVER_ERROR: _("Error or no answer of the server"),
+    CALL_REFUSED: _("Refused by the server"),
 }
 
 
 class Verdict(NamedTuple):
-    """`reason` is a key of REASONS."""
+    """`reason` is a key of REASONS; `after_s`: seconds that the server asks us to stay away, 0 for none."""
 
     kind: Kind
     reason: str
+    after_s: int = 0
 
 
 class Stage(enum.StrEnum):

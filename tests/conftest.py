@@ -16,6 +16,7 @@ from django.utils import timezone, translation
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from accounts import roles
+from lib import memory
 from tests import chromium, flushing
 
 BROWSER_TESTS = Path(__file__).parent / "browser"
@@ -71,6 +72,12 @@ def _own_roles(request: pytest.FixtureRequest) -> None:
     if marker is not None and marker.kwargs.get("transaction"):
         request.getfixturevalue("transactional_db")
         roles.sync()
+
+
+@pytest.fixture(autouse=True)
+def _own_memory() -> None:
+    """What a process remembers for a second may be of another test's database."""
+    memory.forget()
 
 
 @pytest.fixture(autouse=True)

@@ -195,6 +195,9 @@ TABLE: dict[str, tuple[str | None, str | None]] = {
     "messaging:sending-test": (None, MANAGE),
     "messaging:sending-test-mail": (None, MANAGE),
     "messaging:sending-environment": (None, MANAGE),
+    "messaging:settings-webhooks": (MANAGE, MANAGE),
+    "messaging:webhook-add": (None, MANAGE),
+    "messaging:webhook-retire": (MANAGE, MANAGE),
     "api:keys": (MANAGE, None),
     "api:key-new": (MANAGE, MANAGE),
     "api:key-revoke": (MANAGE, MANAGE),
@@ -269,6 +272,7 @@ def arguments(name: str, world: worlds.World) -> dict[str, object]:
         "messaging:inbox": world.caught,
         "messaging:media": world.media,
         "messaging:sender": world.sender,
+        "messaging:webhook": world.webhook_secret,
         "api:campaign-t": world.campaign,
         "api": world.key,
     }

@@ -14,7 +14,8 @@ from campaigns import approvals, drafts, sends
 from campaigns.models import Campaign, ConfirmationRequest
 from delivery import preparation, refused_calls, requests
 from delivery.models import Delivery, Outcome, RefusedCall, SendLog, TriggerRequest
-from messaging.models import CaughtMessage, MediaFile, Sender, Template
+from messaging import webhooks
+from messaging.models import CaughtMessage, MediaFile, Sender, Template, WebhookSecret
 from tests import factories
 
 SOURCE = b"From: a@shop.test\r\nTo: b@example.test\r\nSubject: Hello\r\nContent-Type: text/html\r\n\r\n<p>Hello</p>\r\n"
@@ -41,6 +42,7 @@ class World:
     key: ApiKey
     call: TriggerRequest
     refused: RefusedCall
+    webhook_secret: WebhookSecret
 
 
 def make() -> World:
@@ -93,4 +95,5 @@ def make() -> World:
         key=keys.create(keys.Wanted(name="World", scopes=("campaigns.list",)), by=factories.user("Admin")).key,
         call=requests.record(requests.Origin("campaign", str(campaign.public_id), campaign.name), requests.Call()),
         refused=refused_calls.keep(refused_calls.Refusal("POST", "/users/track", 400, "bad_request")),
+        webhook_secret=webhooks.add(by=factories.user("Admin")).row,
     )

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts import audit
+from accounts import access, audit
 from api import campaign_facts, limiting, lookup, shapes
 from api.endpoint import Call, Endpoint
 from api.envelope import Answer
@@ -99,11 +99,12 @@ class DuplicateCampaign(Endpoint):
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         original = lookup.campaign(entered["campaign_id"])
-        made = drafts.duplicate(original.pk, by=call.user, name=entered["name"])
+        by = access.fresh(call.user)
+        made = drafts.duplicate(original.pk, by=by, name=entered["name"])
         audit.record(
             "campaign.duplicated",
             subject=("campaign", str(made.public_id)),
-            by=call.user,
+            by=by,
             detail={"of": str(original.public_id), "api_key": str(call.key.public_id)},
         )
         return Answer({"campaign_id": str(made.public_id)}, status=self.succeeds_with)

@@ -14,6 +14,10 @@ from delivery import daily
 from delivery.models import Delivery
 
 _MOST_DAYS = 100
+_UNCOUNTED = (
+    "revenue",
+    *(f"conversions{number}{how}" for number in ("", "1", "2", "3") for how in ("", "_by_send_time")),
+)
 
 
 class SeriesQuery(shapes.Shape):
@@ -103,10 +107,9 @@ def _row(campaign: Campaign, day: daily.Day) -> dict[str, Any]:
         "unsubscribes": day.unsubscribed,
         "reported_spam": day.complained,
     }
-    uncounted = dict.fromkeys(("conversions", "conversions_by_send_time", "revenue"))
     return {
         "time": day.day.isoformat(),
         "unique_recipients": day.people,
-        **uncounted,
+        **dict.fromkeys(_UNCOUNTED),
         "messages": {"email": [message]},
     }

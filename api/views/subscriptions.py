@@ -8,7 +8,6 @@ from rest_framework import serializers
 from api import limiting, lookup, refusals, shapes
 from api.endpoint import Call, Endpoint
 from api.envelope import Answer
-from api.refusals import Refused
 from audiences import subscriptions
 from audiences.models import GroupState, Profile, Subscription, SubscriptionGroup
 
@@ -24,13 +23,12 @@ class Names(shapes.Many):
     """One text or a list of up to 50; a text alone is a list of one."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(shapes.Text(), allow_empty=False, required=False, **kwargs)
+        super().__init__(
+            shapes.Text(), most=_MOST, too_many=refusals.TOO_MANY_IDS, allow_empty=False, required=False, **kwargs
+        )
 
-    def to_internal_value(self, data: Any) -> list[Any]:
-        found = super().to_internal_value([data] if isinstance(data, str) else data)
-        if len(found) > _MOST:
-            raise Refused(refusals.TOO_MANY_IDS, f"{self.field_name}: Give at most {_MOST}.")
-        return list(found)
+    def to_internal_value(self, data: Any) -> Any:
+        return super().to_internal_value([data] if isinstance(data, str) else data)
 
 
 class _Named(shapes.Shape):

@@ -10,20 +10,11 @@ from api import envelope, happenings, limiting, recipients, shapes, user_items
 from api.endpoint import Call, Endpoint
 from api.envelope import Answer
 from api.happenings import Items
-from api.user_items import Read, Wrong
-from audiences import tracking
-from audiences.models import SubscriptionGroup
-from audiences.reworking import Change, Problem
-from audiences.upserts import MOST_DEFINITIONS, Source
+from audiences import identities, reworking, tracking, updates
+from audiences.reworking import Problem
+from audiences.updates import Wrong
+from audiences.upserts import Source
 
-_SENTENCES = {
-    "nobody": "There is nobody with this name.",
-    "type": "This attribute has the type {detail}; nothing else can be put there.",
-    "size": "This would become too large: {detail}.",
-    "names": f"There are {MOST_DEFINITIONS} attributes already; no new one is made.",
-    "unsubscribed": "This mailbox unsubscribed. Only opted_in, said by the person, subscribes it again.",
-    "archived": "“{detail}” is archived. Nobody can be subscribed to it.",
-}
 _NOT_THERE = "There is nobody with this name. Nothing was stored."
 _FREE = "Or null, which empties it."
 
@@ -34,8 +25,8 @@ class Attributes(shapes.Shape):
     external_id = shapes.Text(required=False, max_length=200, help_text="Your own id of the person.")
     braze_id = shapes.Text(required=False, help_text="Chappe's id of the profile.")
     email = shapes.Text(required=False, max_length=320, help_text="A field; without another name, who is meant.")
-    user_alias = recipients.Alias(required=False, help_text="Refused: there are no aliases.")
-    _update_existing_only = shapes.Flag(default=False, help_text="true makes nobody.")
+    user_alias = recipients.Alias(required=False, help_text="Makes nobody unless _update_existing_only is false.")
+    _update_existing_only = shapes.Flag(required=False, help_text="true makes nobody.")
     first_name = shapes.Text(required=False, help_text=_FREE)
     last_name = shapes.Text(required=False, help_text=_FREE)
     phone = shapes.Text(required=False, help_text=_FREE)
@@ -54,7 +45,7 @@ class Attributes(shapes.Shape):
     marked_email_as_spam_at = shapes.Moment(required=False, help_text="Puts the address into quarantine.")
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        """Whom it is about and what is right of it; fields are judged one by one in user_items."""
+        """Whom it is about and what is right of it; fields are judged one by one in audiences.updates."""
         if not isinstance(data, Mapping):
             self.fail("invalid")
         only = data.get("_update_existing_only")
@@ -64,10 +55,10 @@ class Attributes(shapes.Shape):
             who = user_items.who(data)
         except Wrong as wrong:
             raise serializers.ValidationError(str(wrong)) from wrong
-        read = user_items.read(data, named_by=who.by)
+        read = updates.read(data, without=("email",) if who.kind == identities.EMAIL else ())
         if read.is_empty and read.problems:
             raise serializers.ValidationError({name: [told] for name, told in read.problems})
-        return {"who": who, "read": read, "may_make": not only}
+        return {"who": who, "read": read, "may_make": user_items.may_make(who, only)}
 
 
 class Track(shapes.Shape):
@@ -134,14 +125,13 @@ class TrackUsers(Endpoint):
         changes = _right(entered.get("attributes", []))
         events = _right(entered.get("events", []))
         purchases = _right(entered.get("purchases", []))
-        groups = _groups(item["read"] for item in changes.values())
         done = tracking.track(
-            [_change(item, groups) for item in changes.values()],
+            [item["read"].change(item["who"], may_make=item["may_make"]) for item in changes.values()],
             [happenings.happening(item, now) for item in events.values()],
             [happenings.bought(item, now) for item in purchases.values()],
             source=Source("api", call.key.prefix),
         )
-        n_nobody = sum(problem.code == "nobody" for problem in done.problems)
+        n_nobody = sum(problem.code == reworking.NOBODY for problem in done.problems)
         body = {
             "attributes_processed": len(changes) - n_nobody,
             "events_processed": len(done.events),
@@ -149,7 +139,7 @@ class TrackUsers(Endpoint):
         }
         told = [
             *envelope.sentences({name: _details(items) for name, items in entered.items()}),
-            *_told(changes, groups, done.problems),
+            *_told(changes, done.problems),
             *_not_there("events", events, done.events),
             *_not_there("purchases", purchases, done.purchases),
         ]
@@ -165,38 +155,15 @@ def _details(items: list[Any]) -> dict[int, Any]:
     return {number: item.detail for number, item in enumerate(items) if isinstance(item, serializers.ValidationError)}
 
 
-def _groups(reads: Iterable[Read]) -> dict[Any, int]:
-    wanted = {public_id for read in reads for public_id in read.groups}
-    if not wanted:
-        return {}
-    return dict(SubscriptionGroup.objects.filter(public_id__in=wanted).values_list("public_id", "pk"))
-
-
-def _change(item: Mapping[str, Any], groups: Mapping[Any, int]) -> Change:
-    read: Read = item["read"]
-    return Change(
-        who=item["who"],
-        columns=read.columns,
-        attributes=read.attributes,
-        consent=read.consent,
-        groups={groups[one]: state for one, state in read.groups.items() if one in groups},
-        has_complained=read.has_complained,
-        may_make=item["may_make"],
-    )
-
-
-def _told(changes: Mapping[int, Any], groups: Mapping[Any, int], problems: Iterable[Problem]) -> Iterable[str]:
-    """What was left out of items that were written: by their shape, for unknown groups, and for what was there."""
+def _told(changes: Mapping[int, Any], problems: Iterable[Problem]) -> Iterable[str]:
+    """What was left out of items that were written: by their shape, and for what was there."""
     for number, item in changes.items():
-        read: Read = item["read"]
-        for name, told in read.problems:
+        for name, told in item["read"].problems:
             yield f"attributes[{number}].{name}: {told}"
-        if any(one not in groups for one in read.groups):
-            yield f"attributes[{number}].subscription_groups: There is no subscription group with this id."
     places = list(changes)
     for problem in sorted(problems, key=lambda one: one.number):
         place = f"attributes[{places[problem.number]}]{f'.{problem.field}' if problem.field else ''}"
-        yield f"{place}: {_SENTENCES[problem.code].format(detail=problem.detail)}"
+        yield f"{place}: {problem.sentence}"
 
 
 def _not_there(name: str, items: Mapping[int, Any], stored: list[int]) -> Iterable[str]:

@@ -81,7 +81,7 @@ class SendTransactional(Endpoint):
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         campaign = _campaign(kwargs["campaign_id"])
         asked = requests.Call(
-            recipients=(asking.recipient(entered["recipient"], "recipient"),),
+            recipients=(asking.recipient(entered["recipient"]),),
             trigger=entered.get("trigger_properties", {}),
             external_send_id=entered.get("external_send_id", ""),
             key_label=asking.label(call.key),
@@ -116,7 +116,7 @@ def _triggered(campaign: Campaign, asked: requests.Call) -> TriggerRequest:
         raise Refused(refusals.ARCHIVED, f"campaign_id: {refusals.ARCHIVED}")
     if campaign.state == CampaignState.STOPPED:
         raise Refused(refusals.PAUSED, f"campaign_id: {refusals.PAUSED}")
-    with asking.placed():
+    with asking.placed(recipient="recipient"):
         answer = triggering.trigger(str(campaign.public_id), asked)
     if answer.notice:
         # It was stopped just now; nothing of the call is kept.

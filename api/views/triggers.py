@@ -1,11 +1,11 @@
 """Triggering campaigns: now, at a time, and taking it back."""
 
-import datetime as dt
+from collections.abc import Callable
 from typing import Any
 
 from rest_framework import serializers
 
-from api import asking, limiting, shapes, told_again
+from api import asking, attaching, limiting, shapes, told_again
 from api import recipients as named
 from api.endpoint import Call, Endpoint
 from api.envelope import Answer
@@ -36,12 +36,12 @@ class Trigger(shapes.Shape):
     broadcast = shapes.Flag(default=False, help_text="true for everybody in the audience, without recipients.")
     audience = shapes.Properties(required=False, help_text=asking.AUDIENCE)
     recipients = named.Recipients(help_text="Up to 50 people.")
-    attachments = shapes.Many(shapes.Properties(), required=False, help_text="Not offered: refused.")
+    attachments = shapes.Many(attaching.Attachment(), required=False, help_text=f"{attaching.HELP} Not with broadcast.")
 
-    def validate_attachments(self, given: list[Any]) -> list[Any]:
-        if given:
-            raise serializers.ValidationError("Chappe sends no attachments. Link to the file instead.")
-        return given
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs.get("attachments") and attrs["broadcast"]:
+            raise serializers.ValidationError({"attachments": ["They go to people named, not with broadcast."]})
+        return attrs
 
 
 class TriggerNow(Endpoint):
@@ -61,6 +61,9 @@ class TriggerNow(Endpoint):
     def counts_too(self, entered: dict[str, Any]) -> limiting.Pool | None:
         return None if entered.get("recipients") else limiting.BROADCASTS
 
+    def before(self, entered: dict[str, Any]) -> Callable[[], None] | None:
+        return attaching.of_trigger(entered)
+
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         with asking.placed():
             answer = triggering.trigger(
@@ -70,14 +73,20 @@ class TriggerNow(Endpoint):
 
 
 class TriggerLater(Trigger):
-    attachments = None  # type: ignore[assignment]  # not a field of this one
+    attachments = shapes.Many(shapes.Properties(), required=False, help_text="Not offered here: refused.")
     schedule = named.Schedule(help_text="When it is sent; at most 366 days ahead.")
+
+    def validate_attachments(self, given: list[Any]) -> list[Any]:
+        if given:
+            raise serializers.ValidationError("Attachments go with /campaigns/trigger/send only.")
+        return given
 
 
 class CreateSchedule(Endpoint):
     """Send a campaign to people at a time.
 
-    Who gets it is decided when the time has come, by the version that is live then.
+    Who gets it is decided when the time has come, by the version that is live then; with in_local_time when the first
+    place on Earth reaches it, and each person then waits for the clock of their own time zone.
     """
 
     scope = "campaigns.trigger.schedule.create"
@@ -90,9 +99,9 @@ class CreateSchedule(Endpoint):
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         with asking.placed():
-            due_at = planning.read(entered["schedule"])
+            when = planning.read(entered["schedule"])
             answer = triggering.trigger(
-                str(entered["campaign_id"]), called(call, entered, due_at=due_at), is_broadcast=entered["broadcast"]
+                str(entered["campaign_id"]), called(call, entered, when=when), is_broadcast=entered["broadcast"]
             )
         return Answer({**told_again.answer(answer), "schedule_id": str(answer.request.public_id)})
 
@@ -107,7 +116,10 @@ class RescheduledTrigger(ScheduledTrigger):
 
 
 class UpdateSchedule(Endpoint):
-    """Give a scheduled trigger another time. Nothing else of it can change."""
+    """Give a scheduled trigger another time. Nothing else of it can change.
+
+    Once the first time zones have begun, it is for the people who still wait, and notice says how many.
+    """
 
     scope = "campaigns.trigger.schedule.update"
     takes = RescheduledTrigger
@@ -115,12 +127,15 @@ class UpdateSchedule(Endpoint):
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         with asking.placed():
-            planning.update(str(entered["campaign_id"]), str(entered["schedule_id"]), entered["schedule"])
-        return Answer()
+            n_moved = planning.update(str(entered["campaign_id"]), str(entered["schedule_id"]), entered["schedule"])
+        return Answer(changed(n_moved))
 
 
 class DeleteSchedule(Endpoint):
-    """Delete a scheduled trigger: its time passes, and nothing is sent."""
+    """Delete a scheduled trigger: its time passes, and nothing is sent.
+
+    Once the first time zones have begun, nothing is sent to the people who still wait, and notice says how many.
+    """
 
     scope = "campaigns.trigger.schedule.delete"
     takes = ScheduledTrigger
@@ -128,18 +143,27 @@ class DeleteSchedule(Endpoint):
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         with asking.placed():
-            planning.delete(str(entered["campaign_id"]), str(entered["schedule_id"]))
-        return Answer()
+            n_left = planning.delete(str(entered["campaign_id"]), str(entered["schedule_id"]))
+        return Answer(changed(n_left))
 
 
-def called(call: Call, entered: dict[str, Any], *, due_at: dt.datetime | None = None) -> requests.Call:
+def called(call: Call, entered: dict[str, Any], *, when: planning.When | None = None) -> requests.Call:
     """The call of a Trigger. Raises Refused."""
     return requests.Call(
         recipients=asking.recipients(entered.get("recipients", ())),
-        audience=asking.audience(entered, at=due_at),
+        audience=asking.audience(entered, at=when.nominal if when else None),
         trigger=entered.get("trigger_properties", {}),
         send_id=asking.send_id(entered),
         key_label=asking.label(call.key),
         key_id=call.key.public_id,
-        due_at=due_at,
+        due_at=when.due_at if when else None,
+        local_time=when.local_time if when else "",
+        files=entered.get(attaching.FILES, ()),
     )
+
+
+def changed(n: int | None) -> dict[str, Any]:
+    """What the caller of a change reads where local times have begun; `n`: whom it still reached."""
+    if n is None:
+        return {}
+    return {"notice": f"The time had come in the first time zones. This holds for the {n} people who still waited."}

@@ -1,6 +1,5 @@
-"""Reading people, by ids and addresses, and erasing them."""
+"""Reading people, by ids, aliases and addresses, and erasing them."""
 
-import uuid
 from typing import Any
 
 from django.db.models import Q
@@ -10,20 +9,20 @@ from api import limiting, profile_facts, recipients, refusals, shapes
 from api.endpoint import Call, Endpoint
 from api.envelope import Answer
 from api.refusals import Refused
-from audiences import addresses, erasure, fields
+from audiences import addresses, erasure, identities
+from audiences.identities import Name
 from audiences.models import Profile
 
 _MOST = 50
 # People with one address; nobody has as many, and an answer must end somewhere.
 _MOST_FOUND = 200
-_NO_ALIASES = "Leave it out: Chappe keeps no aliases."
 
 
-class Ids(shapes.Many):
-    """Up to 50 ids."""
+class Fifty(shapes.Many):
+    """Up to 50 names of people."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(shapes.Text(max_length=200), required=False, **kwargs)
+    def __init__(self, child: Any, **kwargs: Any) -> None:
+        super().__init__(child, required=False, **kwargs)
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, list) and len(data) > _MOST:
@@ -32,10 +31,10 @@ class Ids(shapes.Many):
 
 
 class Export(shapes.Shape):
-    external_ids = Ids(help_text="Up to 50 of your own ids.")
+    external_ids = Fifty(shapes.Text(max_length=200), help_text="Up to 50 of your own ids.")
     braze_id = shapes.Text(required=False, help_text="Chappe's id of one profile.")
     email_address = shapes.Text(required=False, max_length=320, help_text="Everybody with this mailbox.")
-    user_aliases = shapes.Many(recipients.Alias(), required=False, help_text="Refused: there are no aliases.")
+    user_aliases = Fifty(recipients.Alias(), help_text="Up to 50 aliases.")
     fields_to_export = shapes.Many(
         shapes.Text(),
         required=False,
@@ -44,17 +43,15 @@ class Export(shapes.Shape):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if attrs.get("user_aliases"):
-            raise serializers.ValidationError({"user_aliases": [_NO_ALIASES]})
-        if not any(attrs.get(name) for name in ("external_ids", "braze_id", "email_address")):
-            raise serializers.ValidationError("Give external_ids, braze_id or email_address.")
+        if not any(attrs.get(name) for name in ("external_ids", "user_aliases", "braze_id", "email_address")):
+            raise serializers.ValidationError("Give external_ids, user_aliases, braze_id or email_address.")
         return attrs
 
 
 class ExportUsers(Endpoint):
-    """Read people by your own ids, by Chappe's id or by an address.
+    """Read people by your own ids, by aliases, by Chappe's id or by an address.
 
-    Ids of nobody are in invalid_user_ids. The answer is never kept, so an Idempotency-Key has no effect here.
+    Names of nobody are in invalid_user_ids. The answer is never kept, so an Idempotency-Key has no effect here.
     """
 
     scope = "users.export.ids"
@@ -81,24 +78,26 @@ class ExportUsers(Endpoint):
     }
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
-        people = _people(entered)
-        known = {one for person in people for one in (person.external_id, str(person.public_id))}
-        asked = [*entered.get("external_ids", []), *([entered["braze_id"]] if "braze_id" in entered else [])]
-        wanted = entered.get("fields_to_export", profile_facts.FIELDS)
-        unknown = [name for name in dict.fromkeys(asked) if name not in known and name.lower() not in known]
-        return Answer({"users": profile_facts.rows(people, wanted), "invalid_user_ids": unknown})
+        asked = _names(entered)
+        found = identities.find(asked)
+        wanted = Q(pk__in=found.values())
+        if key := addresses.key(entered.get("email_address", "")):
+            wanted |= Q(email_key=key)
+        # By id, so that two calls have the same order.
+        people = Profile.objects.filter(wanted).order_by("pk")[:_MOST_FOUND]
+        unknown = [name.shown for name in dict.fromkeys(asked) if name not in found]
+        told = profile_facts.rows(people, entered.get("fields_to_export", profile_facts.FIELDS))
+        return Answer({"users": told, "invalid_user_ids": unknown})
 
 
 class Delete(shapes.Shape):
-    external_ids = Ids(help_text="Up to 50 of your own ids.")
-    braze_ids = Ids(help_text="Up to 50 of Chappe's ids.")
-    user_aliases = shapes.Many(recipients.Alias(), required=False, help_text="Refused: there are no aliases.")
+    external_ids = Fifty(shapes.Text(max_length=200), help_text="Up to 50 of your own ids.")
+    braze_ids = Fifty(shapes.Text(max_length=200), help_text="Up to 50 of Chappe's ids.")
+    user_aliases = Fifty(recipients.Alias(), help_text="Up to 50 aliases.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if attrs.get("user_aliases"):
-            raise serializers.ValidationError({"user_aliases": [_NO_ALIASES]})
-        if bool(attrs.get("external_ids")) == bool(attrs.get("braze_ids")):
-            raise serializers.ValidationError("Give either external_ids or braze_ids.")
+        if sum(bool(attrs.get(name)) for name in ("external_ids", "user_aliases", "braze_ids")) != 1:
+            raise serializers.ValidationError("Give one of external_ids, user_aliases, braze_ids.")
         return attrs
 
 
@@ -116,17 +115,14 @@ class DeleteUsers(Endpoint):
     answers = {"deleted": 2}
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
-        ids = [str(uuid.UUID(one)) for one in entered.get("braze_ids", []) if fields.is_public_id(one)]
-        wanted = Q(external_id__in=entered.get("external_ids", [])) | Q(public_id__in=ids)
-        found = Profile.objects.filter(wanted).values_list("pk", flat=True)
-        return Answer({"deleted": erasure.erase(list(found), label=f"API key {call.key.prefix}"[:60])})
+        found = identities.find(_names(entered))
+        return Answer({"deleted": erasure.erase(set(found.values()), label=f"API key {call.key.prefix}"[:60])})
 
 
-def _people(entered: dict[str, Any]) -> list[Profile]:
-    """By id, so that two calls have the same order."""
-    wanted = Q(external_id__in=entered.get("external_ids", []))
-    if fields.is_public_id(braze_id := entered.get("braze_id", "")):
-        wanted |= Q(public_id=braze_id)
-    if key := addresses.key(entered.get("email_address", "")):
-        wanted |= Q(email_key=key)
-    return list(Profile.objects.filter(wanted).order_by("pk")[:_MOST_FOUND])
+def _names(entered: dict[str, Any]) -> list[Name]:
+    braze_ids = [*entered.get("braze_ids", []), *([entered["braze_id"]] if "braze_id" in entered else [])]
+    return [
+        *(Name(identities.EXTERNAL_ID, one) for one in entered.get("external_ids", [])),
+        *(recipients.alias(one) for one in entered.get("user_aliases", [])),
+        *(Name(identities.BRAZE_ID, one) for one in braze_ids),
+    ]

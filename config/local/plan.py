@@ -52,21 +52,7 @@ def programs(here: installation.Installation) -> list[supervisor.Service]:
     if (mail_port := here.mail_port) is not None:
         start = supervisor.command(manage("mailcatcher", "--port", str(mail_port)), environment)
         found.append(supervisor.Service("mail", start, lambda: _listens(mail_port), tier=MAIL))
-    web = [
-        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(here.port)),
-        *(
-            "--workers",
-            "1",
-            "--blocking-threads",
-            str(THREADS),
-            "--backpressure",
-            "128",
-            "--no-ws",
-            "--log-level",
-            "warning",
-        ),
-        "config.wsgi:application",
-    ]
+    web = [sys.executable, "-m", "granian", *web_arguments(here.port)]
     start = supervisor.command(web, {**environment, **_QUIET})
     found.append(supervisor.Service("web", start, lambda: _is_ready(here.port), tier=APP))
     beat_file = str(here.home / "celerybeat-schedule")
@@ -77,6 +63,15 @@ def programs(here: installation.Installation) -> list[supervisor.Service]:
         _celery("scheduler", environment, "beat", "-s", beat_file, "--pidfile", ""),
     ]
     return found
+
+
+def web_arguments(port: int) -> list[str]:
+    """What Granian is told; 127.0.0.1 only."""
+    return [
+        *("--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+        *("--blocking-threads", str(THREADS), "--backpressure", "128", "--no-ws", "--log-level", "warning"),
+        "config.wsgi:application",
+    ]
 
 
 # Running as root is fine on one's own machine, and static files are served where they lie.

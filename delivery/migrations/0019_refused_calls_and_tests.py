@@ -9,7 +9,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("delivery", "0015_erasable_logs"),
+        ("delivery", "0018_channel"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

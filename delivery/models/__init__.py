@@ -1,6 +1,6 @@
 """How one send went, person by person. Written by the pipeline; read by the panel, the logs and the API."""
 
-from delivery.models.deliveries import ENDED, RUNNING, Delivery, DeliveryState, Exclusion, Shard, ShardState
+from delivery.models.deliveries import EMAIL, ENDED, RUNNING, Delivery, DeliveryState, Exclusion, Shard, ShardState
 from delivery.models.figures import Criterion, DeliveryStat, DomainDay, SentAlert
 from delivery.models.log import (
     Attempt,
@@ -14,9 +14,10 @@ from delivery.models.log import (
     SendLog,
 )
 from delivery.models.noted import RefusedCall, TestMessage
-from delivery.models.requests import Claim, RequestRecipient, RequestState, TriggerRequest
+from delivery.models.requests import Claim, RequestAttachment, RequestRecipient, RequestState, TriggerRequest
 
 __all__ = [
+    "EMAIL",
     "ENDED",
     "RUNNING",
     "Attempt",
@@ -35,6 +36,7 @@ __all__ = [
     "PastRecipients",
     "RefusalLook",
     "RefusedCall",
+    "RequestAttachment",
     "RequestRecipient",
     "RequestState",
     "SendLog",

@@ -29,6 +29,10 @@ RUNNING = frozenset({DeliveryState.SENDING, DeliveryState.PAUSED})
 ENDED = frozenset({DeliveryState.FINISHED, DeliveryState.STOPPED, DeliveryState.CANCELLED, DeliveryState.FAILED})
 
 
+# Of Delivery.channel.
+EMAIL = "email"
+
+
 class Delivery(models.Model):
     """One send of one published message to one prepared list. Screens say "send".
 
@@ -39,10 +43,15 @@ class Delivery(models.Model):
     # What it is a send of, as text: ("campaign", "<uuid>"), and how people call it: "Autumn sale, version 4".
     origin_kind = models.CharField(max_length=20)
     origin_id = models.CharField(max_length=60)
+    # Which of the standing deliveries of its origin: "" for what the origin itself says; else what a call brought and
+    # how it is sent, see callformat.Origin. All parts of an origin share its claims and figures.
+    part = models.CharField(max_length=60, default="", db_default="", blank=True)
     label = models.CharField(max_length=255)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     state = FSMField(max_length=12, choices=DeliveryState.choices, default=DeliveryState.NEW, protected=True)
     message = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="+")
+    # The message's: "email", or "webhook", which needs no address and no mail server.
+    channel = models.CharField(max_length=20, default="email", db_default="email")
     transport = models.ForeignKey(Transport, on_delete=models.PROTECT, related_name="+")
     feedback = models.CharField(max_length=12, choices=Feedback.choices, default=Feedback.BOUNCES_ONLY)
     # The audience document of audiences.rules, as it was when the delivery was opened.
@@ -144,7 +153,7 @@ class Delivery(models.Model):
         constraints = [
             # Each request finds the one that takes it.
             models.UniqueConstraint(
-                fields=["origin_kind", "origin_id"],
+                fields=["origin_kind", "origin_id", "part"],
                 condition=models.Q(is_standing=True, closed_at__isnull=True),
                 name="delivery_one_open_standing",
             ),

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from delivery.models.deliveries import Delivery
+from messaging.models import AttachedFile
 
 
 class RequestState(models.TextChoices):
@@ -33,6 +34,8 @@ class TriggerRequest(models.Model):
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     origin_kind = models.CharField(max_length=20)
     origin_id = models.CharField(max_length=60)
+    # As in Delivery.
+    part = models.CharField(max_length=60, default="", db_default="", blank=True)
     # What was triggered, as people call it.
     label = models.CharField(max_length=255)
     # What sends it: the standing delivery that took it, or one of its own for a whole audience.
@@ -59,6 +62,8 @@ class TriggerRequest(models.Model):
     n_named = models.BigIntegerField(default=0)
     n_queued = models.BigIntegerField(default=0)
     n_refused = models.BigIntegerField(default=0)
+    # Files that go with its messages: RequestAttachment.
+    n_attachments = models.SmallIntegerField(default=0)
 
     class Meta:
         default_permissions = ("view",)
@@ -123,6 +128,21 @@ class RequestRecipient(models.Model):
         ]
         # What is on the way to one person.
         indexes = [models.Index(fields=["profile_id"], name="request_recipient_profile", condition=models.Q(reason=""))]
+
+
+class RequestAttachment(models.Model):
+    """One file that goes with every message of one request, in the order of the call."""
+
+    pk = models.CompositePrimaryKey("request", "position")
+    request = models.ForeignKey(TriggerRequest, on_delete=models.CASCADE, related_name="attachments")
+    position = models.SmallIntegerField()
+    file = models.ForeignKey(AttachedFile, on_delete=models.PROTECT, related_name="+")
+    # As readers see it.
+    name = models.CharField(max_length=130)
+    content_type = models.CharField(max_length=100)
+
+    class Meta:
+        default_permissions = ("view",)
 
 
 class Claim(models.Model):

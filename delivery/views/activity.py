@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from accounts import access, roles
 from delivery import activity_log, callers, headlines, options, origins, reasons
-from delivery.models import RefusedCall, RequestState, TestMessage, TriggerRequest
+from delivery.models import Delivery, RefusedCall, RequestState, TestMessage, TriggerRequest
 
 _STATES = {
     RequestState.SCHEDULED: ("info", "calendar-clock"),
@@ -78,7 +78,7 @@ def refused(request: HttpRequest, public_id: UUID) -> HttpResponse:
 @require_safe
 def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """One request: what was asked, and what became of each person; a drawer when a script asks."""
-    found = get_object_or_404(TriggerRequest.objects.select_related("delivery"), public_id=public_id)
+    found = get_object_or_404(TriggerRequest.objects.select_related("delivery__message"), public_id=public_id)
     people = [
         {"named": one, "badge": badge(one.outcome) if one.outcome else _waiting(), "trigger": _pretty(one.row.trigger)}
         for one in activity_log.recipients(found)
@@ -90,6 +90,8 @@ def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "people": people,
         "told": callers.of_request(found),
         "audience": _pretty(found.call.get("audience")) if found.is_audience else "",
+        "files": list(found.attachments.order_by("position").values_list("name", flat=True)),
+        **_added(found.delivery),
         "send_url": origins.url(found.delivery) if found.delivery else "",
         "campaign_url": origins.home(found.origin_kind, found.origin_id),
         "who": who(found),
@@ -136,7 +138,7 @@ def _row(line: activity_log.Line, page: activity_log.Page) -> dict[str, Any]:
     if line.what == "api":
         return row | _request_row(page.requests[line.request_no])
     profile = page.people.get(line.profile_id or 0)
-    row["who"] = line.who or (profile.email if profile else str(line.profile_id or ""))
+    row["who"] = line.who or (profile.email or str(profile) if profile else str(line.profile_id or ""))
     # Deferrals have no record before their message has an outcome.
     if profile is not None and delivery is not None and line.what != "deferred":
         record = reverse("delivery:recipient", args=[delivery.public_id, profile.public_id])
@@ -232,6 +234,14 @@ def _choices(campaigns: list[tuple[str, str]], chosen: str) -> list[tuple[str, s
 
 def _days(n: int) -> str:
     return _("Last 24 hours") if n == 1 else ngettext("Last %(n)d day", "Last %(n)d days", n) % {"n": n}
+
+
+def _added(of: Delivery | None) -> dict[str, str]:
+    """What the call added to its message's envelope and head; nothing for a campaign's."""
+    if of is None:
+        return {}
+    message = of.message
+    return {"bcc": message.bcc, "headers": _pretty(dict(message.headers)), "extras": _pretty(message.extras)}
 
 
 def _pretty(value: object) -> str:

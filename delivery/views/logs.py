@@ -96,6 +96,8 @@ def recipient(request: HttpRequest, public_id: UUID, profile_id: UUID) -> HttpRe
         "delivery": delivery,
         "profile": profile,
         "recipient": found,
+        # Webhooks go to no address of the person.
+        "shown_as": found.address or str(profile),
         "badge": status.badge(found.status),
         "frame_url": f"{reverse('delivery:recipient-message', args=[public_id, profile_id])}?request={request_no}",
         "here": request.get_full_path(),

@@ -22,8 +22,7 @@ from audiences.models import Profile
 from delivery import preferences, recipients, tracking
 from delivery.models import EventKind
 from delivery.preferences import Wish
-from lib import tokens
-from messaging import frames
+from messaging import frames, tokens
 
 _PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 # Topics one page can have shown.

@@ -2,6 +2,6 @@
 `program.render(person) → Payload`; a new one is a new module and a row here.
 """
 
-from messaging.channels import email
+from messaging.channels import email, webhook
 
-REGISTRY = {"email": email}
+REGISTRY = {"email": email, "webhook": webhook}

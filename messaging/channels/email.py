@@ -5,10 +5,11 @@ and costs some tens of microseconds: it looks up values, encodes them and joins 
 Here, and nowhere else, the open pixel, the numbered click addresses and the recipient's token enter a message.
 """
 
+import copy
 import hashlib
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
@@ -18,8 +19,8 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from audiences.profiles import Person
-from messaging import compilation, content, dkim, headers, links, markup, personalization
-from messaging.channels import pieces, reading
+from messaging import attachments, compilation, content, dkim, headers, links, markup, personalization
+from messaging.channels import added, pieces, reading
 from messaging.models import Message
 
 # Largest message handed over, bytes; common servers take 10 to 25 MB, readers far less.
@@ -55,6 +56,8 @@ class Program:
         self._text = pieces.compile_bytes(personalization.parse(message.text, html=False), constants)
         self._subject = pieces.compile_text(personalization.parse(message.subject, html=False), constants)
         self._head = _static_head(message, delivery_ref) + _list_id(message, campaign, delivery_ref, self._domain)
+        for_all, self._added = added.compile(message, constants)
+        self._head += for_all
         boundary = f"=_{hashlib.blake2s((message.sha256 + delivery_ref).encode(), digest_size=12).hexdigest()}".encode()
         # "=_" can't occur in quoted-printable text, so the boundary never needs to be searched for in the parts.
         self._start = (
@@ -64,6 +67,7 @@ class Program:
         self._middle = b"\r\n--" + boundary + b"\r\n" + _PART_HEAD % b"html"
         self._end = b"\r\n--" + boundary + b"--\r\n.\r\n"
         self.subject_prefix = ""
+        self._lines = self._lines_of_list
         # What signs each message, set by who hands it over: signing.signer_of(message). None where there is no key.
         self.signer: dkim.Signer | None = None
 
@@ -82,13 +86,13 @@ class Program:
         values = reading.Values(person, campaign=self._campaign, trigger=trigger, urls=urls)
         data = b"".join(
             (
-                self._head,
+                self._head if self._added is None else self._head + self._added.render(values),
                 b"To: ",
                 recipient.encode(),
                 b"\r\n",
                 _subject_line(self.subject_prefix + pieces.render(self._subject, values)),
                 _date(int(time.time())),
-                self._own_lines(names),
+                self._lines(names),
                 self._start,
                 pieces.render(self._text, values),
                 self._middle,
@@ -102,7 +106,26 @@ class Program:
             data = self.signer.sign(data)
         return Payload(f"{names.return_path}@{self._bounce_domain}".encode(), recipient.encode(), data)
 
-    def _own_lines(self, names: links.Names) -> bytes:
+    def without_way_out(self) -> None:
+        """Leave out List-Unsubscribe: a message that reaches people who left offers nothing to leave."""
+        self._lines = self._naming_lines
+
+    def carrying(self, parts: Sequence[bytes]) -> "Program":
+        """The same program for messages with `parts` behind them: multipart/mixed (RFC 2046 §5.1.3) around what is.
+
+        What is set on this one, such as its signer, must be set before.
+        """
+        boundary = b"=_m" + hashlib.blake2s(self._start, digest_size=12).hexdigest().encode()
+        mixed = copy.copy(self)
+        mixed._start = (
+            b'Content-Type: multipart/mixed; boundary="%b"\r\n\r\n--%b\r\n' % (boundary, boundary) + self._start
+        )
+        behind = b"".join(b"\r\n--%b\r\n%b" % (boundary, part) for part in parts)
+        # Without the final dot of the part that was the whole.
+        mixed._end = self._end.removesuffix(b".\r\n") + behind + b"\r\n--%b--\r\n.\r\n" % boundary
+        return mixed
+
+    def _lines_of_list(self, names: links.Names) -> bytes:
         """The headers that name this recipient: Message-ID (the same in every attempt), List-Unsubscribe (RFC 8058)."""
         unsubscribe = names.unsubscribe_url
         if self._takes_mail:
@@ -116,6 +139,12 @@ class Program:
             "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
         ).encode()
 
+    def _naming_lines(self, names: links.Names) -> bytes:
+        """The same without List-Unsubscribe."""
+        token = names.token
+        named = f"X-PM-Metadata-chappe: {token}\r\nX-Mailin-custom: {token}\r\n" if self._has_hooks else ""
+        return f"Message-ID: <{token}@{self._domain}>\r\n{named}".encode()
+
 
 def compile(  # the verb of every channel, always called through its module
     message: Message, *, delivery_id: int, delivery_ref: str, campaign: Mapping[str, object], feedback_domain: str = ""
@@ -126,6 +155,12 @@ def compile(  # the verb of every channel, always called through its module
     program = Program(message, delivery_id=delivery_id, delivery_ref=delivery_ref, campaign=campaign)
     program._head += _feedback_id(campaign, delivery_ref, feedback_domain or program._domain)
     return program
+
+
+def check_size(message: Message, files: Sequence[attachments.File]) -> None:
+    """Raise AttachmentInvalid when a message is too large for everybody with its files."""
+    if files and attachments.n_bytes(files) + len((message.html + message.text).encode()) > MAX_BYTES:
+        raise attachments.AttachmentInvalid(_("With them the message has more than 5 MB. Link to them instead."))
 
 
 def tracked_html(message: Message) -> str:

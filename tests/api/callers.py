@@ -13,6 +13,7 @@ from tests import factories
 
 def uncount() -> None:
     """As if no call had come yet: tests share one Valkey, and a day has one count."""
+    limiting.forget()
     client = limiting._client()
     if names := client.keys("chappe:api:*"):
         client.delete(*names)

@@ -22,7 +22,7 @@ def test_what_is_no_json_object_is_malformed(raw: bytes) -> None:
         bodies.parse(raw)
 
 
-@pytest.mark.parametrize("value", [OBJECT, {}, {"a": 2**63}, {"a": "x" * 100_000}, {"a": [[[[[]]]]]}])
+@pytest.mark.parametrize("value", [OBJECT, {}, {"a": [2**64 - 1, -(2**63)]}, {"a": "x" * 100_000}, {"a": [[[[[]]]]]}])
 def test_json_objects_are_read_as_they_are(value: dict[str, object]) -> None:
     assert bodies.parse(json.dumps(value).encode()) == value
 
@@ -31,6 +31,9 @@ def test_json_objects_are_read_as_they_are(value: dict[str, object]) -> None:
     ("raw", "told"),
     [
         (b'{"a": {"b": ["x", "y\\u0000"]}}', "a.b[1]: "), (b'{"a\\u0000": 1}', ": Take out"),
+        (b'{"a": [1, 123456789012345678901]}', "a[1]: Use whole numbers"),
+        (b'{"a": -9223372036854775809}', "a: Use whole"),
+        (b'{"a": 18446744073709551616}', "a: Use whole"),
         (b'{"a":' + b"[" * 41 + b"]" * 41 + b"}", "Nest at most 40"),
         (b'{"a":' * 42 + b"1" + b"}" * 42, "Nest at most 40"),
     ],
@@ -39,6 +42,11 @@ def test_what_cannot_be_stored_is_refused_with_its_place(raw: bytes, told: str) 
     with pytest.raises(refusals.Refused) as refused:
         bodies.parse(raw)
     assert told in refused.value.sentences[0]
+
+
+@pytest.mark.parametrize("raw", [b'\xef\xbb\xbf{"a": 1}', b'{"a": 0.12345678901234567890}', b'{"a": 1e30}'])
+def test_a_byte_order_mark_and_rounded_fractions_are_json(raw: bytes) -> None:
+    assert isinstance(bodies.parse(raw)["a"], int | float)
 
 
 def test_forty_levels_are_enough_for_anybody() -> None:

@@ -196,6 +196,16 @@ def test_broken_queries_never_break_us(caller: Caller, path: str) -> None:
             assert answer["Content-Type"] == "application/json"
 
 
+def test_a_query_with_thousands_of_names_is_told_so(caller: Caller) -> None:
+    answer = caller.get("/campaigns/list?" + "a=b&" * 3000)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+
+
+def test_of_a_thousand_errors_a_hundred_are_told(caller: Caller) -> None:
+    body = {"campaign_id": "x", "attachments": [1] * 1000}
+    assert len(caller.post("/campaigns/trigger/send", body).json()["errors"]) == 100
+
+
 def test_malformed_json_has_the_text_of_the_reference(caller: Caller) -> None:
     body = caller.post(CREATE, b'{"campaign_id": }').json()
     assert "message body does not match declared format" in body["error"]
@@ -222,6 +232,11 @@ def test_a_form_is_no_json(caller: Caller) -> None:
     headers = {"Authorization": f"Bearer {caller.token}"}
     answer = caller.client.post(CREATE, {"campaign_id": "x"}, headers=headers)
     assert answer.status_code == 415 and "application/json" in answer.json()["errors"][0]
+
+
+def test_a_compressed_body_is_told_so(caller: Caller) -> None:
+    answer = caller.post(CREATE, b"\x1f\x8b", headers={"Content-Encoding": "gzip"})
+    assert answer.status_code == 415 and "Content-Encoding: gzip" in answer.json()["errors"][0]
 
 
 def test_whatever_a_client_accepts_it_gets_json(caller: Caller) -> None:
@@ -292,6 +307,31 @@ def test_calls_are_counted_and_refused_above_the_limit(caller: Caller) -> None:
     assert caller.get("/segments/list").status_code == 429, "the pool is shared"
     factories.configure(api__limit_others=250_000)
     assert caller.get(LIST).status_code == 200, "a change in Settings counts at once"
+
+
+def test_processes_take_some_calls_of_a_large_pool_at_once_and_never_too_many() -> None:
+    factories.configure(api__limit_others=2_000)
+    first = limiting.count(limiting.OTHERS)
+    assert first is not None and (first.limit, first.remaining) == (2_000, 1_999)
+    limiting.forget()  # as another process, which can't have what this one took
+    counted = [limiting.count(limiting.OTHERS) for _call in range(2_000)]
+    let_in = [one for one in counted if one is not None and not one.is_refused]
+    assert len(let_in) == 1_998 and [one.remaining for one in let_in[-2:]] == [1, 0]
+    last = counted[-1]
+    assert last is not None and last.is_refused and int(last.headers()["Retry-After"]) > 0
+
+
+def test_a_call_is_answered_before_anything_asks_for_cookies_and_after_what_holds_for_all(
+    caller: Caller, settings: Any
+) -> None:
+    answer = caller.get(LIST)
+    assert answer.status_code == 200 and answer["X-Content-Type-Options"] == "nosniff"
+    assert int(answer["Content-Length"]) == len(answer.content)
+    assert not answer.cookies and "Cookie" not in answer.get("Vary", "")
+    assert answer.resolver_match.url_name == "campaigns-list"
+    settings.ALLOWED_HOSTS = ["testserver"]
+    wrong = caller.client.get(LIST, headers={"Authorization": f"Bearer {caller.token}", "Host": "elsewhere.example"})
+    assert (wrong.status_code, wrong.json()["message"]) == (400, "Bad Request")
 
 
 def test_while_valkey_is_away_calls_are_answered_uncounted(caller: Caller, settings: Any, campaign: Any) -> None:

@@ -77,12 +77,23 @@ def test_what_was_refused_may_be_corrected_under_the_same_key() -> None:
     assert caller.post(CREATE, {"campaign_id": str(campaign.public_id)}, headers=headers).status_code == 201
 
 
-@pytest.mark.django_db
-@pytest.mark.parametrize("name", ["x" * 256, "é", "a\x07b"])
+@pytest.mark.parametrize("name", ["x" * 256, "é", "a\x07b", "", "  "])
 def test_a_key_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(Refused) as refused:
-        idempotency.once(claim(idempotency_key=name), never)
+        idempotency.read(name)
     assert refused.value.status == 400
+
+
+@pytest.mark.parametrize(("header", "name"), [(None, ""), (" order 1 ", "order 1"), ("x" * 255, "x" * 255)])
+def test_a_key_is_read_from_its_header(header: str | None, name: str) -> None:
+    assert idempotency.read(header) == name
+
+
+@pytest.mark.django_db
+def test_a_call_with_an_empty_key_does_nothing() -> None:
+    body = {"campaign_id": str(triggered().public_id)}
+    assert Caller().post(CREATE, body, headers={"Idempotency-Key": ""}).status_code == 400
+    assert not SendId.objects.exists()
 
 
 @pytest.mark.django_db

@@ -8,6 +8,7 @@ from api import refusals
 from audiences.models import ProfileAlias
 from delivery import audience_rules
 from delivery.models import Delivery, RequestRecipient, Shard, TriggerRequest
+from messaging import webhooks
 from messaging.models import Message
 from tests import factories
 from tests.api.callers import Caller
@@ -51,7 +52,7 @@ def test_people_by_id_and_alias_get_it_each_time() -> None:
 
 # What stands in the body instead, label, the first line of errors.
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
-    ({"messages": ...}, refusals.BAD_REQUEST, "messages: Give this field"),
+    ({"messages": ...}, refusals.NO_MESSAGE, "messages: Give this field"),
     ({"messages": {}}, refusals.NO_MESSAGE, "No message to send"),
     ({"messages": {"email": None}}, refusals.NO_MESSAGE, "No message to send"),
     ({"messages": {"email": []}}, refusals.BAD_REQUEST, "messages.email: Give an object"),
@@ -64,19 +65,23 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"messages": email(**{"from": f"{'x' * 121} <hello@shop.test>"})}, refusals.BAD_REQUEST, "messages.email.from: U"),
     ({"messages": email(reply_to="not an address")}, refusals.BAD_REQUEST, "messages.email.reply_to: "),
     ({"messages": email(reply_to="a" * 321)}, refusals.BAD_REQUEST, "messages.email.reply_to: Use at most 320"),
-    ({"messages": email(headers={"X-A": "1"})}, refusals.BAD_REQUEST, "messages.email.headers isn't offered"),
+    ({"messages": email(headers={"X-A": 1})}, refusals.BAD_REQUEST, "messages.email.headers.X-A: Give a text."),
+    ({"messages": email(headers={"Bcc": "x"})}, refusals.BAD_REQUEST, "messages.email.headers.Bcc: This header can't"),
+    ({"messages": email(extras="x")}, refusals.BAD_REQUEST, "messages.email.extras: Give an object"),
+    ({"messages": email(bcc="a@shop.test")}, refusals.BAD_REQUEST, "messages.email.bcc must be one of"),
     ({"messages": email(message_variation_id="x")}, refusals.BAD_REQUEST, "messages.email.message_variation_id"),
     ({"messages": email(body="{% if %}")}, refusals.BAD_REQUEST, "messages: "),
     ({"messages": email(email_template_id="x")}, refusals.BAD_REQUEST, "messages: There is no template"),
-    ({"campaign_id": "x"}, refusals.BAD_REQUEST, "campaign_id: A message of a call belongs to no campaign."),
-    ({"send_id": "x"}, refusals.BAD_REQUEST, "send_id: A message of a call belongs to no campaign."),
+    ({"campaign_id": "x"}, refusals.INVALID_CAMPAIGN, "campaign_id: No published campaign has it."),
+    ({"send_id": "x"}, refusals.BAD_REQUEST, "send_id: It belongs to a campaign."),
     ({"segment_id": "x"}, refusals.INVALID_SEGMENT, "segment_id: There is no segment with this id."),
     ({"external_user_ids": ["u"] * 50, "user_aliases": [{"alias_name": "a", "alias_label": "b"}]},
      refusals.TOO_MANY_USERS, "external_user_ids: Give at most 50, not 51."),
     ({"external_user_ids": [True]}, refusals.BAD_REQUEST, "external_user_ids[0]: Give a text."),
     ({"external_user_ids": ...}, refusals.NO_RECIPIENTS, "No Recipients"),
-    ({"broadcast": True}, refusals.BAD_REQUEST, "Leave out broadcast"),
-    ({"recipient_subscription_state": "all"}, refusals.BAD_REQUEST, "recipient_subscription_state must be"),
+    ({"broadcast": True}, refusals.BAD_REQUEST, "broadcast: Leave out"),
+    ({"recipient_subscription_state": "all", "audience": {"email_subscription_status": {
+        "comparison": "is", "value": "unsubscribed"}}}, refusals.BAD_REQUEST, "recipient_subscription_state may be"),
     ({"override_frequency_capping": "yes"}, refusals.BAD_REQUEST, "override_frequency_capping: Give true or false."),
 ]  # fmt: skip
 
@@ -84,6 +89,33 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
 @pytest.mark.parametrize(("body", "label", "told"), REFUSED)
 def test_what_is_refused_sends_nothing_and_says_where(body: dict[str, Any], label: str, told: str) -> None:
     answer = ask(**body)
+    assert (answer.status_code, answer.json()["message"]) == (400, label), answer.json()
+    assert answer.json()["errors"][0].startswith(told), answer.json()
+    assert (Message.objects.count(), Delivery.objects.count(), TriggerRequest.objects.count()) == (0, 0, 0)
+
+
+# The same once webhooks are on.
+WEBHOOK = {"url": "https://shop.test/", "request_method": "POST"}
+REFUSED_WEBHOOKS: list[tuple[dict[str, Any], str, str]] = [
+    ({"webhook": {}}, refusals.BAD_REQUEST, "messages.webhook.url: Give this field"),
+    ({"webhook": []}, refusals.BAD_REQUEST, "messages.webhook: Give an object"),
+    (
+        {"webhook": {**WEBHOOK, "request_method": "HEAD"}},
+        refusals.BAD_REQUEST,
+        "messages.webhook.request_method: Give o",
+    ),
+    ({"webhook": {**WEBHOOK, "request_headers": "X"}}, refusals.BAD_REQUEST, "messages.webhook.request_headers: "),
+    ({"webhook": {**WEBHOOK, "url": "http://10.0.0.1/"}}, refusals.BAD_REQUEST, "messages.webhook.url: 10.0.0.1 is"),
+    ({"webhook": {**WEBHOOK, "body": "{{ x"}}, refusals.BAD_REQUEST, "messages.webhook.body: "),
+    ({"webhook": {**WEBHOOK, "retries": 3}}, refusals.BAD_REQUEST, "messages.webhook.retries isn't offered"),
+    ({**email(), "webhook": WEBHOOK}, refusals.BAD_REQUEST, "messages: One call sends one message: webhook and email"),
+]
+
+
+@pytest.mark.parametrize(("messages", "label", "told"), REFUSED_WEBHOOKS)
+def test_webhooks_that_are_refused_send_nothing_and_say_where(messages: dict[str, Any], label: str, told: str) -> None:
+    webhooks.add(by=factories.user("Admin"))
+    answer = ask(messages=messages)
     assert (answer.status_code, answer.json()["message"]) == (400, label), answer.json()
     assert answer.json()["errors"][0].startswith(told), answer.json()
     assert (Message.objects.count(), Delivery.objects.count(), TriggerRequest.objects.count()) == (0, 0, 0)

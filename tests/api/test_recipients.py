@@ -7,6 +7,7 @@ from rest_framework import exceptions
 
 from api import envelope, refusals, shapes
 from api import recipients as named
+from audiences import identities
 from lib.errors import DomainError
 
 ALIAS = {"alias_name": "a", "alias_label": "crm"}
@@ -45,7 +46,7 @@ def told(given: Any) -> list[str]:
         ({"email": "a@ex.org", "prioritization": []}, [".prioritization: Give this field; an email needs it."]),
         (
             {"email": "a@ex.org", "prioritization": ["first"]},
-            [f".prioritization[0]: Give one of {', '.join(named.PRIORITIES)}."],
+            [f".prioritization[0]: Give one of {', '.join(identities.PRIORITIES)}."],
         ),
         (
             {"external_user_id": "u1", "send_to_existing_only": False},
@@ -55,6 +56,11 @@ def told(given: Any) -> list[str]:
             {"user_alias": ALIAS, "send_to_existing_only": False, "attributes": {"a": 1}},
             [".send_to_existing_only: Leave it out: nobody can be made by an alias alone."],
         ),
+        (
+            {"braze_id": "b1", "send_to_existing_only": False, "attributes": {"a": 1}},
+            [".send_to_existing_only: Leave it out: nobody can be made by a braze_id."],
+        ),
+        ({"email": "a@ex.org", "prioritization": ["identified"] * 5}, [".prioritization: Give at most 4."]),
         ({"user_alias": {"alias_name": "a"}}, [".user_alias.alias_label: Give this field; it is required."]),
         ({"external_user_id": 7}, []),
         ({"external_user_id": True}, [".external_user_id: Give a text."]),
@@ -67,6 +73,33 @@ def told(given: Any) -> list[str]:
 )  # fmt: skip
 def test_a_recipient_has_one_name_and_nothing_that_excludes_it(one: Any, lines: list[str]) -> None:
     assert told({"recipients": [one]}) == [f"recipients[0]{line}" for line in lines]
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        {"external_user_id": "u1"},
+        {"external_user_id": "u-1/@é"},
+        {"external_user_id": " u1 "},
+        {"external_user_id": "two words"},
+        {"external_user_id": "x" * 200},
+        {"external_user_id": 7},
+        {"external_user_id": "u1", "trigger_properties": {"a": [1, {"b": None}]}},
+        {"external_user_id": "u1", "trigger_properties": None},
+        {"external_user_id": "u1", "attributes": {"a": 1}},
+        {"external_user_id": "u1", "send_to_existing_only": True},
+        {"external_user_id": "u1", "unknown": 1},
+    ],
+)
+def test_the_usual_one_is_read_as_every_other_one(one: dict[str, Any]) -> None:
+    quick = named._usual(one)
+    if quick is not None:
+        assert quick == named.Recipient().run_validation(one)
+
+
+@pytest.mark.parametrize("one", [{"external_user_id": ""}, {"external_user_id": "x" * 201}, {"external_user_id": True}])
+def test_what_is_wrong_is_never_usual(one: dict[str, Any]) -> None:
+    assert named._usual(one) is None
 
 
 def test_the_place_of_the_wrong_one_is_told() -> None:

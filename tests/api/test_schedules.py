@@ -108,7 +108,7 @@ def test_scenario_11_a_schedule_deleted_before_its_time_sends_nothing(path: str,
         ({"time": "2026-11-25T12:00:00Z"}, "schedule.time has passed."),
         ({"time": "2028-11-25T12:00:00Z"}, "schedule.time is more than 366 days ahead."),
         ({"time": "2026-11-26T09:00:00Z", "in_local_time": True}, "schedule.time: Leave out the offset"),
-        ({"time": "2026-11-26T09:00:00", "in_local_time": True}, "schedule: in_local_time isn't offered here."),
+        ({"time": "2026-11-25T11:59:00", "in_local_time": True}, "schedule.time has passed in UTC"),
         ({"time": "2026-11-26", "at_optimal_time": True}, "schedule: at_optimal_time isn't offered here."),
     ],
 )
@@ -229,3 +229,22 @@ def test_what_is_upcoming_is_listed_without_what_calls_scheduled(at: Any) -> Non
     for wrong in ({}, {"end_time": "soon"}):
         answer = program.caller.get("/messages/scheduled_broadcasts", data=wrong)
         assert answer.status_code == 400 and answer.json()["errors"][0].startswith("end_time: Give")
+
+
+@BOTH
+def test_local_times_are_waited_for_and_what_is_left_of_them_is_taken_back(path: str, at: Any) -> None:
+    program = Program(path)
+    nine = {"time": "2026-11-26T09:00:00", "in_local_time": True}
+    wrong = program.create({**nine, "time": "2026-11-26T09:00:00Z"})
+    assert (wrong.status_code, wrong.json()["errors"][0][:13]) == (400, "schedule.time")
+    schedule_id = program.create(nine).json()["schedule_id"]
+    assert "notice" not in program.do("update", schedule_id, schedule=nine).json()
+    at.shift(7 * HOUR)
+    clock.tick()
+    shard = Shard.objects.get()
+    assert (shard.zone, shard.due_at) == ("UTC", NOW + 21 * HOUR)
+    moved = program.do("update", schedule_id, schedule={"time": "2026-11-26T12:00:00Z"})
+    assert moved.status_code == 201 and "the 1 people who still waited" in moved.json()["notice"]
+    assert Shard.objects.get().due_at == NOW + 24 * HOUR
+    assert "who still waited" in program.do("delete", schedule_id).json()["notice"]
+    assert program.do("delete", schedule_id).json()["message"] == refusals.INVALID_SCHEDULE

@@ -69,6 +69,10 @@ def test_each_field_takes_one_type_only(field: str, taken: list[Any], sentence: 
         ({"inner": {"name": "abcdef"}}, ["inner.name: Use at most 5 characters."]),
         ({"inner": {"name": "a", "tags": ["x", 2]}}, ["inner.tags[1]: Give a text."]),
         ({"inner": {"name": "a", "tags": ["x", "y", "z"]}}, ["inner.tags: Give at most 2."]),
+        ({"inner": {"name": "a", "tags": [1, 2, 3]}}, ["inner.tags: Give at most 2."]),
+        ({"many": [7] * 1001}, ["many: Give at most 1000."]),
+        ({"flag": "true"}, ["flag: Give true or false."]),
+        ({"whole": "7"}, ["whole: Give a whole number from 1 to 100."]),
         ({"many": [{"name": "a"}, {"name": []}, 7]}, ["many[1].name: Give a text.", "many[2]: Give an object {…}."]),
         ({"many": {"0": {"name": "a"}}}, ["many: Give a list […]."]),
         ({"whole": 0}, ["whole: Give a whole number from 1 to 100."]),
@@ -91,6 +95,7 @@ def test_unknown_names_and_null_are_passed_over() -> None:
     [
         ("whole=7&flag=true&one=asc", {"whole": 7, "flag": True, "one": "asc"}),
         ("text=a&text=b", {"text": "b"}),
+        ("flag=True", {"flag": True}),
         ("", {}),
     ],
 )

@@ -1,14 +1,12 @@
 """People written by API: attributes and their operations, consent, events; what is wrong beside what is done."""
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -17,6 +15,7 @@ from audiences.models import (
     AttributeDefinition,
     ConsentChange,
     Profile,
+    ProfileAlias,
     ProfileEvent,
     Purchase,
     QuarantineEntry,
@@ -24,6 +23,7 @@ from audiences.models import (
 )
 from tests import factories
 from tests.api.callers import Caller
+from tests.racing import at_once
 
 TRACK = "/users/track"
 AT = "2026-11-25T09:00:00Z"
@@ -113,7 +113,10 @@ def test_operations_on_attributes(caller: Caller, before: Any, operation: Any, a
         ({"external_id": 7}, "external_id: Give a text"), ({"external_id": " "}, "external_id: Give a text"),
         ({"external_id": "x" * 201}, "at most 200"), ({"braze_id": "nobody"}, "nobody with this name"),
         ({"external_id": "a", "braze_id": "b"}, "Give only one of"), ({"email": "lea"}, "email: This is no address"),
-        ({"user_alias": {"alias_name": "a", "alias_label": "b"}}, "user_alias: Chappe keeps no aliases"),
+        ({"user_alias": {"alias_name": "a", "alias_label": "b"}}, "There is nobody with this name"),
+        ({"user_alias": "a"}, "user_alias: Give an object"),
+        ({"user_alias": {"alias_name": "a"}}, "user_alias.alias_label: Give this field"),
+        ({"user_alias": {"alias_name": "x" * 201, "alias_label": "b"}}, "alias_name: Use at most 200"),
         ({"external_id": "a", "_update_existing_only": "yes"}, "_update_existing_only: Give true or false"),
         ({"external_id": "a", "_update_existing_only": True, "x": 1}, "There is nobody with this name"),
         ({"external_id": "a", "email": "lea"}, "attributes[0].email: This is no address"),
@@ -187,6 +190,31 @@ def test_people_are_found_by_any_name_and_made_by_an_address(caller: Caller) -> 
     assert (known.city, old.city) == ("Nantes", "Lyon"), "of several the one with an id of its own"
     made = Profile.objects.get(email_key="new@example.test")
     assert (made.email, made.external_id, made.city, made.first_name) == ("new@example.test", None, "Lille", "Ann")
+
+
+@pytest.mark.django_db
+def test_an_alias_finds_and_makes_only_where_that_is_said(caller: Caller) -> None:
+    known = factories.profile()
+    ProfileAlias.objects.create(profile=known, label="crm", name="a")
+    named = [{"user_alias": {"alias_name": name, "alias_label": "crm"}} for name in ("a", "b", "c")]
+    new = {"_update_existing_only": False}
+    event = {"name": "came", "time": AT}
+    answer = write(
+        caller,
+        {**named[0], "city": "Lyon"},
+        {**named[1], "city": "Lyon"},
+        {**named[2], **new, "city": "Lille"},
+        {**named[2], "first_name": "Ann"},
+        events=[{**named[0], **event}, {**named[1], **event}, {**named[2], **new, **event}],
+    )
+    assert errors(answer) == [
+        "attributes[1]: There is nobody with this name.",
+        "events[1]: There is nobody with this name. Nothing was stored.",
+    ]
+    known.refresh_from_db()
+    made = ProfileAlias.objects.get(name="c").profile
+    assert (known.city, made.city, made.first_name, made.external_id) == ("Lyon", "Lille", "Ann", None)
+    assert Profile.objects.count() == 2 and ProfileEvent.objects.count() == 2
 
 
 @pytest.mark.django_db
@@ -280,7 +308,7 @@ def test_groups_and_complaints(caller: Caller) -> None:
             },
         )
     )
-    assert len(said) == 2 and "no subscription group" in said[0] and "is archived" in said[1]
+    assert len(said) == 2 and "is archived" in said[0] and "no subscription group" in said[1]
     assert list(Subscription.objects.values_list("group_id", "state")) == [(group.pk, "unsubscribed")]
     assert QuarantineEntry.objects.get().reason == "complaint"
 
@@ -319,7 +347,6 @@ def test_events_and_purchases_are_stored_as_told_each_time(caller: Caller) -> No
         ("events", {"_update_existing_only": True}, "There is nobody with this name"),
         ("events", {"properties": {str(n): "x" * 250 for n in range(500)}}, "at most 100 KB"),
         ("purchases", {"price": "12"}, "price: Give a number"), ("purchases", {"price": 1e12}, "price: Give at most"),
-        ("purchases", {"price": 10**400}, "price: Give at most"),
         ("purchases", {"quantity": 101}, "from 1 to 100"), ("purchases", {"quantity": 0}, "from 1 to 100"),
         ("purchases", {"currency": "eur"}, "three capital letters"), ("purchases", {"product_id": "x" * 256}, "255"),
         ("purchases", {"braze_id": "nobody", "external_id": None}, "There is nobody with this name"),
@@ -341,25 +368,14 @@ def test_no_more_attributes_than_anybody_can_read(caller: Caller, monkeypatch: p
     assert Profile.objects.get().attributes == {"a": 1, "b": 1}
 
 
-def at_once(*works: Callable[[], Any]) -> list[Any]:
-    start = threading.Barrier(len(works))
-
-    def run(work: Callable[[], Any]) -> Any:
-        try:
-            start.wait(timeout=30)
-            return work()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(len(works)) as pool:
-        return list(pool.map(run, works))
-
-
 @pytest.mark.django_db(transaction=True)
 def test_calls_at_once_make_one_person_and_lose_nothing() -> None:
     """Same ids, addresses and new attributes in opposite orders, eight at a time."""
     callers = [Caller("users.track") for _number in range(8)]
-    names = [{"external_id": f"u{n}"} for n in range(10)] + [{"email": f"p{n}@example.test"} for n in range(10)]
+    names: list[dict[str, Any]] = [{"external_id": f"u{n}"} for n in range(10)]
+    names += [{"email": f"p{n}@example.test"} for n in range(8)]
+    aliases = [{"alias_name": f"a{n}", "alias_label": "crm"} for n in range(2)]
+    names += [{"user_alias": one, "_update_existing_only": False} for one in aliases]
 
     def work(number: int) -> Callable[[], Any]:
         ordered = names if number % 2 else names[::-1]

@@ -103,7 +103,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"recipient": None}, "recipient: Give this field"),
     ({"recipient": [U1]}, "recipient: Give an object"),
     ({"recipient": {}}, "recipient: Give exactly one of external_user_id, user_alias."),
-    ({"recipient": {**U1, "attributes": {"email": 5}}}, "recipient.attributes: email must be"),
+    ({"recipient": {**U1, "attributes": {"email": 5}}}, "recipient.attributes.email: Give a text."),
     ({"recipient": {**U1, "attributes": []}}, "recipient.attributes: Give an object"),
     ({"external_send_id": "a b"}, "external_send_id: Use letters"),
     ({"external_send_id": "a" * 201}, "external_send_id: Use at most 200"),

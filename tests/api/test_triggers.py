@@ -20,6 +20,9 @@ pytestmark = pytest.mark.django_db
 SEND = "/campaigns/trigger/send"
 API = {"delivery__kind": "api"}
 U1 = {"external_user_id": "u1"}
+IN_NO_GROUP = {
+    "subscription_group_id": "8d6f8c7a-5b4e-4f3d-a2c1-b0a9f8e7d6c5", "subscription_state": "unsubscribed",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -74,16 +77,18 @@ for _level in range(6):
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({}, refusals.NO_RECIPIENTS, "No Recipients"),
     ({"recipients": []}, refusals.NO_RECIPIENTS, "No Recipients"),
-    ({"broadcast": True, "recipients": [U1]}, refusals.BAD_REQUEST, "Leave out broadcast"),
+    ({"broadcast": True, "recipients": [U1]}, refusals.BAD_REQUEST, "broadcast: Leave out"),
     ({"recipients": [U1] * 51}, refusals.TOO_MANY_USERS, "recipients: Give at most 50, not 51."),
     ({"recipients": [{}]}, refusals.BAD_REQUEST, "recipients[0]: Give exactly one of"),
-    ({"recipients": [U1, {**U1, "attributes": {"email": 5}}]}, refusals.BAD_REQUEST, "recipients[1].attributes: email"),
+    ({"recipients": [U1, {**U1, "attributes": {"email": 5}}]}, refusals.BAD_REQUEST, "recipients[1].attributes.email"),
+    ({"recipients": [U1, {**U1, "attributes": {"subscription_groups": [IN_NO_GROUP]}}]}, refusals.BAD_REQUEST,
+     "recipients[1].attributes.subscription_groups: There is no subscription group with this id."),
     ({"recipients": [U1], "trigger_properties": []}, refusals.BAD_REQUEST, "trigger_properties: Give an object"),
     ({"recipients": [U1], "trigger_properties": {"x": "y" * 60_000}}, refusals.BAD_REQUEST, "trigger_properties: Give"),
     ({"recipients": [U1], "send_id": "unknown"}, refusals.BAD_REQUEST, "send_id: It is not registered"),
     ({"recipients": [U1], "send_id": "a b"}, refusals.BAD_REQUEST, "send_id: Use letters"),
-    ({"recipients": [U1], "attachments": [{"file_name": "a"}]}, refusals.BAD_REQUEST, "attachments: Chappe sends no"),
-    ({"recipients": [U1], "broadcast": "true!"}, refusals.BAD_REQUEST, "broadcast: Give true or false."),
+    ({"recipients": [U1], "attachments": [{"file_name": "a"}]}, refusals.BAD_REQUEST, "attachments[0].url: Give this"),
+    ({"broadcast": "true"}, refusals.BAD_REQUEST, "broadcast: Give true or false."),
     ({"broadcast": True, "audience": {}}, refusals.BAD_REQUEST, "audience: Give an object with one of AND"),
     ({"broadcast": True, "audience": {"AND": []}}, refusals.BAD_REQUEST, "audience.AND: Give a list"),
     ({"broadcast": True, "audience": {"AND": [LEAF]}}, refusals.BAD_REQUEST, "audience.AND[0].custom_attribute: Enter"),
@@ -112,10 +117,12 @@ def test_other_campaigns_are_no_campaigns_of_the_api(campaign: Campaign) -> None
     assert ask(campaign, recipients=[U1]).status_code == 201
 
 
-def test_one_that_nobody_activated_is_a_conflict(settings: Any) -> None:
+def test_one_that_nobody_activated_is_refused(settings: Any) -> None:
     settings.ACTIVATE_TRIGGERED = True
     answer = ask(factories.published(**API), recipients=[U1])
-    assert (answer.status_code, answer.json()["message"]) == (409, "Conflict")
+    assert (answer.status_code, answer.json()["message"]) == (400, "Bad Request")
+    assert answer.json()["errors"][0].startswith("campaign_id: The campaign “")
+    assert "Activate it" in answer.json()["errors"][0]
     assert nothing_was_kept()
 
 
@@ -216,14 +223,16 @@ def test_filters_join_and_ask_for_consent(campaign: Campaign) -> None:
     ("audience", "told"),
     [
         ({"push_subscription_status": {"comparison": "is", "value": "opted_in"}}, "audience.push_subscription_status"),
-        ({"last_used_app": {"comparison": "after", "value": "2026-01-01"}}, "audience.last_used_app: Chappe knows"),
+        ({"last_used_app": {"comparison": "after", "value": "2026-01-01"}}, "audience.last_used_app: Chappe sends"),
         ({"segment": {}}, "audience.segment: There is no such filter."),
         ({"AND": [], "OR": []}, "audience: Give an object with one of"),
         ({"AND": {}}, "audience.AND: Give a list"),
         ({"AND": [7]}, "audience.AND[0]: Give an object"),
         ({"custom_attribute": 7}, "audience.custom_attribute: Give an object"),
         ({"custom_attribute": {}}, "audience.custom_attribute.custom_attribute_name: There is no"),
-        ({"custom_attribute": {"custom_attribute_name": "tier", "comparison": "matches_regex", "value": "a+"}},
+        ({"custom_attribute": {"custom_attribute_name": "tier", "comparison": "matches_regex", "value": "a++"}},
+         "audience.custom_attribute.value: A pattern can't have “+”."),
+        ({"custom_attribute": {"custom_attribute_name": "tier", "comparison": "includes_value", "value": "a"}},
          "audience.custom_attribute.comparison: Give one of equals"),
         ({"custom_attribute": {"custom_attribute_name": "tier", "comparison": "equals"}},
          "audience.custom_attribute.value: Give this field"),
@@ -256,3 +265,15 @@ def test_what_other_campaigns_sent_is_not_looked_up_for_an_audience_that_does_no
             assert ask(one, caller=caller, recipients=[U1]).status_code == 201
         counts.append(sum("MAX(" in query["sql"] for query in queries))
     assert counts == [0, 1]
+
+
+def test_a_call_takes_a_handful_of_statements_however_many_it_names(campaign: Campaign) -> None:
+    caller, counts = Caller(), []
+    for first, last in ((0, 1), (10, 11), (20, 70)):
+        people = [factories.profile(external_id=f"c{number}") for number in range(first, last)]
+        with CaptureQueriesContext(connection) as queries:
+            answer = ask(campaign, caller=caller, recipients=[{"external_user_id": one.external_id} for one in people])
+        assert answer.status_code == 201
+        counts.append(len(queries))
+    assert counts[1] == counts[2] <= 8, counts
+    assert Shard.objects.count() == 3 and RequestRecipient.objects.filter(reason="").count() == 52

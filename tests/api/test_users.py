@@ -9,13 +9,17 @@ import pytest
 from accounts.models import AuditEntry
 from api import profile_facts
 from api.models import AnsweredCall
-from audiences.models import Profile, ProfileEvent, Purchase
+from audiences.models import Profile, ProfileAlias, ProfileEvent, Purchase
 from tests import factories
 from tests.api.callers import Caller
 
 pytestmark = pytest.mark.django_db
 EXPORT, DELETE = "/users/export/ids", "/users/delete"
 AT = datetime(2026, 11, 25, 9, tzinfo=UTC)
+
+
+def alias(name: str) -> dict[str, str]:
+    return {"alias_name": name, "alias_label": "crm"}
 
 
 @pytest.fixture
@@ -33,7 +37,7 @@ def test_all_that_is_known_of_a_person_is_told(caller: Caller, django_assert_max
     ProfileEvent.objects.create(profile=person, name="left", at=AT)
     Purchase.objects.create(profile=person, product_id="tea", currency="EUR", price=Decimal(1), at=AT)
     factories.profile(external_id="u2")
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(10):
         answer = caller.post(EXPORT, {"external_ids": ["u1", "u9", "u9"]})
     assert answer.status_code == 201 and answer.json()["invalid_user_ids"] == ["u9"]
     (told,) = answer.json()["users"]
@@ -53,7 +57,8 @@ def test_all_that_is_known_of_a_person_is_told(caller: Caller, django_assert_max
 def test_people_are_found_by_every_name_and_only_what_is_wanted_is_told(caller: Caller) -> None:
     one = factories.profile(external_id="u1", email="lea@example.test")
     two = factories.profile(email="LEA@example.test")
-    factories.profile(external_id="u3")
+    other = factories.profile(external_id="u3")
+    ProfileAlias.objects.create(profile=other, label="crm", name="b")
     wanted = {"fields_to_export": ["braze_id", "devices"]}
     for names, found, unknown in (
         ({"external_ids": ["u1"]}, [one], []),
@@ -62,21 +67,26 @@ def test_people_are_found_by_every_name_and_only_what_is_wanted_is_told(caller: 
         ({"braze_id": "nobody"}, [], ["nobody"]),
         ({"email_address": "Lea@example.test"}, [one, two], []),
         ({"email_address": "nobody"}, [], []),
+        ({"user_aliases": [alias("b"), alias("c")]}, [other], ["crm: c"]),
         ({"external_ids": ["u1"], "email_address": "lea@example.test"}, [one, two], []),
     ):
         answer = caller.post(EXPORT, {**names, **wanted}).json()
         assert answer["users"] == [{"braze_id": str(person.public_id)} for person in found], names
         assert answer["invalid_user_ids"] == unknown
+    told = caller.post(EXPORT, {"external_ids": ["u1", "u3"], "fields_to_export": ["user_aliases"]}).json()["users"]
+    assert told == [{"user_aliases": []}, {"user_aliases": [alias("b")]}]
 
 
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        ({}, "Give external_ids, braze_id or"), ({"external_ids": []}, "Give external_ids"),
+        ({}, "Give external_ids, user_aliases, braze_id or"), ({"external_ids": []}, "Give external_ids"),
         ({"external_ids": "u1"}, "external_ids: Give a list"), ({"external_ids": [7]}, "external_ids[0]: Give a text"),
         ({"external_ids": ["u"] * 51}, "at most 50"), ({"external_ids": ["u1"], "fields_to_export": []}, "at least"),
         ({"external_ids": ["u1"], "fields_to_export": "email"}, "fields_to_export: Give a list"),
-        ({"user_aliases": [{"alias_name": "a", "alias_label": "b"}]}, "user_aliases: Leave it out"),
+        ({"user_aliases": ["a"]}, "user_aliases[0]: Give an object"),
+        ({"user_aliases": [{"alias_name": "a"}]}, "user_aliases[0].alias_label: Give this"),
+        ({"user_aliases": [{"alias_name": "a", "alias_label": "b"}] * 51}, "user_aliases: Give at most 50"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told(caller: Caller, body: Any, told: str) -> None:
@@ -102,19 +112,21 @@ def test_people_are_erased_and_counted_once() -> None:
     }
     assert caller.post(DELETE, {"external_ids": ["u0"]}).json()["deleted"] == 0, "safe to repeat"
     assert caller.post(DELETE, {"braze_ids": [str(people[2].public_id), "nobody"]}).json()["deleted"] == 1
+    ProfileAlias.objects.create(profile=factories.profile(), label="crm", name="b")
+    assert caller.post(DELETE, {"user_aliases": [alias("b"), alias("c")]}).json()["deleted"] == 1
     assert list(Profile.objects.values_list("external_id", flat=True)) == ["u3"]
     erased = AuditEntry.objects.filter(action="profile.erased")
-    assert erased.count() == 3 and caller.key.prefix in erased[0].actor_label
+    assert erased.count() == 4 and caller.key.prefix in erased[0].actor_label
 
 
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        ({}, "Give either external_ids or braze_ids"), ({"external_ids": []}, "Give either"),
-        ({"external_ids": ["u1"], "braze_ids": ["x"]}, "Give either"), ({"external_ids": "u1"}, "Give a list"),
+        ({}, "Give one of external_ids, user_aliases, braze_ids"), ({"external_ids": []}, "Give one of"),
+        ({"external_ids": ["u1"], "braze_ids": ["x"]}, "Give one of"), ({"external_ids": "u1"}, "Give a list"),
         ({"external_ids": [None]}, "external_ids[0]"), ({"external_ids": ["u1"] * 51}, "at most 50"),
-        ({"external_ids": ["u1"], "user_aliases": [{"alias_name": "a", "alias_label": "b"}]}, "user_aliases: Leave"),
-        ({"email_addresses": [{"email": "a@b.de"}]}, "Give either"),
+        ({"external_ids": ["u1"], "user_aliases": [{"alias_name": "a", "alias_label": "b"}]}, "Give one of"),
+        ({"email_addresses": [{"email": "a@b.de"}]}, "Give one of"),
     ],
 )  # fmt: skip
 def test_a_wrong_deletion_erases_nobody(body: Any, told: str) -> None:

@@ -1,6 +1,7 @@
 """People who were erased: nothing says who they were, what they count in stays, and nobody writes to them again."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -13,8 +14,8 @@ from accounts import audit
 from accounts.models import AuditEntry
 from audiences import erasure, profiles, subscriptions, tracking
 from audiences.activity import Happening
-from audiences.arrivals import Name, Named
 from audiences.attribute_values import Operation
+from audiences.identities import EMAIL, EXTERNAL_ID, Name
 from audiences.models import (
     AddressError,
     ConsentChange,
@@ -28,10 +29,14 @@ from audiences.models import (
 )
 from audiences.reworking import Change
 from audiences.upserts import Source
-from delivery.models import Event, SendLog
+from campaigns import triggering
+from delivery import requests
+from delivery.callformat import Call, Recipient
+from delivery.models import Event, RequestRecipient, SendLog, TriggerRequest
 from messaging.models import CaughtMessage
 from tests import factories
 from tests.audiences.test_imports import import_all
+from tests.racing import at_once
 
 pytestmark = pytest.mark.django_db
 # In no other row of a test.
@@ -78,11 +83,37 @@ def message_to(person: Profile) -> SendLog:
     )
 
 
+def asked_for(*names: Name) -> list[TriggerRequest]:
+    """Requests that named somebody: at once, again with properties of their own, and one whose time has come."""
+    made = str(factories.published(delivery__kind="api").public_id)
+    first, *_others = names
+    own = tuple(Recipient(name, trigger={"note": CANARY}) for name in names)
+    at = timezone.now() + timedelta(hours=1)
+    calls = [Call((Recipient(first),), trigger={"note": CANARY}), Call(own), Call(own, due_at=at)]
+    asked = [triggering.trigger(made, call).request for call in calls]
+    TriggerRequest.objects.filter(state="scheduled").update(due_at=timezone.now())
+    requests.run_due()
+    return asked
+
+
+def test_how_requests_named_who_was_erased_is_gone_and_others_stay() -> None:
+    person, other = lea(), factories.profile(external_id="other")
+    names = [Name(EMAIL, ADDRESS), Name(EXTERNAL_ID, f"{CANARY}-7"), Name(EXTERNAL_ID, "other")]
+    asked = asked_for(*names)
+    assert {"delivery_requestrecipient", "delivery_triggerrequest"} < set(rows_with(CANARY))
+    erasure.erase([person.pk], label="x")
+    # What was said for the other one is theirs.
+    RequestRecipient.objects.filter(profile_id=other.pk).update(trigger=None)
+    assert rows_with(CANARY) == []
+    kept = RequestRecipient.objects.filter(request=asked[1]).order_by("position").values_list("profile_id", "name")
+    assert list(kept) == [(person.pk, ""), (person.pk, ""), (other.pk, "other")]
+
+
 def test_nothing_in_the_database_says_who_it_was() -> None:
     person, other = lea(attributes={"note": CANARY}, email_consent="unsubscribed"), factories.profile(first_name="Bea")
     message_to(person)
     subscriptions.set_state(factories.group(), [person.pk], "unsubscribed", source="api")
-    tracking.track([], [Happening(Named(Name.EMAIL, ADDRESS), CANARY, timezone.now())], source=SOURCE)
+    tracking.track([], [Happening(Name(EMAIL, ADDRESS), CANARY, timezone.now())], source=SOURCE)
     entry = profiles.quarantine(ADDRESS, "hard_bounce", f"{ADDRESS} is unknown")
     profiles.release(entry, factories.user("Admin"), "A mistake")
     now = timezone.now()
@@ -138,18 +169,31 @@ def comes_by_file() -> None:
 
 
 def comes_by_call(**more: Any) -> None:
-    named = Named(Name.EXTERNAL_ID, "new")
+    named = Name(EXTERNAL_ID, "new")
     tracking.track(
-        [Change(named, {"email": ADDRESS.upper()}, **more), Change(Named(Name.EMAIL, "b@example.test"))], source=SOURCE
+        [Change(named, {"email": ADDRESS.upper()}, **more), Change(Name(EMAIL, "b@example.test"))], source=SOURCE
     )
 
 
 def comes_by_address() -> None:
-    tracking.track([Change(Named(Name.EMAIL, ADDRESS))], source=SOURCE)
+    tracking.track([Change(Name(EMAIL, ADDRESS))], source=SOURCE)
 
 
 def comes_by_event() -> None:
-    tracking.track([], [Happening(Named(Name.EMAIL, ADDRESS), "came", timezone.now())], source=SOURCE)
+    tracking.track([], [Happening(Name(EMAIL, ADDRESS), "came", timezone.now())], source=SOURCE)
+
+
+def test_a_hash_stays_until_somebody_keeps_the_address() -> None:
+    """Passing through an address, within one call, takes nothing of what is known of it away."""
+    person = lea(email_consent="unsubscribed")
+    profiles.quarantine(person.email_key, "hard_bounce", "550")
+    erasure.erase([person.pk], label="x")
+    named = Name(EXTERNAL_ID, "new")
+    tracking.track([Change(named, {"email": ADDRESS}), Change(named, {"email": "b@example.test"})], source=SOURCE)
+    assert WithheldAddress.objects.exists() and not QuarantineEntry.objects.exists() and rows_with(CANARY) == []
+    comes_by_address()
+    assert not WithheldAddress.objects.exists() and QuarantineEntry.objects.exists()
+    assert Profile.objects.get(email_key=ADDRESS).email_consent == "unsubscribed"
 
 
 @pytest.mark.parametrize("comes", [comes_by_file, comes_by_call, comes_by_address, comes_by_event])
@@ -198,7 +242,7 @@ def test_who_says_so_comes_back_and_nobody_found_keeps_the_hash() -> None:
 def test_erasing_and_writing_at_once_end_whole() -> None:
     """Each person is either there with everything, or was erased; no call fails, and no row leads to nobody."""
     people = [factories.profile(external_id=f"u{number}") for number in range(12)]
-    named = [Named(Name.EXTERNAL_ID, f"u{number}") for number in range(12)]
+    named = [Name(EXTERNAL_ID, f"u{number}") for number in range(12)]
     start = threading.Barrier(6)
 
     def work(number: int) -> None:
@@ -221,3 +265,36 @@ def test_erasing_and_writing_at_once_end_whole() -> None:
     there = Profile.objects.exclude(pk__in=erased)
     assert there.count() == Profile.objects.count() == len(set(there.values_list("external_id", flat=True)))
     assert set(ProfileEvent.objects.values_list("profile_id", flat=True)) <= set(there.values_list("pk", flat=True))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_address_that_is_given_to_somebody_while_it_is_erased_meets_its_hash() -> None:
+    """The call waits for the erasure, and then knows what it left."""
+    gone, known = lea(email_consent="unsubscribed"), factories.profile(external_id="known", email="")
+    is_erased = threading.Event()
+
+    def erase() -> None:
+        with transaction.atomic():
+            erasure.erase([gone.pk], label="test")
+            is_erased.set()
+            _wait_for_a_waiting()
+
+    def give() -> None:
+        assert is_erased.wait(timeout=30)
+        tracking.track([Change(Name(EXTERNAL_ID, "known"), {"email": ADDRESS})], source=SOURCE)
+
+    at_once(erase, give)
+    known.refresh_from_db()
+    assert (known.email_key, known.email_consent) == (ADDRESS, "unsubscribed")
+    assert Profile.objects.count() == 1 and not WithheldAddress.objects.exists()
+
+
+def _wait_for_a_waiting() -> None:
+    """Until another session waits for a lock that this one has."""
+    for _time in range(1000):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.01)
+    raise AssertionError("nobody waits")

@@ -38,6 +38,11 @@ def settle(page: Page) -> None:
         if running:
             quiet_since = time.monotonic()
     assert now < deadline, f"{page.url} does not settle: {[request.url for request in running]}"
+    stand(page)
+
+
+def stand(page: Page) -> None:
+    """Return when nothing that moves is still on its way, and all of it was painted."""
     page.evaluate(_STILL)
 
 

@@ -9,9 +9,10 @@ from playwright.sync_api import Page, expect
 
 from audiences import identities
 from campaigns import lifecycle, triggering
-from delivery import refused_calls
+from delivery import refused_calls, requests
 from delivery.models import RefusedCall
 from delivery.requests import Call, Recipient
+from messaging.attachments import File
 from tests import factories
 from tests.browser.test_delivery import axe
 
@@ -28,12 +29,17 @@ def test_the_log_and_a_request(browse: Callable[..., Page], width: int, theme: s
     call = Call(recipients=tuple(people), trigger={"order": {"number": "A-1042"}}, key_label="shop-prod")
     request = triggering.trigger(str(made.public_id), call).request
     triggering.trigger(str(made.public_id), call)
+    added = factories.message(headers={"X-Long": "x" * 300}, extras={"order": "17"}, bcc="archive@shop.test")
+    own = factories.delivery(message=added)
+    files = (File(f"Invoice-{'x' * 100}.pdf", "application/pdf", b"x"),)
+    brought = requests.record(requests.Origin("api", "x", "Your order"), Call(files=files), delivery=own)
     page = browse(operator, width=width, theme=theme)
     pages = {
         "log": reverse("delivery:activity"),
         "empty": f"{reverse('delivery:activity')}?q=zzzz",
         "request": reverse("delivery:activity-request", args=[request.public_id]),
         "refused": reverse("delivery:activity-refused", args=[refuse().public_id]),
+        "added": reverse("delivery:activity-request", args=[brought.public_id]),
         "campaign": reverse("campaigns:detail", args=[made.public_id]),
     }
     for name, address in pages.items():

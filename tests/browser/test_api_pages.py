@@ -1,7 +1,6 @@
 """Keys and documentation in a real browser: a key from the dialog to its only showing, and nothing axe would mind."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from django.urls import reverse
@@ -11,17 +10,9 @@ from accounts import roles
 from api import keys
 from api.models import ApiKey
 from tests import factories
-
-AXE = (Path(__file__).parent / "vendor/axe-4.14.1.min.js").read_text()
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+from tests.browser.looks import violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-def violations(page: Page) -> list[str]:
-    page.evaluate(AXE)
-    found = page.evaluate("rules => axe.run(document, { runOnly: { type: 'tag', values: rules } })", RULES)
-    return [f"{one['id']}: {[node['html'][:120] for node in one['nodes']]}" for one in found["violations"]]
 
 
 def test_a_key_is_made_in_a_dialog_and_shown_once(browse: Callable[..., Page]) -> None:

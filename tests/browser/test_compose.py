@@ -4,7 +4,6 @@ import functools
 import json
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +16,8 @@ from playwright.sync_api import Page, Route, expect
 from accounts.models import User
 from campaigns.models import Campaign, Draft
 from tests import factories
+from tests.browser import looks
 
-AXE = (Path(__file__).parent / "vendor/axe-4.14.1.min.js").read_text()
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 SAVED = re.compile(r"Saved \d\d:\d\d")
 FOOTER = '<p>{{ postal_address }} <a href="{{ unsubscribe_url }}">Unsubscribe</a></p>'
 
@@ -70,12 +68,6 @@ def _indicator(page: Page) -> Any:
     return page.locator("#save [data-save-text]")
 
 
-def _violations(page: Page) -> list[str]:
-    page.evaluate(AXE)
-    found = page.evaluate("rules => axe.run(document, {runOnly: rules}).then(result => result.violations)", RULES)
-    return [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]]
-
-
 def test_a_group_with_a_product_is_written_shown_and_saved(desk: Page, campaign: Campaign) -> None:
     _store(campaign, body_kind="blocks", body='[{"type": "footer", "html": ""}]')
     lyon = factories.profile(email="lyon@example.test", first_name="Lea", city="Lyon")
@@ -106,7 +98,7 @@ def test_a_group_with_a_product_is_written_shown_and_saved(desk: Page, campaign:
     desk.locator("#people-list").get_by_text("Pia (paris@example.test)").click()
     expect(frame.get_by_text("Unsubscribe")).to_be_visible()
     expect(frame.get_by_text("Lamp")).to_have_count(0)
-    assert _violations(desk) == []
+    assert looks.violations(desk) == []
     desk.get_by_role("button", name="Done").click()
     expect(desk.locator("#message-editor")).to_be_hidden()
     group, footer = json.loads(_compose(campaign)["body"])
@@ -388,14 +380,14 @@ def test_open_layers_are_accessible_and_never_scroll_sideways(
 ) -> None:
     page = _open(open_as(width=width, theme=theme), campaign)
     page.locator("[data-panel-toggle]").click()
-    assert _violations(page) == []
+    assert looks.violations(page) == []
     page.get_by_role("button", name="Close the panel").click()
     page.get_by_role("button", name="Edit message").click()
     page.wait_for_timeout(500)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.evaluate("document.getElementById('message-editor').scrollWidth <= innerWidth")
     page.locator("[data-code-picker]").click()
-    assert _violations(page) == []
+    assert looks.violations(page) == []
 
 
 def test_a_conflict_and_what_was_typed_are_in_sight_on_a_scrolled_page(

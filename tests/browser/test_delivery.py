@@ -22,10 +22,10 @@ from delivery import preparation, rollups, sending
 from delivery.models import Delivery
 from messaging import links
 from tests import factories, smtp_server
+from tests.browser import looks
 from tests.delivery import records
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-AXE = Path(__file__).parent / "vendor" / "axe-4.14.1.min.js"
 PEOPLE = 12
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/126.0 Safari/537.36"
 
@@ -86,9 +86,7 @@ def drain(delivery: Delivery) -> threading.Thread:
 
 
 def axe(page: Page) -> list[str]:
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found: list[dict[str, Any]] = page.evaluate("axe.run(document).then((result) => result.violations)")
-    return [f"{one['id']}: {one['nodes'][0]['target']}" for one in found]
+    return looks.violations(page, rules=None)
 
 
 def test_an_operator_confirms_and_watches_it_arrive(

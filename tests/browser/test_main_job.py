@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, FilePayload, Locator, Page, Response, expect
 
+from tests.browser import looks
 from tests.browser.main_job_installation import PASSWORD, Installation, Shop
-from tests.browser.test_shell import AXE, RULES
 
 N_PEOPLE, N_WITHOUT_ADDRESS, N_SAME_ADDRESS, N_BOUNCING = 288, 7, 5, 2
 N_ROWS = N_PEOPLE + N_WITHOUT_ADDRESS + N_SAME_ADDRESS
@@ -84,10 +84,7 @@ class Desk:
 
     def barriers(self) -> list[str]:
         """What axe finds on the page."""
-        self.page.evaluate(AXE)
-        script = "rules => axe.run(document, {runOnly: rules}).then(result => result.violations)"
-        found = self.page.evaluate(script, RULES)
-        return [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]]
+        return looks.violations(self.page)
 
     def _note_console(self, message: ConsoleMessage) -> None:
         if message.type == "error":

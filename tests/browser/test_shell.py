@@ -1,7 +1,6 @@
 """The shell and every component in a real browser: accessibility, sideways scroll, content policy, keyboard."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +9,8 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from accounts.models import User
 from tests import factories
+from tests.browser import looks
 
-AXE = (Path(__file__).parent / "vendor/axe-4.14.1.min.js").read_text()
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 WIDTHS = (360, 768, 1280)
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -65,28 +63,18 @@ def desk(browse: Callable[..., Page]) -> Page:
     return page
 
 
-def _violations(page: Page) -> list[str]:
-    page.evaluate(AXE)
-    found = page.evaluate("rules => axe.run(document, {runOnly: rules}).then(result => result.violations)", RULES)
-    return [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]]
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
-def test_components_have_no_accessibility_violation(browse: Callable[..., Page], width: int, theme: str) -> None:
-    page = browse(width=width, theme=theme)
+def test_components_have_no_accessibility_violation(browse: Callable[..., Page]) -> None:
+    page = browse()
     page.goto("/dev/components/")
-    assert _violations(page) == []
+    assert looks.wrong(page, "components") == []
     page.get_by_role("button", name="Open a dialog").click()
-    assert _violations(page) == []
+    assert looks.wrong(page, "dialog") == []
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
-def test_sign_in_has_no_accessibility_violation(browse: Callable[..., Page], width: int, theme: str) -> None:
-    page = browse(width=width, theme=theme, signed_in=False)
+def test_sign_in_has_no_accessibility_violation(browse: Callable[..., Page]) -> None:
+    page = browse(signed_in=False)
     page.goto("/accounts/sign-in/")
-    assert _violations(page) == []
+    assert looks.wrong(page, "sign-in") == []
     page.get_by_role("button", name="Show password").click()
     expect(page.get_by_label("Password", exact=True)).to_have_attribute("type", "text")
 

@@ -7,8 +7,9 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from audiences import identities
-from campaigns import broadcasts, contents, planning, targeting
+from audiences import identities, profiles, subscriptions
+from audiences.models import GroupState
+from campaigns import broadcasts, contents, counted, planning, targeting
 from delivery import clock, preparation, requests
 from delivery.models import Delivery, RequestState, Shard, TriggerRequest
 from delivery.requests import Call, Recipient
@@ -37,9 +38,16 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({}, "no_message", "No message to send"),
     ({"webhook": {"url": "https://x.test"}}, "channel_missing", "Webhooks are not configured"),
     ({"sms": {"body": "x"}}, "channel_missing", "no channel “sms”"),
-    (email(headers={"X-A": "1"}), "message_invalid", "headers isn't offered"),
+    (email(headers={"X-A": 1}), "message_invalid", "headers must be an object of texts"),
+    (email(headers={"Bcc": "x"}), "added_invalid", "messages.email.headers.Bcc: This header can't"),
+    (email(headers={"X-A": "{{ nobody }}"}), "unknown_field", "messages.email.headers.X-A: “nobody”"),
+    (email(headers={"X-A": "{{ broken"}), "template_syntax", "messages.email.headers.X-A: "),
+    (email(extras={"a": "x" * 1024}), "added_invalid", "messages.email.extras: Give at most 1 KB"),
+    (email(extras=["a"]), "message_invalid", "extras must be an object of texts"),
+    (email(attachments={"a": 1}), "message_invalid", "attachments isn't offered"),
+    (email(bcc="archive@shop.test"), "message_invalid", "bcc must be one of the addresses"),
     (email(attachments=[{"file_name": "a.pdf"}]), "message_invalid", "attachments isn't offered"),
-    (email(should_inline_css=True), "message_invalid", "should_inline_css isn't offered"),
+    (email(should_inline_css="yes"), "message_invalid", "should_inline_css must be true or false"),
     (email(subject=5), "message_invalid", "subject must be a text"),
     (email(**{"from": "Other <other@evil.test>"}), "sender_unknown", "one of the senders"),
     (email(**{"from": ...}), "sender_unknown", "one of the senders"),
@@ -89,8 +97,51 @@ def test_only_those_who_opted_in_where_that_is_asked() -> None:
     factories.profile(external_id="u2", country="France")
     answer = contents.send(email(), to("u1", "u2"), subscription_state="opted_in")
     assert [row.reason for row in answer.request.recipients.order_by("position")] == ["", "not_in_audience"]
-    with pytest.raises(contents.MessageInvalid, match="Nobody else is written to"):
-        contents.send(email(), to("u1"), subscription_state="all")
+    with pytest.raises(contents.MessageInvalid, match="must be opted_in, subscribed or all"):
+        contents.send(email(), to("u1"), subscription_state="everybody")
+
+
+FRENCH = {"conditions": {"match": "all", "rules": [{"field": "profile.country", "op": "is", "value": "France"}]}}
+
+
+@pytest.mark.parametrize("call", [Call(audience=FRENCH), to("u1", audience=FRENCH), Call()])
+def test_people_who_left_are_reached_only_where_they_are_named(call: Call) -> None:
+    is_broadcast = not call.recipients
+    with pytest.raises((contents.MessageInvalid, targeting.TargetInvalid)):
+        contents.send(email(body=factories.HTML_BODY), call, is_broadcast=is_broadcast, subscription_state="all")
+    assert (Message.objects.count(), TriggerRequest.objects.count()) == (0, 0)
+
+
+@pytest.mark.parametrize("is_counted", [False, True])
+def test_what_people_need_reaches_who_left_and_no_address_in_quarantine(is_counted: bool) -> None:
+    group = factories.group()
+    made = factories.published(
+        delivery__kind="api", delivery__reeligibility="always", audience__subscription_group=str(group.public_id)
+    )
+    left = factories.profile(external_id="left", email_consent="unsubscribed")
+    subscriptions.set_state(group, [left.pk], GroupState.UNSUBSCRIBED, source="person")
+    kept = factories.profile(external_id="kept", email_consent="unsubscribed")
+    profiles.quarantine(kept.email_key, "complaint", "")
+    counted_at = {"campaign_id": str(made.public_id)} if is_counted else {}
+    one = email(message_variation_id=counted.variation_id(made)) if is_counted else email()
+    for state, expected in (("all", ["", "quarantined"]), ("subscribed", ["unsubscribed", "unsubscribed"])):
+        answer = contents.send(one, to("left", "kept"), subscription_state=state, **counted_at)
+        assert [row.reason for row in answer.request.recipients.order_by("position")] == expected, state
+        assert bool(answer.warnings) is (state != "all")
+    kinds = Delivery.objects.filter(message__subject="Your order").order_by("pk").values_list("audience", flat=True)
+    assert [audience.get("reaches_unsubscribed", False) for audience in kinds] == [True, False]
+
+
+def test_what_is_planned_for_who_left_keeps_that_with_another_message() -> None:
+    factories.profile(external_id="left", email_consent="unsubscribed")
+    due = timezone.now() + dt.timedelta(hours=1)
+    request = contents.send(email(), to("left", due_at=due), subscription_state="all").request
+    planning.rewrite(str(request.public_id), messages=email(subject="Another"))
+    with time_machine.travel(due + dt.timedelta(minutes=1), tick=False):
+        clock.tick()
+    request.refresh_from_db()
+    assert request.delivery is not None
+    assert (request.n_queued, request.delivery.message.subject) == (1, "Another")
 
 
 def test_a_whole_audience_gets_a_delivery_of_its_own() -> None:

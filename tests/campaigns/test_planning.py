@@ -29,7 +29,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"time": "tomorrow"}, "ISO 8601"),
     ({"time": "2026-11-25T12:00:00Z"}, "has passed"),
     ({"time": "2028-11-25T12:00:00Z"}, "366 days"),
-    ({"time": "2026-11-25T13:00:00", "in_local_time": True}, "in_local_time isn't offered"),
+    ({"time": "2026-11-25T13:00:00Z", "in_local_time": True}, "must have no offset"),
+    ({"time": "2026-11-25T13:00:30", "in_local_time": True}, "whole minute"),
+    ({"time": "2026-11-25T12:00:00", "in_local_time": True}, "has passed in UTC"),
+    ({"time": "2028-11-25T12:00:00", "in_local_time": True}, "366 days"),
+    ({"time": "0001-01-01T00:00:00", "in_local_time": True}, "has passed in"),
+    ({"time": "9999-12-31T23:59:00", "in_local_time": True}, "366 days"),
     ({"time": "2026-11-26", "at_optimal_time": True}, "at_optimal_time isn't offered"),
     ({"time": "2026-11-25T13:00:00Z", "zone": "UTC"}, "no field “zone”"),
 ]
@@ -50,7 +55,7 @@ def plan(of: Campaign, at: dt.datetime = LATER, **fields: Any) -> TriggerRequest
 @pytest.mark.parametrize("text", READ)
 def test_times_that_can_be_read(text: str) -> None:
     with time_machine.travel(NOW, tick=False):
-        assert planning.read({"time": text, "in_local_time": False}) == READ[text]
+        assert planning.read({"time": text, "in_local_time": False}) == planning.When(READ[text])
 
 
 @pytest.mark.parametrize(("schedule", "words"), REFUSED)
@@ -97,7 +102,8 @@ def test_what_was_deleted_sends_nothing_when_its_time_comes(campaign: Campaign) 
         request = plan(campaign)
         with pytest.raises(requests.ScheduleGone):
             planning.delete(str(other.public_id), str(request.public_id))
-        assert planning.delete(str(campaign.public_id), str(request.public_id)).state == RequestState.CANCELLED
+        assert planning.delete(str(campaign.public_id), str(request.public_id)) is None
+        assert TriggerRequest.objects.get(pk=request.pk).state == RequestState.CANCELLED
         at.move_to(LATER)
         clock.tick()
         for wrong in (str(request.public_id), "nonsense"):

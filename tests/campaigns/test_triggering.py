@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.utils import timezone
 
 from audiences import erasure, identities, profiles, subscriptions, updates
 from audiences.models import AttributeDefinition, Profile, ProfileAlias
@@ -192,6 +193,36 @@ def test_an_edit_of_the_live_campaign_makes_nobody_eligible_again() -> None:
     assert why(ask(always, named("u1"))) == ["not_eligible_again"]
 
 
+def test_a_longer_time_counts_what_was_received_under_a_shorter_one() -> None:
+    """Their row only knows the last promise, which ended in nothing."""
+    day = {"delivery__reeligibility": "after", "delivery__reeligible_after": 1, "delivery__reeligible_unit": "days"}
+    made = factories.published(**API, **day)
+    factories.profile(external_id="u1")
+    with time_machine.travel(NOW, tick=False) as at:
+        hand_over(ask(made, named("u1")), NOW)
+        at.shift(2 * 86_400)
+        hand_over(ask(made, named("u1")), NOW + dt.timedelta(days=2), Outcome.FAILED)
+        at.shift(1)
+        factories.publish_again(made, delivery__reeligibility="never")
+        assert why(ask(made, named("u1"))) == ["not_eligible_again"]
+        at.shift(1)
+        factories.publish_again(made, **day)
+        assert why(ask(made, named("u1"))) == [""]
+
+
+def test_who_had_it_in_an_ordinary_send_of_the_campaign_does_not_get_it_by_a_call() -> None:
+    made = factories.published()
+    had = factories.profile(external_id="u1")
+    sent = factories.campaign_send(made, "finished")
+    SendLog.objects.create(
+        opened_month=sent.opened_month, delivery=sent, request_no=0, profile_id=had.pk, outcome=Outcome.SENT,
+        at=timezone.now(), address="a@b.test", n_attempts=1, code="", detail="",
+    )  # fmt: skip
+    factories.publish_again(made, **API)
+    factories.profile(external_id="u2")
+    assert why(ask(made, named("u1"), named("u2"))) == ["not_eligible_again", ""]
+
+
 def test_who_had_it_in_a_month_that_was_removed_is_not_eligible_again() -> None:
     """Of an older version that sent every time, and so claimed nothing; retention left ids and took the rest."""
     made = factories.published(**API, delivery__reeligibility="always")
@@ -274,7 +305,7 @@ def test_one_that_nobody_activated_yet_is_refused(settings: Any) -> None:
     made = factories.published(**API)
     with pytest.raises(triggering.NotActive) as refusal:
         ask(made, named("u1"))
-    assert (refusal.value.status, TriggerRequest.objects.count()) == (409, 0)
+    assert (refusal.value.status, TriggerRequest.objects.count()) == (400, 0)
 
 
 def test_what_is_stopped_before_its_window_is_cancelled_and_uses_nothing_up() -> None:

@@ -1,10 +1,10 @@
 """`python -m tests.chaos [--people N] [--kills N] [--seed N] [--scenario NAME…] [--no-controls] [--failpoints]`
 
-First what must hold: a run in which things are killed, stopped, shut down, flushed and dropped at random; a second
-machine that is lost; and, smaller, the scenarios of the seeded bugs without any. Then every seeded bug under its
-scenario, each of which must be caught, and on demand a kill at each step of a message. One JSON line a run, and at the
-end one that says whether all was as it must be; exit status 0 if so. The seed repeats what is struck and when, not what
-comes of it.
+First what must hold: a run in which things are killed, stopped, shut down, flushed and dropped at random; calls of the
+API under the same; a second machine that is lost; and, smaller, the scenarios of the seeded bugs without any. Then each
+seeded bug under its scenario, which must be caught, and on demand a kill at each step of a message. One JSON line a
+run, and at the end one that says whether all was as it must be; exit status 0 if so. The seed repeats what is struck
+and when, not what comes of it.
 
 By default the lease is 6 s instead of 60, with its renewal and recovery's patience in proportion, so that a process can
 stand still past its lease without a minute's wait; large runs have production's, small ones a shorter one still.
@@ -23,7 +23,7 @@ from tests.chaos import world as worlds
 from tests.chaos.setup import Setup
 
 _SMALL = ("crash", "stand", "pause", "stop", "unsubscribe")
-_HOLD = ("kill", "machines", *_SMALL)
+_HOLD = ("kill", "api", "machines", *_SMALL)
 # Of the runs that held, in the last line: see tests.chaos.run.Report.
 _FIGURES = ("recovery_s", "last_start_s")
 _QUICK = {"lease_s": 5.0, "tick_s": 0.5, "retry_s": 0.6}
@@ -38,22 +38,25 @@ def main() -> int:
         # Only now are there a database and settings that point to it.
         from django.core.management import call_command  # noqa: PLC0415
 
-        from tests.chaos import failpoints, mutants, run  # noqa: PLC0415
+        from tests.chaos import api_mutants, api_run, failpoints, mutants, run  # noqa: PLC0415
 
         call_command("migrate", verbosity=0)
         call_command("setup_roles", verbosity=0)
         bad: list[str] = []
         held = []
         for plan in _plans(run.Plan, wanted):
-            held.append(_say(run.Run(world, plan).go()))
+            runs = api_run.ApiRun if plan.scenario == "api" else run.Run
+            held.append(_say(runs(world, plan).go()))
             if held[-1].wrong:
                 bad.append(f"{plan.scenario} did not hold")
-        for mutant in mutants.SCENARIO if wanted.controls else ():
-            if wanted.only and mutant != wanted.only:
+        for mutant in (*mutants.SCENARIO, *api_mutants.SCENARIO) if wanted.controls else ():
+            if wanted.only and mutant not in wanted.only:
                 continue
+            scenario = mutants.SCENARIO.get(mutant, "api")
+            runs = api_run.ApiRun if scenario == "api" else run.Run
             if not world.can_plant(mutant):
                 bad.append(f"{mutant} can't be planted")
-            elif not _say(run.Run(world, _small(run.Plan, wanted, mutants.SCENARIO[mutant], mutant)).go()).wrong:
+            elif not _say(runs(world, _small(run.Plan, wanted, scenario, mutant)).go()).wrong:
                 bad.append(f"{mutant} was not caught")
         for name in failpoints.POINTS if wanted.failpoints else ():
             setup = Setup(failpoint=name, n_processes=1, **_QUICK)
@@ -82,6 +85,8 @@ def _plans(plan, wanted) -> Iterator:  # type: ignore[no-untyped-def, type-arg] 
     for scenario in wanted.scenario:
         if scenario == "kill":
             yield plan(wanted.people, wanted.kills, wanted.seed, "kill", down_s=wanted.down_s, **common)
+        elif scenario == "api":
+            yield _calls(plan, wanted)
         elif scenario == "machines":
             yield plan(900, 3, wanted.seed, "machines", **common)
         else:
@@ -90,12 +95,21 @@ def _plans(plan, wanted) -> Iterator:  # type: ignore[no-untyped-def, type-arg] 
         yield replace(_small(plan, wanted, "stop", "-"), seed=wanted.seed + number, delay_ms=15)
 
 
+def _calls(plan, wanted):  # type: ignore[no-untyped-def]  # as below
+    """A run of the API; `people` are the messages that its calls ask for."""
+    setup = Setup(**_QUICK) if wanted.people < 20_000 else Setup(lease_s=wanted.lease_s)
+    patience_s = 30 + 1.5 * setup.lease_s
+    down_s = min(1.0, wanted.down_s)
+    return plan(wanted.people, wanted.kills, wanted.seed, "api", setup, 5.0, patience_s, down_s, wanted.calls_s)
+
+
 def _small(plan, wanted, scenario, mutant):  # type: ignore[no-untyped-def]  # as below
     """What must end is only seen to be late in a send that would go on for long."""
     n_people, n_kills, delay_ms = {
         "pause": (150 * wanted.stops, wanted.stops, 15),
         "stop": (600, 0, 400),
         "unsubscribe": (240 if mutant == "-" else 400, 0, 400),
+        "api": (40, 0, 0),
     }.get(scenario, (400, 3, 30))
     setup = Setup(mutant=mutant, **_QUICK)
     # Longer than a lease and recovery's patience where the bug shows only after them.
@@ -116,10 +130,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--stops", type=int, default=4, help="how many pauses, and a tenth as many stops")
     parser.add_argument("--lease-s", type=float, help="6, and 60 from 20,000 people on")
     parser.add_argument("--down-s", type=float, default=3.0, help="how long the broker stays away")
+    parser.add_argument(
+        "--calls-s", type=float, default=0.0, help="no call of the API begins later than this; 0: whenever"
+    )
     parser.add_argument("--scenario", nargs="*", choices=_HOLD, default=list(_HOLD), help="of those that must hold")
     parser.add_argument("--controls", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--failpoints", action=argparse.BooleanOptionalAction, default=False)
-    parser.add_argument("--only", default="", help="one seeded bug, nothing else")
+    parser.add_argument("--only", nargs="*", default=[], help="these seeded bugs, nothing else")
     found = parser.parse_args()
     found.lease_s = found.lease_s or (60.0 if found.people >= 20_000 else 6.0)
     if found.only:

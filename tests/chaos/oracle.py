@@ -71,7 +71,8 @@ def sums(connection: Database, delivery_id: int) -> list[str]:
         row = connection.execute(_SUMS, (delivery_id,)).fetchone()
         logged = dict(connection.execute(_LOGGED, (delivery_id,)).fetchall())
     assert row is not None
-    wrong = [] if row[0] == row[1] else [f"{row[1]} people in shards, {row[0]} to send"]
+    # A standing delivery has no list.
+    wrong = [] if row[0] in {None, row[1]} else [f"{row[1]} people in shards, {row[0]} to send"]
     names = ("sent", "failed", "not_sent", "unknown", "cancelled")
     wrong += [
         f"{count} {name} in the counters, {logged.get(name, 0)} in the log"

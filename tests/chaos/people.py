@@ -32,11 +32,29 @@ _EVERYBODY = {"conditions": {"match": "all", "rules": [{"field": "profile.email"
 
 def operator() -> User:
     """Who confirms, stops and decides."""
-    found = User.objects.filter(email="operator@example.test").first()
+    return named("Operator")
+
+
+def named(role: str) -> User:
+    """The person who has this role."""
+    address = f"{role.lower()}@example.test"
+    found = User.objects.filter(email=address).first()
     if found is None:
-        found = User.objects.create_user("operator@example.test", name="Operator")
-        roles.give(found, "Operator")
+        found = User.objects.create_user(address, name=role)
+        roles.give(found, role)
     return found
+
+
+def replace_by(addresses: dict[str, str]) -> None:
+    """The people with these external ids and addresses instead of those of earlier runs."""
+    _empty()
+    with connection.cursor() as cursor:
+        cursor.execute(_PEOPLE, [list(addresses.values())])
+        cursor.execute(
+            "UPDATE audiences_profile p SET external_id = a.id FROM unnest(%s::text[], %s::text[]) AS a(id, email)"
+            " WHERE p.email = a.email",
+            [list(addresses), list(addresses.values())],
+        )
 
 
 def replace_all(n: int, *, has_faults: bool) -> int:

@@ -1,6 +1,7 @@
 """What a fork of the nursery becomes: a worker or the scheduler of a chaos run, or a helper that ends at once.
 
-Orders: Celery's arguments; "stop DELIVERY" stops a delivery in the name of the operator; "check" only plants the bug.
+Orders: Celery's arguments; "web PORT" serves pages and the API as `make run` does; "stop DELIVERY" stops a delivery in
+the name of the operator; "check" only plants the bug.
 
 Retries come after seconds instead of minutes, and the lease may be shortened (see Setup); otherwise it is what
 production runs, with one seeded bug or one failpoint if Setup names one.
@@ -9,13 +10,15 @@ production runs, with one seeded bug or one failpoint if Setup names one.
 import sys
 from pathlib import Path
 
+import granian.cli
 from celery.__main__ import main
 from django.conf import settings
 
 from accounts.models import User
 from config.celery import app
+from config.local import plan
 from delivery import drains, journal, lifecycle, recovery, retries, windows
-from tests.chaos import failpoints, mutants
+from tests.chaos import api_failpoints, api_mutants, failpoints, mutants
 from tests.chaos.setup import Setup
 
 _LEASE_S = windows.LEASE_S
@@ -25,11 +28,16 @@ def run(setup: Setup, arguments: list[str]) -> None:
     """Change this process as `setup` says and do what `arguments` say; may not return."""
     _change(setup)
     if setup.mutant != "-":
-        mutants.apply(setup.mutant)
+        bugs = api_mutants if setup.mutant in api_mutants.SCENARIO else mutants
+        bugs.apply(setup.mutant)
     if setup.failpoint:
-        failpoints.arm(setup.failpoint, once=Path(settings.CHAPPE_HOME) / "failpoint")
+        points = api_failpoints if setup.failpoint in api_failpoints.POINTS else failpoints
+        points.arm(setup.failpoint, once=Path(settings.CHAPPE_HOME) / "failpoint")
     if arguments[0] == "stop":
         lifecycle.stop(int(arguments[1]), by=User.objects.get(email="operator@example.test"))
+    elif arguments[0] == "web":
+        sys.argv = ["granian", *plan.web_arguments(int(arguments[1]))]
+        granian.cli.entrypoint()
     elif arguments[0] != "check":
         sys.argv = ["celery", *arguments]
         main()

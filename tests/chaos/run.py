@@ -55,6 +55,8 @@ class Plan:
     patience_s: float = 60.0
     # How long the broker stays away when it goes.
     down_s: float = 3.0
+    # No call of the API begins later than so long after the first; 0: whenever.
+    calls_s: float = 0.0
 
     @property
     def point(self) -> failpoints.Point | None:
@@ -90,9 +92,7 @@ class Run:
         self.chance = random.Random(plan.seed)
         self.journal = oracle.Journal(world.folder / f"journal-{uuid.uuid4().hex}")
         self.report = Report(asdict(plan))
-        self.nemesis = Nemesis(
-            world, self.chance, lease_s=plan.setup.lease_s, down_s=plan.down_s, database=lambda: _connect()
-        )
+        self.nemesis = Nemesis(world, self.chance, lease_s=plan.setup.lease_s, down_s=plan.down_s, database=connect)
         # Address → when it must not be written to any more.
         self.limits: dict[str, float] = {}
         self.operator = people.operator()
@@ -288,7 +288,7 @@ class Run:
             while not self._is_over.wait(wait_s):
                 began = time.monotonic()
                 try:
-                    with _connect() as database:
+                    with connect() as database:
                         wrong = oracle.sums(database, self.delivery_id)
                         wrong += oracle.agree(database, self.delivery_id, self.journal)
                 except psycopg.Error:
@@ -307,7 +307,7 @@ class Run:
         close_old_connections()
         seen, report, point = self.journal.read(), self.report, self.plan.point
         report.most_unknown = self.n_unclear + self.nemesis.most_unknown + (point.unknown if point else 0)
-        with _connect() as database:
+        with connect() as database:
             wrong, self.logged = oracle.end(database, self.delivery_id, seen, most_unknown=report.most_unknown)
         report.wrong += wrong + oracle.too_late(seen, self.limits)
         report.outcomes, report.struck = dict(Counter(self.logged.values())), dict(self.nemesis.struck)
@@ -330,5 +330,5 @@ class Run:
             self.report.wrong.append("whoever is unknown got it" if not point.arrives else "nobody unknown got it")
 
 
-def _connect() -> oracle.Database:
+def connect() -> oracle.Database:
     return psycopg.connect(os.environ["DATABASE_URL"], autocommit=True, connect_timeout=5)

@@ -1,4 +1,4 @@
-"""The servers and programs of chaos runs, all of them ours to kill: PostgreSQL, Valkey, sink, workers, scheduler."""
+"""The servers and programs of chaos runs, all ours to kill: PostgreSQL, Valkey, sink, web, workers, scheduler."""
 
 import contextlib
 import json
@@ -56,6 +56,7 @@ class World:
     cluster: postgres.Cluster
     cache: valkey.Instance
     mail_port: int
+    web_port: int
     database: subprocess.Popen[bytes]
     broker: subprocess.Popen[bytes]
     nursery: subprocess.Popen[str] | None = None
@@ -93,6 +94,9 @@ class World:
                 self.start(name, its_setup)
 
     def start(self, name: str, setup: Setup) -> None:
+        if name == "web":
+            self.programs[name] = Program(self._order(setup, ["web", str(self.web_port)]), setup)
+            return
         if name == "beat":
             file = self.folder / "beat"
             file.unlink(missing_ok=True)
@@ -112,6 +116,9 @@ class World:
         program = self.programs.pop(name)
         pool = program.pool()
         program.kill()
+        if name == "web":
+            # Its worker would go on and hold the port; every supervisor ends the whole group.
+            process.send_group(program.pid, signal.SIGKILL)
         # Pool processes follow their worker.
         _wait(lambda: not any(process.is_alive(pid) for pid in pool))
 
@@ -131,7 +138,7 @@ class World:
         return ended
 
     def senders(self) -> list[str]:
-        return [name for name in self.programs if name not in {"worker", "beat"}]
+        return [name for name in self.programs if name not in {"worker", "beat", "web"}]
 
     def pool(self) -> list[int]:
         """Process ids of all pools that send."""
@@ -180,7 +187,7 @@ def servers() -> Iterator[World]:
     cluster = postgres.Cluster(folder)
     cache = valkey.Instance(folder, ports.free(), keeps_data=False)
     postgres.make(cluster)
-    made = World(folder, cluster, cache, ports.free(), postgres.start(cluster), valkey.start(cache))
+    made = World(folder, cluster, cache, ports.free(), ports.free(), postgres.start(cluster), valkey.start(cache))
     try:
         _wait(lambda: postgres.is_ready(cluster) and valkey.is_ready(cache))
         os.environ |= {

@@ -49,20 +49,39 @@ def test_missing_python_is_told_in_one_sentence(bare: Path, python: str | None) 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root installs packages")
 @pytest.mark.skipif(not Path("/etc/debian_version").exists(), reason="only on Debian")
 @pytest.mark.parametrize(
-    ("required", "works", "code"), [("", True, 0), ("1", True, 0), ("", False, 0), ("1", False, 1)]
+    ("required", "there", "offered", "code", "found"),
+    [
+        ("", "", "chromium-headless-shell chromium", 0, "chromium-headless-shell"),
+        ("1", "", "chromium-headless-shell chromium", 0, "chromium-headless-shell"),
+        ("1", "chromium", "chromium-headless-shell chromium", 0, "chromium-headless-shell"),
+        ("", "chromium", "chromium-headless-shell chromium", 0, "chromium"),
+        ("1", "", "chromium", 0, "chromium"),
+        ("1", "chromium", "", 0, "chromium"),
+        ("", "", "", 0, None),
+        ("1", "", "", 1, None),
+    ],
 )
 def test_browser_is_installed_where_that_is_possible(
-    bare: Path, monkeypatch: pytest.MonkeyPatch, *, required: str, works: bool, code: int
+    bare: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    required: str,
+    there: str,
+    offered: str,
+    code: int,
+    found: str | None,
 ) -> None:
-    wish = (
-        f'case "$*" in install*chromium) printf "#!/bin/sh\\n" > {bare}/chromium; /bin/chmod +x {bare}/chromium;; esac'
-    )
-    script(bare, "apt-get", wish if works else "exit 100")
+    """What is `there`, and what the system offers beside it."""
+    asked = 'for package; do :; done; case "$1" in install) ;; *) exit 0;; esac'
+    made = f'[ "$package" = $one ] && printf "#!/bin/sh\\n" > {bare}/$one && /bin/chmod +x {bare}/$one && exit 0'
+    script(bare, "apt-get", f"{asked}\nfor one in {offered}; do {made}; done\nexit 100")
+    if there:
+        script(bare, there, "")
     monkeypatch.setenv("PATH", str(bare))
     monkeypatch.delenv("CHROMIUM", raising=False)
     monkeypatch.setenv("REQUIRE_BROWSER", required)
     assert chromium.main() == code
-    assert chromium.find() == (bare / "chromium" if works else None)
+    assert chromium.find() == (bare / found if found else None)
 
 
 def test_named_browser_wins(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:

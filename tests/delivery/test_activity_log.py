@@ -15,11 +15,12 @@ from audiences import erasure, identities
 from audiences.models import Profile
 from campaigns import triggering
 from campaigns.models import Campaign
-from delivery import activity_log, test_messages
+from delivery import activity_log, requests, test_messages
 from delivery.activity_log import Filter
 from delivery.callformat import Origin
 from delivery.models import Delivery, RequestRecipient, SendLog, TestMessage, TriggerRequest
 from delivery.requests import Call, Recipient
+from messaging.attachments import File
 from messaging.testsend import TestResult
 from tests import factories
 
@@ -146,6 +147,17 @@ def test_the_page_says_what_happened_and_links_to_more(client: Client, story: Tr
     record = reverse("delivery:recipient", args=[Delivery.objects.get().public_id, Profile.objects.first().public_id])  # type: ignore[union-attr]
     assert client.get(f"{record}?request={story.pk}").status_code == 200
     assert client.get(record).status_code == 404
+
+
+def test_a_request_shows_what_it_added_to_its_messages(client: Client) -> None:
+    client.force_login(factories.user("Viewer"))
+    message = factories.message(headers={"X-Shop": "Lyon"}, extras={"order": "17"}, bcc="archive@shop.test")
+    made = factories.delivery(message=message)
+    files = tuple(File(name, "application/pdf", b"x") for name in ("May.pdf", "<b>.pdf"))
+    request = requests.record(requests.Origin("api", "x", "Your order"), Call(files=files), delivery=made)
+    html = client.get(reverse("delivery:activity-request", args=[request.public_id])).content.decode()
+    for words in ("May.pdf", "&lt;b&gt;.pdf", "X-Shop", "order", "archive@shop.test"):
+        assert words in html, words
 
 
 def test_the_page_takes_as_many_queries_however_much_it_shows(

@@ -77,7 +77,7 @@ def test_what_samples_and_numbers_say(
     sizes: list[int], problems: int, rate: int | None, validity_h: float, expected: list[tuple[str, str]]
 ) -> None:
     samples = [{"n_bytes": n, "problem": ""} for n in sizes] + [{"n_bytes": 0, "problem": "No."}] * problems
-    made: Any = SimpleNamespace(rate_per_minute=rate, validity_s=int(validity_h * 3600))
+    made: Any = SimpleNamespace(channel="email", rate_per_minute=rate, validity_s=int(validity_h * 3600))
     lines = controls.stored(controls.after(made, samples, n_to_send=1000))
     assert [(line["level"], line["code"]) for line in lines] == expected
     if rate and validity_h == 1:

@@ -11,9 +11,11 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import InstallationSetting
-from audiences import profiles, subscriptions
+from audiences import identities, profiles, subscriptions
 from audiences.models import Consent, Profile
+from campaigns import contents
 from delivery import clock, endings, lifecycle, options, sending, windows
+from delivery.callformat import Call, Recipient
 from delivery.models import Attempt, Delivery, DeliveryState, SendLog, Shard
 from messaging import smtp
 from messaging.models import Transport
@@ -343,3 +345,30 @@ def make_due(delivery: Delivery) -> None:
 
 def age_trouble(delivery: Delivery) -> None:
     Delivery.objects.filter(pk=delivery.pk).update(trouble_at=timezone.now() - dt.timedelta(minutes=1))
+
+
+def test_what_people_need_goes_to_who_left_meanwhile_and_offers_nothing_to_leave(
+    mail_server: smtp_server.Server,
+) -> None:
+    factories.sender(address="hello@shop.test")
+    people = [factories.profile(external_id=name, email=f"{name}@example.test") for name in ("stays", "left", "kept")]
+    call = Call(tuple(Recipient(identities.Name("external_user_id", str(one.external_id))) for one in people))
+    email = {"from": "hello@shop.test", "subject": "Your order", "body": "<p>It is on its way</p>"}
+    requests = {
+        state: contents.send({"email": email}, call, subscription_state=state).request
+        for state in ("all", "subscribed")
+    }
+    profiles.unsubscribe(people[1].pk, source="person", by=factories.user("Marketer"))
+    profiles.quarantine(people[2].email_key, "complaint", "")
+    for state, reached in (("all", ["left", "stays"]), ("subscribed", ["stays"])):
+        before = len(mail_server.accepted)
+        drain(Delivery.objects.get(pk=requests[state].delivery_id))
+        came = mail_server.accepted[before:]
+        assert sorted(address.partition("@")[0] for address, _data in came) == reached
+        assert {b"List-Unsubscribe" in data for _address, data in came} == {state == "subscribed"}
+    codes = SendLog.objects.exclude(code="").order_by("pk").values_list("request_no", "profile_id", "code")
+    assert set(codes) == {
+        (requests["all"].pk, people[2].pk, "quarantined"),
+        (requests["subscribed"].pk, people[1].pk, "unsubscribed"),
+        (requests["subscribed"].pk, people[2].pk, "quarantined"),
+    }

@@ -34,6 +34,8 @@ def start_drain(delivery: Delivery) -> subprocess.Popen[bytes]:
     database = urlunsplit(parts._replace(path=f"/{connection.settings_dict['NAME']}"))
     environment = os.environ | {"DATABASE_URL": database, "SMTP_URL": django_settings.SMTP_URL}
     environment["CHAPPE_HOME"] = str(django_settings.CHAPPE_HOME)
+    environment["CHAPPE_OUTWARD_HOSTS"] = ",".join(django_settings.OUTWARD_HOSTS)
+    environment["CHAPPE_SECRET_KEY"] = django_settings.SECRET_KEY
     command = [sys.executable, "-m", "tests.flows.drain_once", str(delivery.pk)]
     return subprocess.Popen(command, env=environment, cwd=django_settings.BASE_DIR)
 

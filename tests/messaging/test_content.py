@@ -9,8 +9,7 @@ from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import tokens
-from messaging import blocks, compilation, content, frames, links, markup, personalization, preview, starters
+from messaging import blocks, compilation, content, frames, links, markup, personalization, preview, starters, tokens
 from messaging.models import Message
 from tests import factories
 

@@ -14,8 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from lib import tokens
-from messaging import content, headers, links, personalization
+from messaging import content, headers, links, personalization, tokens
 from messaging.channels import email as channel
 from messaging.models import Message
 from tests import factories

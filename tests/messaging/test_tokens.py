@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import tokens
+from messaging import tokens
 
 KEY = tokens.derive_key("a secret of this installation")
 
