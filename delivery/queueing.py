@@ -41,11 +41,11 @@ FROM (
 ) shards
 """
 _OF_REQUEST = _NAMED.format(request="")
-# The row whole, in whatever columns there are.
+_REQUEST_COLUMNS = ", ".join(field.column for field in TriggerRequest._meta.local_concrete_fields)
 _WITH_REQUEST = _NAMED.format(
-    request=""", request AS (
-    INSERT INTO delivery_triggerrequest
-    SELECT * FROM json_populate_record(NULL::delivery_triggerrequest, %(columns)s::json)
+    request=f""", request AS (
+    INSERT INTO delivery_triggerrequest ({_REQUEST_COLUMNS})
+    SELECT {_REQUEST_COLUMNS} FROM json_populate_record(NULL::delivery_triggerrequest, %(columns)s::json)
 )"""
 )
 _OVER = f"""
