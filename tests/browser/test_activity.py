@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def test_the_log_and_a_request(browse: Callable[..., Page], width: int, theme: str) -> None:
     operator = factories.user("Operator")
     for n in range(3):
-        factories.profile(external_id=f"u{n}", first_name="Lea")
+        factories.profile(external_id=f"u{n}", email=f"somebody.with.a.long.address.{n}@customers.shop.test")
     made = factories.published(operator, delivery__kind="api", name="Order shipped")
     people: list[Any] = [Recipient(identities.Name("external_user_id", f"u{n}"), trigger={"n": n}) for n in range(4)]
     call = Call(recipients=tuple(people), trigger={"order": {"number": "A-1042"}}, key_label="shop-prod")
