@@ -4,7 +4,8 @@ Differences from the library's defaults, each tested:
 - no include, no render, no `safe`: a template reaches no file and can't switch escaping off;
 - loops, nesting, assigned values, output and what filters read and make are bounded (see budgets.py);
 - nil, false and undefined equal `blank`, as in Liquid's reference implementation, so that guards work;
-- `{{${first_name}}}` and `{{custom_attribute.${plan}}}` are read as `profile.first_name` and `profile["plan"]`.
+- `{{${first_name}}}` and `{{custom_attribute.${plan}}}` are read as `profile.first_name` and `profile["plan"]`, and
+  so they are inside a tag: `{% if {{${first_name}}} == "Lea" %}`.
 """
 
 import re
@@ -212,7 +213,9 @@ def _block_end(source: str, start: int, name: str, missing: set[str]) -> int | N
     return found.end()
 
 
-_DOLLAR = re.compile(r"(?:\b(\w+)\.)?\$\{([^{}'\"]{0,200})\}")
+_DOLLAR = re.compile(r"(?:\b(?P<root>\w+)\.)?\$\{(?P<name>[^{}'\"]{0,200})\}")
+# In a tag, with the braces of an output around it or without them.
+_DOLLAR_IN_TAG = re.compile(rf"(?P<braces>\{{\{{\s*)?{_DOLLAR.pattern}(?(braces)(?P<rest>[^{{}}%]*)\}}\}})")
 
 
 class Rewritten:
@@ -231,8 +234,11 @@ class Rewritten:
         for start, end in constructs(source):
             if end is None or block_name(source, start):
                 continue
-            for found in _DOLLAR.finditer(source, start, end):
-                new = _translated(found[1] or "", found[2].strip())
+            is_tag = source.startswith("{%", start)
+            for found in (_DOLLAR_IN_TAG if is_tag else _DOLLAR).finditer(source, start, end):
+                new = _translated(found["root"] or "", found["name"].strip())
+                if is_tag:
+                    new += found["rest"] or ""
                 out += (source[copied : found.start()], new)
                 length += found.start() - copied + len(new)
                 copied = found.end()

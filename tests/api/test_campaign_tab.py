@@ -32,6 +32,7 @@ PROPERTIES: list[tuple[dict[str, str], dict[str, object]]] = [
         {"items": [{"name": "example name", "price": "example price"}]},
     ),
     ({"text": "{% for one in api_trigger_properties.codes %}{{ one }}{% endfor %}"}, {"codes": ["example codes"]}),
+    ({"text": "{% for n in {{api_trigger_properties.${codes}}} %}{{ n }}{% endfor %}"}, {"codes": ["example codes"]}),
     ({"subject": "{{ api_trigger_properties. }}"}, {}),
 ]
 
