@@ -15,6 +15,8 @@ from delivery import requests
 CAMPAIGN = "5f0c1f0e-6b7e-4c6e-9d3a-0c5b1a2d3e4f"
 SCHEDULE = "c4a1e6f0-b2d9-4f7e-a3c5-d6e7f8091a2b"
 DISPATCH = "c4a1e6f0b2d94f7ea3c5d6e7f8091a2b"
+# The day of schedules in the examples.
+SOON = "2027-01-15"
 _ASKS: dict[str, Any] = {
     "campaign_id": CAMPAIGN,
     "trigger_properties": {"shop": "Lyon"},
@@ -91,7 +93,7 @@ class CreateSchedule(Endpoint):
 
     scope = "campaigns.trigger.schedule.create"
     takes = TriggerLater
-    asks = {**_ASKS, "schedule": {"time": "2027-01-15T09:00:00Z"}}
+    asks = {**_ASKS, "schedule": {"time": f"{SOON}T09:00:00Z"}}
     answers = {"dispatch_id": DISPATCH, "schedule_id": SCHEDULE}
 
     def counts_too(self, entered: dict[str, Any]) -> limiting.Pool | None:
@@ -123,7 +125,7 @@ class UpdateSchedule(Endpoint):
 
     scope = "campaigns.trigger.schedule.update"
     takes = RescheduledTrigger
-    asks = {"campaign_id": CAMPAIGN, "schedule_id": SCHEDULE, "schedule": {"time": "2027-01-15T10:00:00Z"}}
+    asks = {"campaign_id": CAMPAIGN, "schedule_id": SCHEDULE, "schedule": {"time": f"{SOON}T10:00:00Z"}}
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         with asking.placed():
