@@ -9,6 +9,7 @@ from collections.abc import Callable
 from django.urls import reverse
 
 from accounts.models import User
+from delivery.callformat import OWN_MESSAGE
 from delivery.models import Delivery
 
 PageUrl = Callable[[Delivery], str]
@@ -57,5 +58,10 @@ def home(kind: str, origin_id: str) -> str:
 
 
 def campaign(delivery: Delivery) -> dict[str, object]:
-    """What a message calls `campaign` when it is rendered for this delivery."""
-    return {"id": delivery.origin_id, "name": delivery.label}
+    """What a message calls `campaign` when it is rendered for this delivery. `api_id` is a name of the reference.
+
+    A message of a call without a campaign has no name there: its label is its subject, unrendered.
+    """
+    if delivery.origin_kind == OWN_MESSAGE:
+        return {"id": delivery.origin_id, "api_id": "", "name": ""}
+    return {"id": delivery.origin_id, "api_id": delivery.origin_id, "name": delivery.label}

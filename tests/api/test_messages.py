@@ -6,7 +6,7 @@ import pytest
 
 from api import refusals
 from audiences.models import ProfileAlias
-from delivery import audience_rules
+from delivery import audience_rules, origins
 from delivery.models import Delivery, RequestRecipient, Shard, TriggerRequest
 from messaging import webhooks
 from messaging.models import Message
@@ -32,6 +32,13 @@ def email(**fields: Any) -> dict[str, Any]:
 def ask(path: str = SEND, caller: Caller | None = None, **body: Any) -> Any:
     given = {"external_user_ids": ["u1"], "messages": email(), **body}
     return (caller or Caller()).post(path, {name: value for name, value in given.items() if value is not ...})
+
+
+def test_a_message_without_a_campaign_has_no_campaign_to_tell_of() -> None:
+    assert ask(messages=email(subject="For {{${first_name} | default: 'you'}}")).status_code == 201
+    named = origins.campaign(Delivery.objects.get())
+    assert (named["name"], named["api_id"]) == ("", "")
+    assert named["id"] == str(Message.objects.get().public_id)
 
 
 def queued() -> set[str]:
@@ -72,6 +79,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"messages": email(message_variation_id="x")}, refusals.BAD_REQUEST, "messages.email.message_variation_id"),
     ({"messages": email(body="<br>\n{% if %}")}, refusals.BAD_REQUEST, "messages.email.body: Line 2: "),
     ({"messages": email(plaintext_body="{{ x")}, refusals.BAD_REQUEST, "messages.email.plaintext_body: "),
+    ({"messages": email(body="{{campaign.${sent}}}")}, refusals.BAD_REQUEST, "messages.email.body: “campaign.sent"),
     ({"messages": email(body=...)}, refusals.BAD_REQUEST, "messages.email.body: Give this field"),
     ({"messages": email(amp_body="x")}, refusals.BAD_REQUEST, "messages.email.amp_body: It isn't "),
     ({"messages": email(email_template_id="x")}, refusals.BAD_REQUEST, "messages.email.email_template_id: There"),
