@@ -33,6 +33,11 @@ def render(source: str, *, html: bool = False, trigger: dict[str, object] | None
         ("{% if {{${first_name}}} == 'Lea' %}yes{% endif %}", "yes"),
         ("{% if {{custom_attribute.${plan}}} == 'gold' and {{ ${first_name} }} != blank %}yes{% endif %}", "yes"),
         ("{% assign a = {{api_trigger_properties.${order}}} %}{{ a }}", "1042"),
+        (
+            "{{ 'a \"b\" \\ c' | json_escape }}{{ profile.nope | json_escape }}{{ 5 | json_escape }}",
+            'a \\"b\\" \\\\ c5',
+        ),
+        ("{{ 'é\n\t<' | json_escape }}", "é\\n\\t<"),
         ("Pay ${5} now", "Pay ${5} now"),
         ("{% raw %}{{${first_name}}}{% endraw %}", "{{${first_name}}}"),
     ],
