@@ -30,7 +30,7 @@ def alias(entered: Mapping[str, str]) -> identities.Name:
 
 
 class Recipient(shapes.Shape):
-    """One person, by exactly one of identities.KINDS."""
+    """One person, by exactly one of external_user_id, user_alias, braze_id and email."""
 
     external_user_id = shapes.UserId(required=False, help_text="Your own id of the person.")
     user_alias = Alias(required=False)

@@ -11,7 +11,7 @@ from api.contents import Messages
 from api.endpoint import Call, Endpoint
 from api.envelope import Answer
 from api.recipients import Alias
-from api.views.triggers import CAMPAIGN, DISPATCH, SCHEDULE, SOON, changed
+from api.views.triggers import CAMPAIGN, DISPATCH, NOTICE, NOTICED, SCHEDULE, SOON, changed
 from campaigns import contents, planning, upcoming
 from delivery import requests
 
@@ -74,6 +74,7 @@ class SendNow(Endpoint):
     takes = Content
     asks = ASKS
     answers = {"dispatch_id": DISPATCH}
+    may_answer = {"send_id": "autumn-sale", **NOTICED}
 
     def counts_too(self, entered: dict[str, Any]) -> limiting.Pool | None:
         return None if entered.get("external_user_ids") or entered.get("user_aliases") else limiting.BROADCASTS
@@ -100,6 +101,7 @@ class CreateSchedule(Endpoint):
     takes = Later
     asks = {**ASKS, "schedule": {"time": f"{SOON}T09:00:00Z"}}
     answers = {"dispatch_id": DISPATCH, "schedule_id": SCHEDULE}
+    may_answer = {"send_id": "autumn-sale", **NOTICED}
 
     def before(self, entered: dict[str, Any]) -> Callable[[], None] | None:
         return attaching.of_message(entered)
@@ -134,6 +136,7 @@ class UpdateSchedule(Endpoint):
     scope = "messages.schedule.update"
     takes = RescheduledMessage
     asks = {"schedule_id": SCHEDULE, "schedule": {"time": f"{SOON}T10:00:00Z"}}
+    may_answer = NOTICE
 
     def before(self, entered: dict[str, Any]) -> Callable[[], None] | None:
         return attaching.of_message(entered)
@@ -158,6 +161,7 @@ class DeleteSchedule(Endpoint):
     scope = "messages.schedule.delete"
     takes = ScheduledMessage
     asks = {"schedule_id": SCHEDULE}
+    may_answer = NOTICE
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         with asking.placed():

@@ -104,6 +104,7 @@ class SetStatus(Endpoint):
         "subscription_state": "subscribed",
         "external_id": ["u1", "u2"],
     }
+    may_answer = {"errors": ["u2: There is nobody with this name."]}
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         return _set([entered], call)
@@ -124,6 +125,7 @@ class SetStatuses(Endpoint):
             }
         ]
     }
+    may_answer = {"errors": ["u2: There is nobody with this name."]}
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         return _set(entered["subscription_groups"], call)

@@ -119,6 +119,7 @@ class TrackUsers(Endpoint):
         ],
     }
     answers = {"attributes_processed": 1, "events_processed": 1, "purchases_processed": 1}
+    may_answer = {"errors": ["attributes[0].time_zone: Give the name of a time zone, such as Europe/Paris."]}
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         now = timezone.now()

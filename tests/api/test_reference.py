@@ -20,6 +20,15 @@ VIEWS: dict[str, type[Endpoint]] = {
     schema.readable(f"/{one.pattern}"): one.callback.view_class  # type: ignore[attr-defined]
     for one in paths.ENDPOINTS
 }
+# What stands in some answers of an endpoint only.
+MAY_SAY = {
+    "/messages/send": {"dispatch_id", "send_id", "notice", "sent"},
+    "/messages/schedule/update": {"notice"},
+    "/campaigns/trigger/send": {"dispatch_id", "send_id", "notice", "sent"},
+    "/campaigns/trigger/schedule/delete": {"notice"},
+    "/users/track": {"errors"},
+    "/v2/subscription/status/set": {"errors"},
+}
 ASKED = {"campaign_id": "c-1", "names": ["it's", "é"], "deep": [{"a": True, "b": None}], "n": 1.5}
 
 
@@ -35,6 +44,23 @@ def test_the_file_has_every_endpoint_with_its_permission_and_answers() -> None:
         assert {"400", "401", "403", "429", "503"} < set(operation["responses"])
         assert ("requestBody" in operation) is (method == "post")
     assert document["components"]["securitySchemes"]["apiKey"] == {"type": "http", "scheme": "bearer"}
+
+
+def test_the_file_has_all_that_an_answer_may_say_and_nothing_of_how_it_is_made() -> None:
+    document = json.loads(json.dumps(schema.document()))
+    told = json.dumps(document)
+    assert "identities." not in told and "name[]=" not in told
+    assert document["components"]["schemas"]["Trigger"]["properties"]["attachments"]["maxItems"] == 10
+    answers = {path: next(iter(one.values()))["responses"] for path, one in document["paths"].items()}
+    for path, more in MAY_SAY.items():
+        said = answers[path]["201"]["content"]["application/json"]["schema"]["properties"]
+        assert more <= set(said), path
+    counted = {"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"}
+    sending = answers["/messages/send"]
+    assert counted | {"Idempotent-Replayed"} == set(sending["201"]["headers"])
+    assert counted | {"Retry-After"} == set(sending["429"]["headers"])
+    assert set(sending["503"]["headers"]) == {"Retry-After"} and "headers" not in sending["401"]
+    assert not counted & set(answers["/transactional/v1/campaigns/{campaign_id}/send"]["201"]["headers"])
 
 
 @pytest.mark.parametrize("path", sorted(VIEWS))
