@@ -11,18 +11,31 @@ from django.urls import reverse
 from accounts.models import User
 from delivery.callformat import OWN_MESSAGE
 from delivery.models import Delivery
+from lib import memory
 
 PageUrl = Callable[[Delivery], str]
 # (delivery, what happened as in the audit trail: "delivery.confirmed", who did it; None for machines)
 Moved = Callable[[Delivery, str, User | None], None]
 # The page of what is sent itself, by its id.
 HomeUrl = Callable[[str], str]
+# What its messages call it, by its id; "" when it is gone.
+NameOf = Callable[[str], str]
 _pages: dict[str, PageUrl] = {}
 _homes: dict[str, HomeUrl] = {}
+_names: dict[str, NameOf] = {}
 _listeners: dict[str, Moved] = {}
+# Asked for by each slice of a drain.
+_called: memory.Memory[str] = memory.Memory()
 
 
-def register(kind: str, page_url: PageUrl, *, moved: Moved | None = None, home: HomeUrl | None = None) -> None:
+def register(
+    kind: str,
+    page_url: PageUrl,
+    *,
+    moved: Moved | None = None,
+    home: HomeUrl | None = None,
+    name: NameOf | None = None,
+) -> None:
     """Deliveries of `kind` have their page at `page_url(delivery)`; repeating it replaces.
 
     `moved` is called under the delivery's lock after each move: it must be quick and lock nothing that comes first.
@@ -30,6 +43,8 @@ def register(kind: str, page_url: PageUrl, *, moved: Moved | None = None, home: 
     _pages[kind] = page_url
     if home is not None:
         _homes[kind] = home
+    if name is not None:
+        _names[kind] = name
     if moved is not None:
         _listeners[kind] = moved
 
@@ -64,4 +79,7 @@ def campaign(delivery: Delivery) -> dict[str, object]:
     """
     if delivery.origin_kind == OWN_MESSAGE:
         return {"id": delivery.origin_id, "api_id": "", "name": ""}
-    return {"id": delivery.origin_id, "api_id": delivery.origin_id, "name": delivery.label}
+    kind, origin_id = delivery.origin_kind, delivery.origin_id
+    named = _called.get((kind, origin_id), lambda: _names[kind](origin_id)) if kind in _names else ""
+    # The label says which version it is, which is not for readers.
+    return {"id": origin_id, "api_id": origin_id, "name": named or delivery.label}
