@@ -203,7 +203,7 @@ def test_a_query_with_thousands_of_names_is_told_so(caller: Caller) -> None:
 
 def test_of_a_thousand_errors_a_hundred_are_told(caller: Caller) -> None:
     body = {"campaign_id": "x", "attachments": [1] * 1000}
-    assert len(caller.post("/campaigns/trigger/send", body).json()["errors"]) == 100
+    assert len(caller.post("/campaigns/trigger/schedule/create", body).json()["errors"]) == 100
 
 
 def test_malformed_json_has_the_text_of_the_reference(caller: Caller) -> None:
