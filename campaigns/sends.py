@@ -170,10 +170,11 @@ def under_way(campaign: Campaign) -> list[CampaignSend]:
 
 
 def history(campaign: Campaign) -> list[CampaignSend]:
-    """All sends with version (without its document, but its delivery section as `section`), delivery and who confirmed
-    it, newest first."""
+    """All sends with version (without its document, but its delivery section as `section`), delivery, the `subject` of
+    its message and who confirmed it, newest first."""
     sends = _sends(campaign).select_related("delivery__confirmed_by", "version").defer("version__document")
-    return list(sends.annotate(section=F("version__document__delivery")).order_by("-pk"))
+    more = {"section": F("version__document__delivery"), "subject": F("delivery__message__subject")}
+    return list(sends.annotate(**more).order_by("-pk"))
 
 
 def of_delivery(delivery: Delivery) -> CampaignSend | None:

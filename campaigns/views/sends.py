@@ -60,13 +60,16 @@ def period(request: HttpRequest, public_id: UUID, unit: str, first: str) -> Http
 
 
 def _row(public_id: UUID, send: CampaignSend, figures: dict[int, kpi.Summary]) -> dict[str, Any]:
+    counted = figures.get(send.delivery_id)
     return {
         "url": reverse("campaigns:send", kwargs={"public_id": public_id, "delivery_id": send.delivery.public_id}),
         "number": send.version.number,
         "delivery": send.delivery,
-        "to_send": send.delivery.n_to_send,
+        "own": send.subject if send.delivery.part else "",  # type: ignore[attr-defined]
+        # Of a standing one as many as were asked for until now, as on its panel.
+        "to_send": counted.to_send if counted and send.delivery.is_standing else send.delivery.n_to_send,
         "badge": pages.badge(send.delivery),
-        "figures": figures.get(send.delivery_id) if send.delivery.started_at else None,
+        "figures": counted if send.delivery.started_at else None,
     }
 
 
@@ -79,6 +82,7 @@ def _period_row(public_id: UUID, group: periods.Group, figures: dict[int, kpi.Su
         "url": reverse("campaigns:period", kwargs=at),
         "period": periods.words(group.period),
         "n_sends": len(group.sends),
+        "is_own": bool(group.sends[0].delivery.part),
         "to_send": total.to_send,
         "badge": pages.badge(group.sends[0].delivery),
         "figures": total if any(one.delivery.started_at for one in group.sends) else None,

@@ -145,16 +145,17 @@ def test_the_page_of_the_campaign_has_them_together_and_shows_its_own_message(ca
     for subject in ("A", "B", "C"):
         caller.post(SEND, body(campaign, email={"subject": subject}, external_user_ids=["u2"]))
     client.force_login(factories.user("Viewer"))
-    page = client.get(reverse("campaigns:sends", args=[campaign.public_id])).content.decode()
-    assert str(own.public_id) in page and "3 sends" in page
+    listed = reverse("campaigns:sends", args=[campaign.public_id])
+    page = client.get(listed).content.decode()
+    assert str(own.public_id) in page and "3 messages of calls" in page
     assert sends.current(campaign) == own
+    assert [row["to_send"] for row in client.get(listed).context["rows"]] == [3, 0], "as on their panels"
     other = CampaignSend.objects.filter(campaign=campaign).latest("pk").delivery
-    assert client.get(reverse("campaigns:send", args=[campaign.public_id, other.public_id])).status_code == 200
+    shown = client.get(reverse("campaigns:send", args=[campaign.public_id, other.public_id])).content.decode()
+    assert other.message.subject in shown and "This send uses" not in shown, "it is no version's message"
     first = timezone.localdate().replace(day=1).isoformat()
-    assert (
-        str(other.public_id)
-        in client.get(reverse("campaigns:period", args=[campaign.public_id, "month", first])).content.decode()
-    )
+    period = client.get(reverse("campaigns:period", args=[campaign.public_id, "month", first])).content.decode()
+    assert str(other.public_id) in period and f">{other.message.subject}</a>" in period
 
 
 def test_a_stopped_campaign_accepts_it_and_sends_nothing_until_it_is_resumed(campaign: Campaign) -> None:
