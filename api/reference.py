@@ -1,6 +1,7 @@
 """The documentation page's content: every endpoint with its fields and examples, out of the OpenAPI file, so that both
 always say the same."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -46,6 +47,11 @@ class Entry:
     fields: tuple[FieldRow, ...]
     calls: tuple[Example, ...]
     answer: str
+
+    @property
+    def steps(self) -> list[str]:
+        """The path in pieces, between which a narrow column may break it."""
+        return re.findall(r"/[^/]*", self.path)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@
 told of every move of such a delivery, in the transaction that makes it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 
 from django.urls import reverse
 
@@ -16,12 +16,22 @@ PageUrl = Callable[[Delivery], str]
 Moved = Callable[[Delivery, str, User | None], None]
 # The page of what is sent itself, by its id.
 HomeUrl = Callable[[str], str]
+# How origins are called now, by their ids; without those that are not there.
+Names = Callable[[Collection[str]], Mapping[str, str]]
 _pages: dict[str, PageUrl] = {}
+_names: dict[str, Names] = {}
 _homes: dict[str, HomeUrl] = {}
 _listeners: dict[str, Moved] = {}
 
 
-def register(kind: str, page_url: PageUrl, *, moved: Moved | None = None, home: HomeUrl | None = None) -> None:
+def register(
+    kind: str,
+    page_url: PageUrl,
+    *,
+    moved: Moved | None = None,
+    home: HomeUrl | None = None,
+    names: Names | None = None,
+) -> None:
     """Deliveries of `kind` have their page at `page_url(delivery)`; repeating it replaces.
 
     `moved` is called under the delivery's lock after each move: it must be quick and lock nothing that comes first.
@@ -29,6 +39,8 @@ def register(kind: str, page_url: PageUrl, *, moved: Moved | None = None, home: 
     _pages[kind] = page_url
     if home is not None:
         _homes[kind] = home
+    if names is not None:
+        _names[kind] = names
     if moved is not None:
         _listeners[kind] = moved
 
@@ -44,6 +56,16 @@ def url(delivery: Delivery) -> str:
     """The page of a delivery; its sending log when nobody has registered a page."""
     page_url = _pages.get(delivery.origin_kind)
     return page_url(delivery) if page_url else reverse("delivery:log", args=[delivery.public_id, "sending"])
+
+
+def has_page(delivery: Delivery) -> bool:
+    """Whether there is more than its sending log."""
+    return delivery.origin_kind in _pages
+
+
+def names(kind: str, ids: Collection[str]) -> Mapping[str, str]:
+    """How they are called now; nothing of a kind that has no names."""
+    return _names[kind](ids) if kind in _names else {}
 
 
 def kinds_with_home() -> list[str]:
