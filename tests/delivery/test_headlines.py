@@ -168,7 +168,7 @@ def test_the_six_tiles_while_sending() -> None:
 def test_a_standing_send_says_no_time_until_which_it_is_provisional() -> None:
     sent = figures(sent=4, delivered=4, delivered_rate=1.0)
     standing = made(is_standing=True, valid_until=endings.NEVER)
-    assert shown(standing, sent)["delivered"] == ("100.0%", "4, provisional: bounces may still come", "")
+    assert shown(standing, sent)["delivered"] == ("100.0%", "4, provisional", "")
     assert pages.badge(standing)["label"] == "Live" and pages.badge(made())["label"] == "Sending"
     closed = made(is_standing=True, closed_at=NOW)
     assert "provisional until 28 Nov 14:06" in shown(closed, sent)["delivered"][1]
