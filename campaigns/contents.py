@@ -289,8 +289,16 @@ def _check(spec: content.ContentSpec, told: frozenset[str]) -> tuple[str, ...]:
     for one in found:
         if one.code not in told:
             place = f"messages.email.{one.field}: " if one.field.partition(".")[0] in _PAIRS else ""
-            raise MessageInvalid(place + one.message, code=one.code)
-    return tuple(one.message for one in found)
+            raise MessageInvalid(place + _sentence(one), code=one.code)
+    return tuple(map(_sentence, found))
+
+
+def _sentence(problem: content.ContentProblem) -> str:
+    """What is wrong, in words for whoever calls: only the editor has a block for it."""
+    if problem.code == "unsubscribe_missing":
+        sentence = _("There is no unsubscribe link. Add a link to {field} to the body.")
+        return sentence.format(field="{{ unsubscribe_url }}")
+    return problem.message
 
 
 def _check_named(call: requests.Call) -> None:
