@@ -176,6 +176,7 @@ def refused_row(call: RefusedCall) -> dict[str, Any]:
     told = " ".join(call.sentences.splitlines())
     return {
         "label": call.path.strip("/"),
+        "steps": call.path.strip("/").split("/"),
         "who": key(call),
         "url": reverse("delivery:activity-refused", args=[call.public_id]),
         "detail": " ".join(part for part in (str(call.status), told, more) if part),
