@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.db.models import F, Max, Min, QuerySet
 from django.utils import timezone
 
-from delivery import endings, lifecycle, timetables
+from delivery import doors, endings, lifecycle, timetables
 from delivery.models import Delivery, DeliveryState, RequestState, Shard, ShardState, TriggerRequest
 
 _LOCK = """
@@ -72,7 +72,7 @@ def _lock(found: QuerySet[TriggerRequest], public_id: uuid.UUID) -> TriggerReque
 def _lock_delivery(request: TriggerRequest) -> Delivery | None:
     if request.delivery_id is None:
         return None
-    return Delivery.objects.select_for_update(no_key=True).get(pk=request.delivery_id)
+    return doors.lock(request.delivery_id)
 
 
 def _drop(request: TriggerRequest, delivery: Delivery | None) -> int:

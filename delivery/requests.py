@@ -4,8 +4,8 @@
 queues those who may have it. Once it returned, the request is in PostgreSQL, and everything that follows is found there
 again by the tick. People who may not have it are accepted, get nothing, and stand in the send log with the reason.
 
-Locks: the standing delivery (shared, so that requests don't wait for each other but closing waits for them), profiles,
-mailboxes where there is a sending limit, claims; each kind in the order of ids.
+Locks: the standing delivery (shared, so that requests don't wait for each other but closing waits for them, in turn:
+delivery.doors), profiles, mailboxes where there is a sending limit, claims; each kind in the order of ids.
 """
 
 import datetime as dt
@@ -19,7 +19,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from delivery import attached, callformat, claims, judging, people, queueing, reasons, remaining
+from delivery import attached, callformat, claims, doors, judging, people, queueing, reasons, remaining
 from delivery.callformat import MOST_RECIPIENTS, Call, Origin, Recipient
 from delivery.models import Delivery, RequestState, TriggerRequest
 from lib import memory, statements
@@ -53,10 +53,15 @@ class ScheduleGone(DomainError):
     status = 404
 
 
-_STANDING = """
-SELECT d.id, nextval(pg_get_serial_sequence('delivery_triggerrequest', 'id')), {limited} FROM delivery_delivery d
-WHERE origin_kind = %s AND origin_id = %s AND part = %s AND is_standing AND closed_at IS NULL
-    AND state IN ('sending', 'paused')
+# Through its door first: who waits to close it would wait for ever behind locks of the row alone.
+_STANDING = f"""
+WITH found AS MATERIALIZED (
+    SELECT id, pg_advisory_xact_lock_shared({doors.CLASS}, id::int) FROM delivery_delivery
+    WHERE origin_kind = %s AND origin_id = %s AND part = %s AND is_standing AND closed_at IS NULL
+)
+SELECT d.id, nextval(pg_get_serial_sequence('delivery_triggerrequest', 'id')), {{limited}}
+FROM found JOIN delivery_delivery d ON d.id = found.id
+WHERE d.closed_at IS NULL AND d.state IN ('sending', 'paused')
 FOR SHARE OF d
 """
 # What a delivery was opened with never changes.
