@@ -193,6 +193,27 @@ def test_people_are_found_by_any_name_and_made_by_an_address(caller: Caller) -> 
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_new_address_means_who_brings_it_in_the_same_call(caller: Caller, order: int) -> None:
+    factories.profile(external_id="old", email="away@example.test")
+    items = [
+        {"external_id": "u1", "email": "Lea@example.test"}, {"email": "lea@example.test", "city": "Nantes"},
+        {"external_id": "old", "email": "old@example.test"}, {"email": "old@example.test", "city": "Lyon"},
+        {"email": "away@example.test", "first_name": "Ann"}, {"email": "new@example.test"},
+        {"external_id": "u9", "email": "nobody@example.test", "_update_existing_only": True},
+        {"email": "nobody@example.test", "city": "Lille"},
+    ]  # fmt: skip
+    answer = write(caller, *items[::order], events=[{**EVENT, "external_id": None, "email": "LEA@example.test"}])
+    assert len(errors(answer)) == 1, "of u9"
+    people = Profile.objects.order_by("email").values_list("external_id", "email", "first_name", "city")
+    assert list(people) == [
+        ("u1", "Lea@example.test", "", "Nantes"), (None, "new@example.test", "", ""),
+        (None, "nobody@example.test", "", "Lille"), ("old", "old@example.test", "Ann", "Lyon"),
+    ]  # fmt: skip
+    assert ProfileEvent.objects.get().profile.external_id == "u1"
+
+
+@pytest.mark.django_db
 def test_an_alias_finds_and_makes_only_where_that_is_said(caller: Caller) -> None:
     known = factories.profile()
     ProfileAlias.objects.create(profile=known, label="crm", name="a")

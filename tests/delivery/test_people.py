@@ -208,6 +208,16 @@ def test_how_many_queries_it_takes_however_many_are_named() -> None:
     assert not queries
 
 
+@pytest.mark.django_db
+def test_a_new_person_named_by_an_id_and_by_the_same_address_is_one() -> None:
+    by_id = named("u1", {"email": "lea@example.test"}, existing_only=False)
+    for other in (named("LEA@example.test", {"city": "Lyon"}, "email", existing_only=False),
+                  named("lea@example.test", None, "email")):  # fmt: skip
+        Profile.objects.all().delete()
+        ids, _note = people.find(call(other, by_id))
+        assert ids == [Profile.objects.get().pk] * 2
+
+
 @pytest.mark.django_db(transaction=True)
 def test_messages_and_what_is_told_at_once_make_one_person_and_lose_nothing() -> None:
     """The same names and new attributes in opposite orders, from both ways in."""
