@@ -40,6 +40,7 @@ WRITTEN: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"n": None, "tags": None}, {"n": None, "tags": None}),
     ({"plan": "2026-11-25"}, {"plan": "2026-11-25"}),
     ({"dob": "1990-01-02", "gender": "F", "vip": True}, {"dob": "1990-01-02", "gender": "F", "vip": True}),
+    ({"Fav tea-time": "x"}, {"Fav tea-time": "x"}),
     ({"home_city": " Nantes\n ", "time_zone": "Europe/Paris"}, {"city": "Nantes", "time_zone": "Europe/Paris"}),
     ({"external_id": "other", "_update_existing_only": True}, {"external_id": "u1"}),
 ]
