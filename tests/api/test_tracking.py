@@ -110,7 +110,7 @@ def test_operations_on_attributes(caller: Caller, before: Any, operation: Any, a
     ("item", "told"),
     [
         ({}, "attributes[0]: Give one of external_id"), ("x", "attributes[0]: Give an object"),
-        ({"external_id": 7}, "external_id: Give a text"), ({"external_id": " "}, "external_id: Give a text"),
+        ({"external_id": True}, "external_id: Give a text"), ({"external_id": " "}, "external_id: Give a text"),
         ({"external_id": "x" * 201}, "at most 200"), ({"braze_id": "nobody"}, "nobody with this name"),
         ({"external_id": "a", "braze_id": "b"}, "Give only one of"), ({"email": "lea"}, "email: This is no address"),
         ({"user_alias": {"alias_name": "a", "alias_label": "b"}}, "There is nobody with this name"),

@@ -42,6 +42,21 @@ def test_requests_that_were_taken_say_no_more_who_it_was() -> None:
     assert list(TriggerRequest.objects.order_by("pk").values_list("trigger", "n_named")) == [({}, 2), ({"n": 1}, 2)]
 
 
+def test_who_was_named_before_anybody_knew_them_is_forgotten_too() -> None:
+    made = str(factories.published(delivery__kind="api").public_id)
+    by_mail = named("Lea.Durand@example.test", "email", trigger={"to": "Durand"})
+    by_alias = named("lea-a", "user_alias", "crm", trigger={"to": "Durand"})
+    triggering.trigger(made, Call(recipients=(named("lea-17", trigger={"to": "Durand"}),), trigger={"for": "Durand"}))
+    triggering.trigger(made, Call(recipients=(by_mail, by_alias, named("LEA-17"), named("u9")), trigger={"n": 1}))
+    lea = factories.profile(external_id="lea-17", email="lea.durand@example.test")
+    ProfileAlias.objects.create(profile=lea, label="crm", name="lea-a")
+    erasure.erase([lea.pk], label="test")
+    assert rows_with("durand") == []
+    names = RequestRecipient.objects.order_by("request", "position").values_list("name", flat=True)
+    assert list(names) == ["", "", "", "LEA-17", "u9"], "who is called otherwise is somebody else"
+    assert list(TriggerRequest.objects.order_by("pk").values_list("trigger", "n_named")) == [({}, 1), ({"n": 1}, 4)]
+
+
 def test_scheduled_requests_neither_name_nor_make_them() -> None:
     lea = factories.profile(external_id="lea-17", email="lea.durand@example.test")
     ProfileAlias.objects.create(profile=lea, label="crm", name="lea-a")
