@@ -9,8 +9,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from api import refusals
-from campaigns import broadcasts, contents, counted, lifecycle, sends
+from campaigns import alerts, broadcasts, contents, counted, history, home, lifecycle, sends
 from campaigns.models import Campaign, CampaignSend
+from campaigns.views import info
 from delivery import clock, domain_days, preparation
 from delivery.models import Delivery, RequestRecipient, RequestState, Shard, TriggerRequest
 from messaging.models import Message
@@ -155,6 +156,22 @@ def test_the_page_of_the_campaign_has_them_together_and_shows_its_own_message(ca
         str(other.public_id)
         in client.get(reverse("campaigns:period", args=[campaign.public_id, "month", first])).content.decode()
     )
+
+
+def test_messages_of_calls_hide_nothing_and_say_nothing_about_the_usual_size(campaign: Campaign) -> None:
+    own = CampaignSend.objects.get(campaign=campaign).delivery
+    caller = Caller()
+    for number in range(4):
+        caller.post(SEND, body(campaign, email={"subject": f"Order {number}"}, external_user_ids=["u2"]))
+    (version,) = (one for one in history.page(campaign).entries if one.kind == "version")
+    assert ([send.delivery for send in version.sends], version.n) == ([own], 1)
+    assert {one.delivery for one in history.page(campaign, kind=history.SENDS).entries} <= {own, None}
+    last = info._last(campaign)
+    assert last is not None and last.delivery == own
+    Delivery.objects.filter(is_standing=True).update(state="paused")
+    assert home.build(factories.user("Operator")).needs_you[0].delivery_id == str(own.public_id)
+    Delivery.objects.filter(is_standing=True).update(state="finished", n_to_send=1)
+    assert list(alerts._size_jump(5000)) == []
 
 
 def test_a_stopped_campaign_accepts_it_and_sends_nothing_until_it_is_resumed(campaign: Campaign) -> None:
