@@ -110,7 +110,9 @@ def _read_one(found: Read, name: str, value: Any) -> None:
         _SPECIAL[name](found, value)
     else:
         if not _NAME.match(name):
-            raise Wrong("Use a name of letters, digits, spaces, _ and - that begins with a letter, of at most 60 characters.")
+            raise Wrong(
+                "Use a name of letters, digits, spaces, _ and - that begins with a letter, of at most 60 characters."
+            )
         if name in _TAKEN:
             raise Wrong("Choose another name; Chappe keeps something else under this one.")
         found.attributes[name] = _operation(value)

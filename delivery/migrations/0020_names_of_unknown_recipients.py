@@ -5,14 +5,17 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('delivery', '0019_refused_calls_and_tests'),
+        ("delivery", "0019_refused_calls_and_tests"),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='requestrecipient',
-            index=models.Index(django.db.models.functions.text.Lower('name'), condition=models.Q(('profile_id', None)), name='request_recipient_unknown'),
+            model_name="requestrecipient",
+            index=models.Index(
+                django.db.models.functions.text.Lower("name"),
+                condition=models.Q(("profile_id", None)),
+                name="request_recipient_unknown",
+            ),
         ),
     ]

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -12,6 +14,7 @@ from api import refusals
 from campaigns import alerts, broadcasts, contents, counted, history, home, lifecycle, sends
 from campaigns.models import Campaign, CampaignSend
 from campaigns.views import info
+from campaigns.views import sends as sends_pages
 from delivery import clock, domain_days, preparation
 from delivery.models import Delivery, RequestRecipient, RequestState, Shard, TriggerRequest
 from messaging.models import Message
@@ -156,6 +159,32 @@ def test_the_page_of_the_campaign_has_them_together_and_shows_its_own_message(ca
         str(other.public_id)
         in client.get(reverse("campaigns:period", args=[campaign.public_id, "month", first])).content.decode()
     )
+
+
+def test_however_many_there_are_the_pages_read_few_and_count_all(
+    campaign: Campaign, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sends_pages, "_LISTED", 2)
+    client.force_login(factories.user("Viewer"))
+    first = timezone.localdate().replace(day=1).isoformat()
+    pages = [
+        reverse("campaigns:sends", args=[campaign.public_id]),
+        reverse("campaigns:period", args=[campaign.public_id, "month", first]),
+    ]
+    counts = []
+    for n_more in (2, 4):
+        for number in range(n_more):
+            Caller().post(SEND, body(campaign, email={"subject": f"{n_more} {number}"}, external_user_ids=["u2"]))
+        for page in pages:
+            client.get(page)
+            with CaptureQueriesContext(connection) as queries:
+                answer = client.get(page)
+            counts.append(len(queries))
+    assert counts[:2] == counts[2:]
+    text = answer.content.decode()
+    assert answer.context["n_sends"] == 6 and len(answer.context["rows"]) == 2
+    # Everybody had one message of the campaign before, so five of six were refused.
+    assert answer.context["total"].to_send == 6 and "Only the newest 2 are listed." in text
 
 
 def test_messages_of_calls_hide_nothing_and_say_nothing_about_the_usual_size(campaign: Campaign) -> None:

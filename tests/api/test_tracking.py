@@ -126,7 +126,7 @@ def test_operations_on_attributes(caller: Caller, before: Any, operation: Any, a
         ({"external_id": "a", "email_subscribe": "yes"}, "email_subscribe: Give one of"),
         ({"external_id": "a", "gender": "x"}, "gender: Give one of"), ({"external_id": "a", "dob": "x"}, "dob: Give a"),
         ({"external_id": "a", "Fav/Color": "x"}, "Fav/Color: Use a name of letters"),
-        ({"external_id": "a", "Color ": "x"}, "Color : Use a name"), ({"external_id": "a", "_c": "x"}, "_c: Use a name"),
+        ({"external_id": "a", "Color ": "x"}, "Color : Use a name"), ({"external_id": "a", "_c": "x"}, "_c: Use"),
         ({"external_id": "a", "email_key": "x"}, "email_key: Choose another name"),
         ({"external_id": "a", "push_tokens": []}, "push_tokens: Chappe sends no push"),
         ({"external_id": "a", "subscription_groups": [{}]}, "subscription_groups: Give a list"),
