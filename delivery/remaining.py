@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.db.models import F, Max, Min, QuerySet
 from django.utils import timezone
 
-from delivery import endings, lifecycle, timetables
+from delivery import endings, lifecycle, staleness, timetables
 from delivery.models import Delivery, DeliveryState, RequestState, Shard, ShardState, TriggerRequest
 
 _LOCK = """
@@ -102,10 +102,13 @@ def _note(request: TriggerRequest, delivery: Delivery, local_time: str, *, last:
     delivery.timetable = _timetable(first)
     ends = first.filter(state=ShardState.WAITING).aggregate(first=Min("due_at"), last=Max("due_at"))
     if delivery.state == DeliveryState.CONFIRMED:
+        # Whoever takes it back and prepares it anew gets the new time.
+        delivery.local_time, delivery.scheduled_at = local_time, None if local_time else last
+        staleness.accept_schedule(delivery)
         delivery.start_at = ends["first"] or delivery.start_at
     elif delivery.valid_until is not None and ends["last"] is not None:
         delivery.valid_until = max(delivery.valid_until, ends["last"] + dt.timedelta(seconds=delivery.validity_s))
-    delivery.save(update_fields=["timetable", "start_at", "valid_until"])
+    delivery.save(update_fields=["timetable", "start_at", "valid_until", "local_time", "scheduled_at", "basis"])
 
 
 def _timetable(shards: QuerySet[Shard]) -> list[dict[str, Any]]:
