@@ -5,7 +5,8 @@ them, by the same rules; that both agree is proven in the tests, for random logs
 """
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from django.db import connection
 from django.utils import timezone
@@ -80,19 +81,10 @@ def by_month(origin: tuple[str, str], *, only: dt.date | None = None) -> list[Mo
     with connection.cursor() as cursor:
         cursor.execute(_STATEMENT, values)
         return [
-            Month(first, n, newest, has_started, totals.total([_summary(dict(zip(_SUMS, sums, strict=True)))]))
+            Month(first, n, newest, has_started, _figures(dict(zip(_SUMS, sums, strict=True))))
             for first, n, newest, has_started, *sums in cursor.fetchall()
         ]
 
 
-def _summary(sums: dict[str, int]) -> Summary:
-    return Summary(
-        **sums,
-        delivered_rate=None,
-        failed_rate=None,
-        opened_rate=None,
-        clicked_rate=None,
-        processed_rate=None,
-        rate_per_minute=None,
-        eta_s=None,
-    )
+def _figures(sums: dict[str, Any]) -> Summary:
+    return totals.total([replace(totals.total(()), **sums)])

@@ -177,7 +177,10 @@ def test_a_whole_audience_waits_in_a_send_of_its_own(campaign: Campaign, at: Any
 @pytest.mark.parametrize(
     ("schedule", "expected"),
     [
-        ({"time": "2026-11-27T09:00", "in_local_time": True}, {zone: f"2026-11-27{at[10:]}" for zone, at in DUES.items()}),
+        (
+            {"time": "2026-11-27T09:00", "in_local_time": True},
+            {zone: f"2026-11-27{due[10:]}" for zone, due in DUES.items()},
+        ),
         ({"time": "2026-11-26T20:00:00Z"}, dict.fromkeys(DUES, "2026-11-26T20:00")),
     ],
 )  # fmt: skip
