@@ -17,6 +17,7 @@ from campaigns.views import info
 from campaigns.views import sends as sends_pages
 from delivery import clock, domain_days, preparation
 from delivery.models import Delivery, RequestRecipient, RequestState, Shard, TriggerRequest
+from messaging import webhooks
 from messaging.models import Message
 from tests import factories
 from tests.api.callers import Caller
@@ -240,6 +241,16 @@ def test_what_is_planned_survives_a_stop_and_a_new_version(campaign: Campaign) -
     assert (request.state, request.n_queued) == (RequestState.QUEUED, 1)
     assert request.delivery is not None and request.delivery.message.subject == "Moved"
     assert request.delivery.campaign_send.version == Campaign.objects.get().live_version
+
+
+def test_what_is_planned_under_a_campaign_becomes_no_webhook(campaign: Campaign) -> None:
+    webhooks.add(by=factories.user("Admin"))
+    due = timezone.now() + dt.timedelta(hours=2)
+    answer = Caller().post(LATER, body(campaign, schedule={"time": due.isoformat()})).json()
+    hook = {"webhook": {"url": "https://shop.test/", "request_method": "POST"}}
+    told = Caller().post("/messages/schedule/update", {"schedule_id": answer["schedule_id"], "messages": hook})
+    assert (told.status_code, told.json()["message"]) == (400, refusals.OTHER_TYPE), told.json()
+    assert not Delivery.objects.exclude(channel="email").exists()
 
 
 def test_a_whole_audience_is_a_send_of_the_campaign(campaign: Campaign) -> None:
