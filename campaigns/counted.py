@@ -54,7 +54,7 @@ def unmarked(campaign: Campaign, messages: Mapping[str, object], *, is_needed: b
             raise VariationInvalid(sentence % {"place": place}, code="variation_missing")
         if given not in (None, "") and str(given).lower() != variation_id(campaign):
             raise VariationInvalid(_("%(place)s: The campaign has no message with this id.") % {"place": place})
-        if channel == "webhook" or given not in (None, "") and channel != "email":
+        if channel == "webhook" or (given not in (None, "") and channel != "email"):
             sentence = _("%(place)s: The campaign sends emails.")
             raise VariationInvalid(sentence % {"place": place}, code="variation_mismatched")
         found[channel] = {name: value for name, value in message.items() if name != FIELD}
