@@ -11,9 +11,11 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import F, Max, Min, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from delivery import endings, lifecycle, staleness, timetables
 from delivery.models import Delivery, DeliveryState, RequestState, Shard, ShardState, TriggerRequest
+from lib.errors import DomainError
 
 _LOCK = """
 SELECT id FROM delivery_shard WHERE delivery_id = %s AND request_no = %s AND state = 'waiting' ORDER BY id FOR UPDATE
@@ -39,7 +41,10 @@ def take_back(found: QuerySet[TriggerRequest], public_id: uuid.UUID) -> int | No
 
 
 def move(found: QuerySet[TriggerRequest], public_id: uuid.UUID, due_at: dt.datetime, local_time: str) -> int | None:
-    """Give who still waits another time, an instant or "" with a local one; how many, None as above."""
+    """Give who still waits another time, an instant or "" with a local one; how many, None as above.
+
+    Raises DomainError for local times where nobody's zone is known any more.
+    """
     with transaction.atomic():
         request = _lock(found, public_id)
         delivery = _lock_delivery(request) if request and request.state == RequestState.QUEUED else None
@@ -50,6 +55,10 @@ def move(found: QuerySet[TriggerRequest], public_id: uuid.UUID, due_at: dt.datet
         waiting = Shard.objects.filter(delivery=delivery, request_no=request.pk, state=ShardState.WAITING, attempt=1)
         waiting = waiting.filter(due_at__gt=timezone.now())
         zones = list(waiting.order_by().values_list("zone", flat=True).distinct())
+        if local_time and "" in zones:
+            # Chosen anew by hand for one instant: nobody's zone is known any more.
+            sentence = _("Its people were chosen anew for one time. Give a time without in_local_time.")
+            raise DomainError(sentence, code="no_zones", status=400)
         dues = timetables.due_in(local_time, zones) if local_time else dict.fromkeys(zones, due_at)
         n_moved = sum(waiting.values_list("n_ids", flat=True))
         # One zone after the other would find again what it just moved.

@@ -204,6 +204,8 @@ def test_moved_it_keeps_the_new_time_when_its_people_are_chosen_anew(
         assert dues() == expected and delivery.start_at.isoformat()[:16] == min(expected.values())
     else:
         assert delivery.start_at.isoformat()[:16] == "2026-11-26T20:00" and set(dues()) == {""}
+        with pytest.raises(DomainError, match="chosen anew"):
+            planning.update(str(campaign.public_id), str(request.public_id), AT_NINE)
 
 
 def test_a_whole_audience_that_is_being_chosen_can_be_taken_back(campaign: Campaign, at: Any) -> None:
