@@ -191,9 +191,13 @@ def webhooks(database: Database, calls: list[Call], called: dict[str, list[tuple
 
 
 def n_open(database: Database) -> int:
-    """How many people and requests still wait."""
+    """How many people and requests still wait; negative when more was logged than asked for.
+
+    The log keeps earlier runs, whose deliveries are gone.
+    """
     statement = """
     SELECT (SELECT count(*) FROM delivery_triggerrequest WHERE state IN ('scheduled', 'taken'))
-        + (SELECT coalesce(sum(n_named), 0) FROM delivery_triggerrequest) - (SELECT count(*) FROM delivery_sendlog)
+        + (SELECT coalesce(sum(n_named), 0) FROM delivery_triggerrequest)
+        - (SELECT count(*) FROM delivery_sendlog WHERE delivery_id IN (SELECT id FROM delivery_delivery))
     """
     return int(str(database.execute(statement).fetchone()[0]))  # type: ignore[index]
