@@ -183,7 +183,7 @@ class ApiRun:
             self.report.revived += self.world.revive()
             with contextlib.suppress(psycopg.Error), connect() as database:
                 left = api_oracle.n_open(database)
-                if left <= 0:
+                if left == 0:
                     return
                 if (now := (left, len(self.journal.read().mails) + len(self.books.calls))) != before:
                     before, moved_at = now, time.monotonic()
