@@ -7,7 +7,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from api import asking, campaign_facts, lookup, refusals, shapes
+from api import asking, campaign_facts, lookup, posting, refusals, shapes
 from api.endpoint import Call, Endpoint
 from api.envelope import Answer
 from api.recipients import Alias
@@ -121,6 +121,7 @@ def _triggered(campaign: Campaign, asked: requests.Call) -> TriggerRequest:
     if answer.notice:
         # It was stopped just now; nothing of the call is kept.
         raise Refused(refusals.PAUSED, f"campaign_id: {answer.notice}")
+    posting.note(answer.request)
     return answer.request
 
 
