@@ -73,9 +73,11 @@ def run() -> int:
     except webhooks.SwitchedOff:
         # Nothing goes unsigned; it waits.
         return 0
-    ends_at, n_made = time.monotonic() + _RUN_S, 0
-    while _look() == _LOOKS and time.monotonic() < ends_at:
+    started, n_made = time.monotonic(), 0
+    while _look() == _LOOKS and time.monotonic() - started < _RUN_S / 2:
+        # However many calls there are to look at, half of the time is for posting.
         pass
+    ends_at = started + _RUN_S
     while time.monotonic() < ends_at and (due := lease()):
         n_made += len(due)
         _post_all(due, address, keys)

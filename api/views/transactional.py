@@ -56,7 +56,7 @@ class SendTransactional(Endpoint):
     """Send an API-triggered campaign to one person, once for each external_send_id in 24 hours.
 
     status is queued, sent or aborted; metadata.reason says why it was aborted. A stopped or archived campaign refuses
-    the call.
+    the call. What becomes of the message is posted to the address that admins set in Settings, Webhooks.
     """
 
     scope = "transactional.send"
