@@ -226,10 +226,16 @@ def test_a_late_result_does_not_undo_a_newer_one(campaign: Campaign, site: Site,
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_workers_at_once_post_each_event_once(campaign: Campaign, site: Site, secret: str) -> None:
+def test_workers_at_once_post_each_event_once(
+    campaign: Campaign, site: Site, secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So that not their number keeps one from another's.
+    monkeypatch.setattr(posting, "MOST_AT_ONCE", 40)
     for _n in range(6):
         log(ask(campaign))
-    site.answers = lambda _asked, _n: Reply(200, delay_s=0.05)
+    site.answers = lambda _asked, _n: Reply(200, delay_s=0.1)
+    racing.at_once(posting._look, posting._look)
+    assert Postback.objects.count() == 12
     racing.at_once(posting.run, posting.run, posting.run)
     posting.run()
     assert Counter(told(site)).most_common(1)[0][1] == 1 and len(site.asked) == 12
