@@ -22,10 +22,11 @@ _NAMES = f"""
 UPDATE delivery_requestrecipient r SET name = '', trigger = NULL
 WHERE r.request_id IN ({_REQUESTS}) AND r.profile_id = ANY(%(ids)s) AND (r.name <> '' OR r.trigger IS NOT NULL)
 """
-# Those of whole audiences say nothing about one person. How a call came is of no use once it has its recipients; what
-# it says to all of several people stays for the others.
+# Those of whole audiences say nothing about one person. How a call came is of no use once it has its recipients, but
+# for their local time; what it says to all of several people stays for the others.
 _COMMON = f"""
-UPDATE delivery_triggerrequest q SET call = '{{}}', trigger = CASE WHEN EXISTS (
+UPDATE delivery_triggerrequest q SET call = CASE WHEN q.call ? 'local_time'
+        THEN jsonb_build_object('local_time', q.call->'local_time') ELSE '{{}}' END, trigger = CASE WHEN EXISTS (
         SELECT 1 FROM delivery_requestrecipient r LEFT JOIN audiences_profile p ON p.id = r.profile_id
         WHERE r.request_id = q.id AND (r.profile_id IS NULL OR (p.id IS NOT NULL AND p.id <> ALL(%(ids)s)))
     ) THEN q.trigger ELSE '{{}}' END

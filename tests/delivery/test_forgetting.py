@@ -91,3 +91,17 @@ def test_of_two_people_with_one_mailbox_the_other_is_still_named() -> None:
     erasure.erase([max_.pk], label="test")
     request.refresh_from_db()
     assert request.call["recipients"] == []
+
+
+def test_a_call_at_local_times_can_still_be_taken_back_for_the_others() -> None:
+    people = [factories.profile(external_id=name, time_zone="Asia/Tokyo") for name in ("lea", "max")]
+    made = str(factories.published(delivery__kind="api").public_id)
+    wall = (timezone.now() + dt.timedelta(days=2)).strftime("%Y-%m-%dT09:00")
+    call = Call(recipients=(named("lea"), named("max")), due_at=timezone.now() + dt.timedelta(hours=1), local_time=wall)
+    request = triggering.trigger(made, call).request
+    TriggerRequest.objects.update(due_at=timezone.now() - dt.timedelta(minutes=1))
+    requests.run_due()
+    erasure.erase([people[0].pk], label="test")
+    request.refresh_from_db()
+    assert (request.state, request.call) == (RequestState.QUEUED, {"local_time": wall})
+    assert requests.cancel(request.public_id, origin=requests.Origin("campaign", made, "")) is not None
