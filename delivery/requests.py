@@ -13,6 +13,7 @@ import functools
 import logging
 import uuid
 from collections.abc import Mapping
+from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Q, QuerySet
@@ -290,11 +291,7 @@ def fill(request: TriggerRequest, delivery: Delivery, call: Call, *, is_new: boo
 
     A request that `is_new` has its number and is stored with them.
     """
-    ids, left_out = people.find(call)
-    request.note = left_out or request.note
-    judged = judging.judge(
-        delivery, [one for one in ids if one is not None], narrowed=call.audience, ignores_cap=call.ignores_cap
-    )
+    ids, judged = _judge(request, delivery, call)
     claimed = claims.claim(delivery, request.pk, [one.id for one in judged.values() if not one.reason])
     late = claims.eligible_from(delivery, [o.id for o in judged.values() if not o.reason and o.id not in claimed])
     named, seen = [], set[int]()
@@ -310,6 +307,19 @@ def fill(request: TriggerRequest, delivery: Delivery, call: Call, *, is_new: boo
         queueing.refuse(delivery, request.pk, [one for one in named if _is_logged(one)])
     if not is_new:
         request.save(update_fields=["n_named", "n_queued", "n_refused", "note"])
+
+
+def _judge(
+    request: TriggerRequest, delivery: Delivery, call: Call
+) -> tuple[list[int | None], dict[int, judging.Judged]]:
+    """Who each of `call` is, None for somebody unknown, and what keeps them from it."""
+    limits: dict[str, Any] = {"narrowed": call.audience, "ignores_cap": call.ignores_cap}
+    if external_ids := people.only_external_ids(call):
+        found, judged = judging.judge_named(delivery, external_ids, **limits)
+        return [found.get(name) for name in external_ids], judged
+    ids, left_out = people.find(call)
+    request.note = left_out or request.note
+    return ids, judging.judge(delivery, [one for one in ids if one is not None], **limits)
 
 
 def _verdict(

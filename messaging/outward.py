@@ -134,6 +134,11 @@ def check(url: str) -> None:
         raise _refused(parts)
 
 
+def is_listed(url: str) -> bool:
+    """Whether CHAPPE_OUTWARD_HOSTS names the host of `url`. Raises OutwardProblem for what is no address."""
+    return _is_listed(_parts(url))
+
+
 def is_public(address: str) -> bool:
     """Whether the whole internet can reach `address` (IPv4 or IPv6, text) and it leads nowhere else."""
     parsed = ipaddress.ip_address(address.partition("%")[0])
