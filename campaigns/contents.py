@@ -22,7 +22,7 @@ from django.utils.translation import gettext as _
 from audiences import rules
 from campaigns import counted, openings, targeting, triggering
 from campaigns.models import Campaign
-from delivery import attached, callformat, opening, people, requests
+from delivery import attached, callformat, doors, opening, people, requests
 from delivery import lifecycle as delivery_lifecycle
 from delivery.models import Delivery, RequestState, TriggerRequest
 from lib.errors import DomainError
@@ -209,7 +209,7 @@ def close_idle() -> int:
 @transaction.atomic
 def _close_if(idle: QuerySet[Delivery], delivery_id: int) -> bool:
     """Close one unless somebody asked for it meanwhile: whoever asks has it locked until the request is stored."""
-    Delivery.objects.select_for_update(no_key=True).get(pk=delivery_id)
+    doors.lock(delivery_id)
     if not idle.filter(pk=delivery_id).exists():
         return False
     delivery_lifecycle.close(delivery_id, by=None)

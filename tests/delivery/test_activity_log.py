@@ -20,8 +20,8 @@ from delivery.activity_log import Filter
 from delivery.callformat import Origin
 from delivery.models import Delivery, RequestRecipient, SendLog, TestMessage, TriggerRequest
 from delivery.requests import Call, Recipient
+from messaging import testsend
 from messaging.attachments import File
-from messaging.testsend import TestResult
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -214,7 +214,10 @@ def test_test_messages_are_lines_until_their_time_is_over_or_their_reader_is_era
     client: Client, campaign: Campaign
 ) -> None:
     author, reader = factories.user("Marketer", name="Mia"), Profile.objects.order_by("pk")[0]
-    results = [TestResult(reader.email, True, ""), TestResult("typo@nowhere.test", False, "550 no such user")]
+    results = [
+        testsend.TestResult(reader.email, True, ""),
+        testsend.TestResult("typo@nowhere.test", False, "550 no such user"),
+    ]
     test_messages.record(Origin("campaign", str(campaign.public_id), campaign.name), results, by=author)
     client.force_login(factories.user("Viewer"))
     for query in ({}, {"type": "test"}, {"origin": str(campaign.public_id)}):
