@@ -18,6 +18,9 @@ from api.views.triggers import CAMPAIGN
 from audiences.models import Segment, SubscriptionGroup
 from messaging import senders
 
+# Kind of value → what many of them are called.
+_MANY = {"object": "objects", "text": "texts", "id": "ids", "": "values"}
+
 
 @dataclass(frozen=True)
 class FieldRow:
@@ -50,6 +53,11 @@ class Entry:
     fields: tuple[FieldRow, ...]
     calls: tuple[Example, ...]
     answer: str
+
+    @property
+    def steps(self) -> list[str]:
+        """The path in pieces, between which a narrow column may break it."""
+        return re.findall(r"/[^/]*", self.path)
 
 
 @dataclass(frozen=True)
@@ -140,7 +148,9 @@ def _span(seconds: int) -> str:
 def _fields(operation: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[FieldRow]:
     for one in operation.get("parameters", []):
         if one["in"] != "header":
-            yield FieldRow(one["name"], _kind(one["schema"]), one.get("required", False), one.get("description", ""))
+            yield FieldRow(
+                one["name"], _kind(one["schema"], document), one.get("required", False), one.get("description", "")
+            )
     content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
     if content:
         yield from _properties(content["schema"], document, 0)
@@ -152,7 +162,7 @@ def _properties(given: Mapping[str, Any], document: Mapping[str, Any], depth: in
     for name, one in found.get("properties", {}).items():
         inner = _resolved(one, document)
         told = one.get("description", inner.get("description", ""))
-        yield FieldRow(name, _kind(inner), name in required, told if "properties" not in inner else "", depth)
+        yield FieldRow(name, _kind(inner, document), name in required, told if "properties" not in inner else "", depth)
         below = _resolved(inner.get("items", inner), document)
         if "properties" in below:
             yield from _properties(below, document, depth + 1)
@@ -169,14 +179,18 @@ def _resolved(given: Mapping[str, Any], document: Mapping[str, Any]) -> Mapping[
     return found
 
 
-def _kind(given: Mapping[str, Any]) -> str:
+def _kind(given: Mapping[str, Any], document: Mapping[str, Any]) -> str:
+    given = _resolved(given, document)
+    if "oneOf" in given:
+        return " or ".join(dict.fromkeys(_kind(one, document) for one in given["oneOf"]))
     if "enum" in given:
         return " | ".join(str(one) for one in given["enum"])
     if given.get("type") == "array":
-        return f"list of {_kind(given.get('items', {})) or 'objects'}"
+        inner = _kind(given.get("items", {}), document)
+        return f"list of {_MANY.get(inner, inner)}"
     if "format" in given and given.get("type") == "string":
         return {"uuid": "id", "date-time": "time, ISO 8601"}.get(given["format"], "text")
     words = {
         "string": "text", "boolean": "true | false", "integer": "whole number", "number": "number", "object": "object",
     }  # fmt: skip
-    return words.get(str(given.get("type", "")), "object" if "$ref" in given else "")
+    return words.get(str(given.get("type", "")), "object" if "properties" in given else "")

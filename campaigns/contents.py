@@ -22,7 +22,7 @@ from django.utils.translation import gettext as _
 from audiences import rules
 from campaigns import counted, openings, targeting, triggering
 from campaigns.models import Campaign
-from delivery import attached, callformat, opening, people, requests
+from delivery import attached, callformat, doors, opening, people, requests
 from delivery import lifecycle as delivery_lifecycle
 from delivery.models import Delivery, RequestState, TriggerRequest
 from lib.errors import DomainError
@@ -213,7 +213,7 @@ def close_idle() -> int:
 @transaction.atomic
 def _close_if(idle: QuerySet[Delivery], delivery_id: int) -> bool:
     """Close one unless somebody asked for it meanwhile: whoever asks has it locked until the request is stored."""
-    Delivery.objects.select_for_update(no_key=True).get(pk=delivery_id)
+    doors.lock(delivery_id)
     if not idle.filter(pk=delivery_id).exists():
         return False
     delivery_lifecycle.close(delivery_id, by=None)
@@ -298,9 +298,10 @@ def _check(spec: content.ContentSpec, told: frozenset[str]) -> tuple[str, ...]:
 
 
 def _sentence(problem: content.ContentProblem, spec: content.ContentSpec) -> str:
-    """What is wrong, for whoever writes a body without an editor."""
-    if spec.body_kind == "html" and problem.code == "unsubscribe_missing":
-        return _("There is no unsubscribe link. Add {field} to the body.").format(field="{{ unsubscribe_url }}")
+    """What is wrong, in words for whoever calls: only the editor has a block for it."""
+    if problem.code == "unsubscribe_missing":
+        sentence = _("There is no unsubscribe link. Add a link to {field} to the body.")
+        return sentence.format(field="{{ unsubscribe_url }}")
     if problem.code == "body_empty":
         return _("Give this field, or an email_template_id with a body.")
     return problem.message

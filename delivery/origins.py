@@ -4,7 +4,7 @@
 told of every move of such a delivery, in the transaction that makes it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 
 from django.urls import reverse
 
@@ -18,11 +18,11 @@ PageUrl = Callable[[Delivery], str]
 Moved = Callable[[Delivery, str, User | None], None]
 # The page of what is sent itself, by its id.
 HomeUrl = Callable[[str], str]
-# What its messages call it, by its id; "" when it is gone.
-NameOf = Callable[[str], str]
+# How origins are called now, by their ids; without those that are not there.
+Names = Callable[[Collection[str]], Mapping[str, str]]
 _pages: dict[str, PageUrl] = {}
+_names: dict[str, Names] = {}
 _homes: dict[str, HomeUrl] = {}
-_names: dict[str, NameOf] = {}
 _listeners: dict[str, Moved] = {}
 # Asked for by each slice of a drain.
 _called: memory.Memory[str] = memory.Memory()
@@ -34,7 +34,7 @@ def register(
     *,
     moved: Moved | None = None,
     home: HomeUrl | None = None,
-    name: NameOf | None = None,
+    names: Names | None = None,
 ) -> None:
     """Deliveries of `kind` have their page at `page_url(delivery)`; repeating it replaces.
 
@@ -43,8 +43,8 @@ def register(
     _pages[kind] = page_url
     if home is not None:
         _homes[kind] = home
-    if name is not None:
-        _names[kind] = name
+    if names is not None:
+        _names[kind] = names
     if moved is not None:
         _listeners[kind] = moved
 
@@ -60,6 +60,16 @@ def url(delivery: Delivery) -> str:
     """The page of a delivery; its sending log when nobody has registered a page."""
     page_url = _pages.get(delivery.origin_kind)
     return page_url(delivery) if page_url else reverse("delivery:log", args=[delivery.public_id, "sending"])
+
+
+def has_page(delivery: Delivery) -> bool:
+    """Whether there is more than its sending log."""
+    return delivery.origin_kind in _pages
+
+
+def names(kind: str, ids: Collection[str]) -> Mapping[str, str]:
+    """How they are called now; nothing of a kind that has no names."""
+    return _names[kind](ids) if kind in _names else {}
 
 
 def kinds_with_home() -> list[str]:
@@ -80,6 +90,6 @@ def campaign(delivery: Delivery) -> dict[str, object]:
     if delivery.origin_kind == OWN_MESSAGE:
         return {"id": delivery.origin_id, "api_id": "", "name": ""}
     kind, origin_id = delivery.origin_kind, delivery.origin_id
-    named = _called.get((kind, origin_id), lambda: _names[kind](origin_id)) if kind in _names else ""
+    named = _called.get((kind, origin_id), lambda: names(kind, [origin_id]).get(origin_id, ""))
     # The label says which version it is, which is not for readers.
     return {"id": origin_id, "api_id": origin_id, "name": named or delivery.label}

@@ -325,7 +325,10 @@ def _without_fallback(use: personalization.Field, field: str, known: dict[str, s
 def _people_without(name: str) -> int:
     """Counts the whole audience; kept a minute, since alerts are computed after every autosave."""
     try:
-        return int(cache.get_or_set(f"coverage:{name}", lambda: profiles.coverage(name), _COVERAGE_TTL_S) or 0)
+        return int(
+            cache.get_or_set(f"coverage:{name.replace(' ', '+')}", lambda: profiles.coverage(name), _COVERAGE_TTL_S)
+            or 0
+        )
     except RedisError:
         return profiles.coverage(name)
 

@@ -160,3 +160,13 @@ def test_examples_have_ids_that_are_here(client: Client, django_assert_max_num_q
     for one in (campaign, segment, group):
         assert str(one.public_id) in page
     assert not any(triggers.CAMPAIGN in code or segments.SEGMENT in code for code in asked)
+
+
+def test_every_field_says_what_it_takes() -> None:
+    entries = {entry.path: entry for section in reference.sections() for entry in section.entries}
+    assert [(path, row.name) for path, entry in entries.items() for row in entry.fields if not row.kind] == []
+    kinds = {row.name: row.kind for row in entries["/campaigns/trigger/send"].fields}
+    assert kinds["recipients"] == "list of objects" and kinds["external_user_id"] == "text or whole number"
+    assert kinds["prioritization"].startswith("list of ") and "object" not in kinds["prioritization"]
+    broken = entries["/messages/schedule/create"].steps
+    assert broken == ["/messages", "/schedule", "/create"], "where a narrow column may break it"

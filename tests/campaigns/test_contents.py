@@ -76,7 +76,7 @@ def test_everybody_named_gets_it_each_time_and_equal_contents_share_a_delivery()
     assert (delivery.origin_kind, delivery.is_standing, delivery.state) == ("api", True, "sending")
     message = Message.objects.get()
     assert (message.sender_name, message.reply_to, message.subject) == ("Shop", "answers@shop.test", "Your order")
-    assert "no unsubscribe link" in answers[0].warnings[0]
+    assert "no unsubscribe link. Add a link to {{ unsubscribe_url }}" in answers[0].warnings[0]
     assert answers[0].request.recipients.get(profile_id=left.pk).reason == "unsubscribed"
     other = contents.send(email(subject="Another", reply_to="NO_REPLY_TO"), to("u1"))
     assert other.request.delivery_id != delivery.pk
