@@ -9,7 +9,7 @@ PRODUCTION_ENV = $(TOOL_ENV) CHAPPE_ENV=production CHAPPE_ALLOWED_HOSTS=mail.exa
 	CHAPPE_PUBLIC_URL=https://mail.example.com SMTP_URL=smtps://smtp.example.com \
 	CHAPPE_SECRET_KEY=only-for-checks-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJ
 
-.PHONY: help run test test-tools schema-check lint manage smoke bench bench-editor chaos install lock messages clean
+.PHONY: help run test test-tools schema-check lint manage smoke bench bench-api bench-editor chaos install lock messages clean
 
 help:
 	@echo "make run     start Chappe on this machine (PORT, CHAPPE_HOME, DATABASE_URL, REDIS_URL, SMTP_URL change what it uses)"
@@ -20,6 +20,7 @@ help:
 	@echo "make smoke   send 2,000 messages through a running make run, over HTTP only"
 	@echo "make bench   measure the sending beside smtp-source and django-post_office; ROUNDS, PEOPLE, ROWS, LARGE change that"
 	@echo "make chaos   kill everything while 2,000 messages are sent; PEOPLE, KILLS, SEED, FAILPOINTS change that"
+	@echo "make bench-api     time calls of the API beside a plain view that inserts a row"
 	@echo "make bench-editor  time autosave, previews and the list with 10,000 campaigns"
 	@echo "make lock    pin the requirements anew (needs uv)"
 	@echo "make messages  bring new strings into the French catalogue and compile it (needs GNU gettext)"
@@ -64,6 +65,9 @@ smoke: $(VENV)/.installed
 bench: $(VENV)/.installed $(VENV)-bench/.installed
 	@$(BIN)/python -m benchmarks.bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(PEOPLE),--people $(PEOPLE)) \
 		$(if $(ROWS),--rows $(ROWS)) $(if $(LARGE),--large $(LARGE))
+
+bench-api: $(VENV)/.installed-dev
+	@$(BIN)/python -m benchmarks.api
 
 bench-editor: $(VENV)/.installed-dev
 	@$(BIN)/python -m benchmarks.autosave

@@ -72,11 +72,16 @@ _SETTINGS: dict[str, Setting] = {}
 _BY_PAGE: dict[str, list[str]] = {}
 
 
-def register(page: Page, settings: Iterable[Setting]) -> None:
-    """Show `settings` on `page`, behind those registered before; for apps.ready. Repeating changes nothing."""
-    _PAGES.setdefault(page.slug, page)
+def register(page: Page | None, settings: Iterable[Setting]) -> None:
+    """Show `settings` on `page`, behind those registered before; for apps.ready. Repeating changes nothing.
+
+    None: their room shows them on a page of its own.
+    """
     for setting in settings:
         _SETTINGS[setting.name] = setting
+        if page is None:
+            continue
+        _PAGES.setdefault(page.slug, page)
         names = _BY_PAGE.setdefault(page.slug, [])
         if setting.name not in names:
             names.append(setting.name)

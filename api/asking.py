@@ -100,7 +100,9 @@ def placed(*, recipient: str = "recipients[{}]") -> Iterator[None]:
         if not place or told.startswith((place.partition(".")[0], *_TOLD_ALREADY)):
             raise
         refused = envelope.refusal(problem)
-        sentence = f"{place}: {told[:1].upper()}{told[1:]}"
+        if told != problem.message:
+            told = f"{told[:1].upper()}{told[1:]}"
+        sentence = f"{place}: {told}"
         raise Refused(refused.label, sentence, status=refused.status, headers=refused.headers) from problem
 
 

@@ -85,7 +85,7 @@ class _Reader:
             return {"match": _JOINS[name], "rules": found}
         place = f"{place}.{str(name)[:60]}"
         if name in _NOT_OFFERED:
-            raise _wrong(place, f"Chappe sends email only and knows nothing of {_NOT_OFFERED[name]}. Leave it out.")
+            raise _wrong(place, f"Chappe knows nothing of {_NOT_OFFERED[name]}. Leave it out.")
         if name not in (_ATTRIBUTE, _STATUS):
             raise _wrong(place, f"There is no such filter. Use {_ATTRIBUTE} or {_STATUS}.")
         if not isinstance(inner, Mapping):

@@ -24,7 +24,7 @@ from messaging.compilation import ContentSpec
 
 SCOPE = "campaigns.trigger.send"
 # Also as the reference writes a property: api_trigger_properties.${items}.
-_LOOP = re.compile(rf"\bfor\s+(\w+)\s+in\s+{samples.ROOT}\.(?:\$\{{)?(\w+(?:\.\w+)*)")
+_LOOP = re.compile(rf"\bfor\s+(\w+)\s+in\s+(?:\{{\{{\s*)?{samples.ROOT}\.(?:\$\{{)?(\w+(?:\.\w+)*)")
 
 
 class PropertiesInvalid(DomainError):

@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from api import attaching, refusals, shapes
 from api.refusals import Refused
-from messaging import webhook_content, webhooks
+from messaging import attachments, webhook_content, webhooks
 
 # As long as messaging keeps them.
 _MOST_NAME = 120
@@ -36,7 +36,7 @@ class Email(shapes.Shape):
     extras = shapes.Texts(
         required=False, help_text="For events of mail services, as unique_args of X-SMTPAPI. Values are Liquid; 1 KB."
     )
-    attachments = shapes.Many(attaching.Attachment(), required=False, help_text=attaching.HELP)
+    attachments = shapes.Many(attaching.Attachment(), most=attachments.MOST, required=False, help_text=attaching.HELP)
     should_inline_css = shapes.Flag(required=False, help_text="true unless given, as in campaigns.")
 
     message_variation_id = shapes.Text(

@@ -56,6 +56,8 @@ class Endpoint(APIView):
     # For the documentation: what is asked and answered in an example, and the status of success.
     asks: ClassVar[dict[str, Any]] = {}
     answers: ClassVar[dict[str, Any]] = {}
+    # What some answers have besides, also as an example.
+    may_answer: ClassVar[dict[str, Any]] = {}
     # Names in `answers` whose value may be null as well.
     may_be_null: ClassVar[frozenset[str]] = frozenset()
     succeeds_with: ClassVar[int] = 201

@@ -12,7 +12,9 @@ def curl(url: str, asks: Mapping[str, Any], *, is_post: bool) -> str:
     if not is_post:
         return f"curl '{url}{_query(asks)}' \\\n  -H \"Authorization: Bearer ${KEY}\""
     body = json.dumps(asks, indent=2, ensure_ascii=False).replace("'", "'\\''")
-    headers = [f'"Authorization: Bearer ${KEY}"', "'Content-Type: application/json'", '"Idempotency-Key: $(uuidgen)"']
+    # From what every system has: without uuidgen the header would be empty, and curl then sends none.
+    once = '"Idempotency-Key: $(od -An -N16 -tx1 /dev/urandom | tr -dc 0-9a-f)"'
+    headers = [f'"Authorization: Bearer ${KEY}"', "'Content-Type: application/json'", once]
     lines = [f"curl '{url}'", *(f"  -H {header}" for header in headers), f"  -d '{body}'"]
     return " \\\n".join(lines)
 

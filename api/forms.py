@@ -36,6 +36,12 @@ class KeyForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3, "class": "code", "spellcheck": "false"}),
     )
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.is_bound:
+            # After a mistake the list of what is wrong has the focus.
+            self.fields["name"].widget.attrs["autofocus"] = True
+
     def wanted(self, chosen: list[str]) -> keys.Wanted:
         """What api.keys is asked for, `chosen` being names of scopes; needs a valid form."""
         entered: dict[str, Any] = self.cleaned_data

@@ -61,7 +61,7 @@ class Price(serializers.Field[Decimal, Any, str, Any]):
 class Person(shapes.Shape):
     """Whom an item is about, by one name."""
 
-    external_id = shapes.Text(required=False, max_length=200, help_text="Your own id of the person.")
+    external_id = shapes.UserId(required=False, help_text="Your own id of the person.")
     braze_id = shapes.Text(required=False, help_text="Chappe's id of the profile.")
     email = shapes.Text(required=False, max_length=320, help_text="Only where there is no other name.")
     user_alias = recipients.Alias(required=False, help_text="Makes nobody unless _update_existing_only is false.")

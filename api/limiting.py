@@ -88,6 +88,9 @@ def count(pool: Pool) -> Counted | None:
     begun = int(time.time()) // pool.window_s * pool.window_s
     at_once = max(1, min(_MOST_AT_ONCE, limit // _PART))
     with _lock:
+        if time.monotonic() < _away.until:
+            # Others wait behind the one that finds it out: they wait for that, and not each as long again.
+            return None
         share = _shares.get(pool.name)
         if share is None or share.left <= 0 or (share.begun, share.limit) != (begun, limit):
             try:

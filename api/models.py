@@ -1,4 +1,5 @@
-"""What the wire contract keeps: keys of outside programs, answers to calls that may come twice, registered send ids."""
+"""What the wire contract keeps: keys of outside programs, answers to calls that may come twice, registered send ids,
+and what is posted back about transactional calls."""
 
 import uuid
 
@@ -6,8 +7,10 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import pgettext_lazy
 
 from campaigns.models import Campaign
+from delivery.models import TriggerRequest
 
 
 class ApiKey(models.Model):
@@ -89,3 +92,67 @@ class SendId(models.Model):
 
     def __str__(self) -> str:
         return self.send_id
+
+
+class TransactionalCall(models.Model):
+    """One request of the transactional endpoint that somebody wants to hear about; written with it, in one transaction.
+
+    Goes with its request. `look_at`: when api.posting looks again what became of it; null once nothing more can come.
+    """
+
+    request = models.OneToOneField(TriggerRequest, primary_key=True, on_delete=models.CASCADE, related_name="+")
+    look_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ()
+        # What is to be looked at.
+        indexes = [
+            models.Index(fields=["look_at"], name="transactional_look", condition=Q(look_at__isnull=False)),
+        ]
+
+
+class PostbackStatus(models.TextChoices):
+    """In the words of the reference; what they mean here, api.postbacks says."""
+
+    SENT = "sent", pgettext_lazy("postback", "sent")
+    PROCESSED = "processed", pgettext_lazy("postback", "processed")
+    ABORTED = "aborted", pgettext_lazy("postback", "aborted")
+    DELIVERED = "delivered", pgettext_lazy("postback", "delivered")
+    BOUNCED = "bounced", pgettext_lazy("postback", "bounced")
+
+
+class Postback(models.Model):
+    """One event of one call, posted until it is taken or given up. Written by api.posting; goes with its call.
+
+    It waits while `next_try_at` is there. What it says is read from the log each time, so that it names nobody who was
+    erased meanwhile.
+    """
+
+    call = models.ForeignKey(TransactionalCall, on_delete=models.CASCADE, related_name="postbacks")
+    status = models.CharField(max_length=10, choices=PostbackStatus.choices)
+    happened_at = models.DateTimeField()
+    # Attempts begun, since the last time somebody asked for it again.
+    n_attempts = models.PositiveSmallIntegerField(default=0)
+    next_try_at = models.DateTimeField(null=True)
+    # A worker is at it until then.
+    leased_until = models.DateTimeField(null=True)
+    # The last answer, and since when it is taken: null while it isn't.
+    answer = models.CharField(max_length=200, blank=True)
+    answered_at = models.DateTimeField(null=True)
+    taken_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [models.UniqueConstraint(fields=["call", "status"], name="postback_once")]
+        indexes = [
+            # What is due.
+            models.Index(fields=["next_try_at", "id"], name="postback_due", condition=Q(next_try_at__isnull=False)),
+            # What workers are at.
+            models.Index(fields=["leased_until"], name="postback_leased", condition=Q(leased_until__isnull=False)),
+            # Since when nothing was taken.
+            models.Index(fields=["taken_at"], name="postback_taken", condition=Q(taken_at__isnull=False)),
+            models.Index(fields=["answered_at"], name="postback_answered", condition=Q(answered_at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.call_id} {self.status}"

@@ -1,9 +1,10 @@
 """Refused calls as lines of the activity log: what is kept of one, and how often one is kept at all.
 
 Of what was asked the form stays: names of fields, ids, times, small numbers. Every other text becomes "…", because it
-may be an address, a name or a secret. A client that goes on making the same mistake, or a stranger who tries keys, gets
-a few rows a minute from each web process; from then on calls are only counted, in memory and now and then in the last
-row. Never part of a call: it runs after the answer was made, and whatever goes wrong here changes no answer.
+may be an address, a name or a secret; so does everything that says who somebody is, or is said about them. A client
+that goes on making the same mistake, or a stranger who tries keys, gets a few rows a minute from each web process; from
+then on calls are only counted, in memory and now and then in the last row. Never part of a call: it runs after the
+answer was made, and whatever goes wrong here changes no answer.
 """
 
 import json
@@ -31,6 +32,11 @@ _MAILBOX = re.compile(r"[^\s@“”\"'<>:,;]+@(?=[\w-])")
 _NAMING = frozenset(
     {"campaign_id", "segment_id", "schedule_id", "message_variation_id", "subscription_group_id", "template_id"}
     | {"subscription_state", "recipient_subscription_state", "unit", "currency", "app_id"}
+)
+# Fields that say who somebody is, or what is known about them: an age, or a code that lets them in.
+_ABOUT_PEOPLE = frozenset(
+    {"attributes", "trigger_properties", "properties", "external_user_id", "external_user_ids", "external_id"}
+    | {"external_ids", "user_alias", "user_aliases", "braze_id", "braze_ids"}
 )
 
 
@@ -122,23 +128,28 @@ def clean(text: str) -> str:
     return _MAILBOX.sub(f"{CUT}@", _SECRET.sub(f"chappe_{CUT}", plain))
 
 
-def masked(value: object, name: str = "", depth: int = 0) -> object:
-    """`value` without what may be personal or secret; `name` is the field it stands in."""
+def masked(value: object, name: str = "", depth: int = 0, *, is_form: bool = True) -> object:
+    """`value` without what may be personal or secret; `name` is the field it stands in.
+
+    `is_form` False: it is about people, and nothing but the names of its fields is shown.
+    """
+    is_form = is_form and name not in _ABOUT_PEOPLE
     if isinstance(value, Mapping):
         if depth >= _MOST_DEPTH:
             return CUT
         shown = list(value.items())[:_MOST_NAMES]
-        found = {clean(str(key))[:60]: masked(inner, str(key), depth + 1) for key, inner in shown}
+        found = {clean(str(key))[:60]: masked(inner, str(key), depth + 1, is_form=is_form) for key, inner in shown}
         return {**found, CUT: len(value) - len(shown)} if len(value) > len(shown) else found
     if isinstance(value, list | tuple):
         if depth >= _MOST_DEPTH:
             return CUT
-        items = [masked(inner, name, depth + 1) for inner in value[:_MOST_ITEMS]]
+        items = [masked(inner, name, depth + 1, is_form=is_form) for inner in value[:_MOST_ITEMS]]
         return [*items, CUT] if len(value) > _MOST_ITEMS else items
     if isinstance(value, str):
-        return value if not value or _is_plain(value, name) else CUT
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return value if abs(value) < _MOST_NUMBER else CUT
+        return value if not value or (is_form and _is_plain(value, name)) else CUT
+    if isinstance(value, bool | int | float):
+        is_small = isinstance(value, bool) or abs(value) < _MOST_NUMBER
+        return value if is_form and is_small else CUT
     return value
 
 

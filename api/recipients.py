@@ -11,7 +11,7 @@ import msgspec
 from rest_framework import serializers
 
 from api import refusals, shapes
-from audiences import identities
+from audiences import addresses, identities
 
 MOST = 50
 # Of a list of people.
@@ -30,7 +30,7 @@ def alias(entered: Mapping[str, str]) -> identities.Name:
 
 
 class Recipient(shapes.Shape):
-    """One person, by exactly one of identities.KINDS."""
+    """One person, by exactly one of external_user_id, user_alias, braze_id and email."""
 
     external_user_id = shapes.UserId(required=False, help_text="Your own id of the person.")
     user_alias = Alias(required=False)
@@ -60,6 +60,8 @@ class Recipient(shapes.Shape):
         if "user_alias" in attrs or "braze_id" in attrs:
             told = f"Leave it out: nobody can be made by {'an alias alone' if 'user_alias' in attrs else 'a braze_id'}."
             raise serializers.ValidationError({"send_to_existing_only": [told]})
+        if "email" in attrs and not addresses.is_valid(attrs["email"]):
+            raise serializers.ValidationError({"email": ["This is no address that a message can be sent to."]})
         if not attrs.get("attributes"):
             raise serializers.ValidationError({"attributes": ["Give this field; send_to_existing_only is false."]})
         return attrs

@@ -2,6 +2,7 @@
 
 import functools
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -33,6 +34,11 @@ _ERRORS_OF_POST = {
     413: ("More than 4 MB.", "Send at most 4 MB. Split the call."),
     415: ("No JSON by its Content-Type.", "Send “Content-Type: application/json”, not text/plain."),
     422: ("The Idempotency-Key came with another call before.", "Use a new Idempotency-Key for each thing to do."),
+}
+_LIMIT_HEADERS = {
+    "X-RateLimit-Limit": "Calls in one window of this limit, for all keys together.",
+    "X-RateLimit-Remaining": "Those that are left.",
+    "X-RateLimit-Reset": "When the next window begins, in seconds since 1970.",
 }
 _ERROR_SCHEMA = {
     "type": "object",
@@ -77,16 +83,30 @@ class EndpointSchema(AutoSchema):
 
     def get_override_parameters(self) -> list[Any]:
         if self.method == "POST":
-            return [_IDEMPOTENCY_KEY] if self.view.keeps_answers else []
-        return [self.view.takes] if self.view.takes else []
+            asked: list[Any] = [_IDEMPOTENCY_KEY] if self.view.keeps_answers else []
+        else:
+            asked = [self.view.takes] if self.view.takes else []
+        return [*asked, *self._headers()]
+
+    def _headers(self) -> Iterator[OpenApiParameter]:
+        """Those of answers."""
+        done = self._status()
+        yield _header("Retry-After", "Seconds to wait before the call is repeated.", [429, 503])
+        if self.method == "POST" and self.view.keeps_answers:
+            yield _header("Idempotent-Replayed", "true: the stored answer of the first call.", [done], kind=str)
+        for name, told in _LIMIT_HEADERS.items() if self.view.pool else ():
+            yield _header(name, told, [done, 400, 429])
+
+    def _status(self) -> int:
+        return self.view.succeeds_with if self.method == "POST" else 200
 
     def get_request_serializer(self) -> Any:
         return self.view.takes if self.method == "POST" else None
 
     def get_response_serializers(self) -> Any:
-        status = self.view.succeeds_with if self.method == "POST" else 200
         example = OpenApiExample("Success", envelope.Answer(self.view.answers).content(), response_only=True)
-        found = {status: OpenApiResponse(_of(example.value, self.view.may_be_null), "Done, or accepted.", [example])}
+        shape = _of({**example.value, **self.view.may_answer}, self.view.may_be_null)
+        found = {self._status(): OpenApiResponse(shape, "Done, or accepted.", [example])}
         for code, (told, sentence) in (_ERRORS | (_ERRORS_OF_POST if self.method == "POST" else {})).items():
             label = envelope.content(Refused(refusals.LABELS[code], sentence))
             wrong = OpenApiExample("Error", label, response_only=True, status_codes=[str(code)])
@@ -114,6 +134,10 @@ def more(view: type[Endpoint]) -> str:
 def readable(pattern: str) -> str:
     """ "/v1/campaigns/<str:campaign_id>/send" → "/v1/campaigns/{campaign_id}/send", as in the file."""
     return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", pattern)
+
+
+def _header(name: str, told: str, statuses: list[int], *, kind: type = int) -> OpenApiParameter:
+    return OpenApiParameter(name, kind, OpenApiParameter.HEADER, description=told, response=statuses)
 
 
 def _of(example: object, may_be_null: frozenset[str]) -> dict[str, Any]:

@@ -33,7 +33,8 @@ _TOLD: dict[str, Any] = {"required": _MISSING, "null": _MISSING}
 
 
 class Shape(serializers.Serializer[Any]):
-    """An object. As the shape of a query it takes lists as name[]=a&name[]=b, name=a&name=b and name=a."""
+    # As the shape of a query it takes lists as name[]=a&name[]=b, name=a&name=b and name=a. No docstring: those of
+    # shapes stand in the OpenAPI file, and this one would at each that has none.
 
     default_error_messages: ClassVar[dict[str, Any]] = {**_TOLD, "invalid": "Give an object {{…}}."}
 

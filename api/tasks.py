@@ -2,10 +2,16 @@
 
 from celery import shared_task
 
-from api import idempotency
+from api import idempotency, posting
 
 
 @shared_task
 def purge_calls() -> int:
     """Forget answers that are older than a day; return how many went."""
     return idempotency.purge()
+
+
+@shared_task
+def post_events() -> int:
+    """Post what became of transactional calls; return how many attempts were made."""
+    return posting.run()

@@ -24,7 +24,9 @@ _CUT = "…"
 
 
 def of_request(request: TriggerRequest) -> Told:
-    """The queries of its recipients and its key."""
+    """The queries of its recipients, its files and its key."""
+    if request.external_send_id:
+        return _transactional(request)
     is_own = request.origin_kind == OWN_MESSAGE or bool(request.part)
     asked = _own_message(request) if is_own else _trigger(request)
     notice = request.note if request.state == RequestState.IGNORED else ""
@@ -33,8 +35,11 @@ def of_request(request: TriggerRequest) -> Told:
         answered["schedule_id"] = str(request.public_id)
     path = reverse(f"api:{'messages' if is_own else 'trigger'}-{'create' if request.due_at else 'send'}")
     url = f"{settings.PUBLIC_URL}{path}"
+    files = [{"file_name": name, "url": _CUT} for name in request.attachments.values_list("name", flat=True)]
+    if files and not is_own:
+        asked["attachments"] = files
     # A broadcast's audience is kept in another form, and without it the call would reach more people.
-    curl = "" if is_own or request.is_audience else examples.curl(url, asked, is_post=True)
+    curl = "" if is_own or request.is_audience or files else examples.curl(url, asked, is_post=True)
     return Told("POST", path, 201, _json(asked), _json(answered), curl, key_url(request.key_id))
 
 
@@ -68,6 +73,18 @@ def key_url(key_id: uuid.UUID | None) -> str:
     if key_id is None or not ApiKey.objects.filter(public_id=key_id).exists():
         return ""
     return f"{reverse('api:keys')}#key-{key_id}"
+
+
+def _transactional(request: TriggerRequest) -> Told:
+    """What it was answered about its one person is not kept: it has been going on since."""
+    path = reverse("api:transactional-send", args=[request.origin_id])
+    asked: dict[str, Any] = {"external_send_id": request.external_send_id}
+    if request.trigger:
+        asked["trigger_properties"] = request.trigger
+    asked["recipient"] = next(iter(_people(request)["recipients"]), {})
+    curl = examples.curl(f"{settings.PUBLIC_URL}{path}", asked, is_post=True)
+    answered = envelope.Answer({"dispatch_id": request.public_id.hex}).content()
+    return Told("POST", path, 201, _json(asked), _json(answered), curl, key_url(request.key_id))
 
 
 def _trigger(request: TriggerRequest) -> dict[str, Any]:

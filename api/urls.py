@@ -1,7 +1,7 @@
 from django.urls import URLPattern, path, re_path
 
 from api.paths import ENDPOINTS
-from api.views import campaign_tab, developers, keys, refused
+from api.views import campaign_tab, developers, keys, postbacks, refused
 
 app_name = "api"
 _PAGES: list[URLPattern] = [
@@ -9,6 +9,8 @@ _PAGES: list[URLPattern] = [
     path("settings/api-keys/new/", keys.new, name="key-new"),
     path("settings/api-keys/<uuid:public_id>/revoke/", keys.revoke, name="key-revoke"),
     path("settings/api-keys/<uuid:public_id>/take-over/", keys.take_over, name="key-take-over"),
+    path("settings/webhooks/events/", postbacks.index, name="postbacks"),
+    path("settings/webhooks/events/redeliver/", postbacks.redeliver, name="postback-redeliver"),
     path("campaigns/<uuid:public_id>/api/", campaign_tab.show, name="campaign-tab"),
     path("campaigns/<uuid:public_id>/api/try/", campaign_tab.trial, name="campaign-try"),
     path("developers/", developers.reference, name="developers"),

@@ -22,6 +22,9 @@ def who(item: Mapping[str, Any]) -> Name:
         raise Wrong(f"Give one of {', '.join(NAMES)}." if not given else f"Give only one of {', '.join(own)}.")
     name = own[0] if own else "email"
     value = item[name]
+    if name == "external_id" and isinstance(value, int) and not isinstance(value, bool):
+        # Written without quotes, as in shapes.UserId.
+        value = str(value)
     if name == "user_alias":
         return _alias(value)
     if not isinstance(value, str) or not value.strip():

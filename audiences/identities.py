@@ -7,7 +7,7 @@ constraint.
 """
 
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -97,18 +97,25 @@ def find(names: Collection[Name]) -> Found:
     return {name: _first(people[one], name.priorities) for name, one in wanted.items() if one in people}
 
 
-def find_or_make(names: Collection[Name], *, makeable: Collection[Name]) -> tuple[Found, frozenset[Name]]:
+def find_or_make(
+    names: Collection[Name], *, makeable: Collection[Name], brought: Mapping[str, Name] | None = None
+) -> tuple[Found, frozenset[Name]]:
     """The same, after those of `makeable` who are not there were made; and the names they were made by.
 
     Subscribed, as an import makes people. In a transaction, before it locks anybody: who makes people waits for others
-    who do, to the end of theirs, so that two at once make one. Nobody can be made by our id.
+    who do, to the end of theirs, so that two at once make one. Nobody can be made by our id. `brought`: mailboxes that
+    nobody has yet and that come with one of `names`, who is meant by their addresses too.
     """
     assert connection.in_atomic_block
+    brought = brought or {}
     found = find(names)
     if not _missing(makeable, found):
-        return found, frozenset()
+        return _with_brought(names, found, brought), frozenset()
     turns.take()
-    missing = _missing(makeable, find(makeable))
+    again = find(names)
+    missing = _missing(makeable, again)
+    there = {*again, *missing}
+    missing = [one for one in missing if one.kind != EMAIL or brought.get(one.key) not in there]
     by_alias = [one for one in missing if one.kind == ALIAS]
     with transaction.atomic():
         # Rows of whoever makes people without waiting are found afterwards.
@@ -119,7 +126,12 @@ def find_or_make(names: Collection[Name], *, makeable: Collection[Name]) -> tupl
             ProfileAlias(profile=profile, label=one.label, name=one.text)
             for one, profile in zip(by_alias, made, strict=True)
         )
-    return find(names), frozenset(missing)
+    return _with_brought(names, find(names), brought), frozenset(missing)
+
+
+def _with_brought(names: Iterable[Name], found: Found, brought: Mapping[str, Name]) -> Found:
+    coming = {one: found.get(brought[one.key]) for one in names if one.kind == EMAIL and one.key in brought}
+    return {**{name: pk for name, pk in coming.items() if pk is not None}, **found}
 
 
 def _missing(makeable: Iterable[Name], found: Found) -> list[Name]:

@@ -29,7 +29,8 @@ _LENGTHS = {name: int(getattr(Profile._meta.get_field(name), "max_length", 0)) f
 _TAKEN = {one.name for one in Profile._meta.get_fields()} - set(_COLUMNS)
 _CONSENTS = {one.value: one for one in Consent}
 _GENDERS = ("M", "F", "O", "N", "P")
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}\Z")
+# What conditions, and messages by profile["Favourite tea"], can name: a dot would lead into a value.
+_NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9_ -]{0,58}[A-Za-z0-9_-])?\Z")
 # Told instead of passed over: who sets these counts on them.
 _NOT_KEPT = {
     "current_location": "Chappe keeps no locations.",
@@ -39,7 +40,9 @@ _NOT_KEPT = {
     "push_tokens": "Chappe sends no push messages.",
 }
 # Names of people, not facts about them, and what concerns other channels.
-_PASSED_OVER = {"external_id", "user_alias", "braze_id", "app_id", "push_token_import"}
+_PASSED_OVER = {
+    "external_id", "user_alias", "braze_id", "app_id", "push_token_import", "_update_existing_only", "_merge_objects",
+}  # fmt: skip
 _OPERATIONS = {
     "inc": attribute_values.ADD_NUMBER, "add": attribute_values.ADD_ITEMS, "remove": attribute_values.DROP_ITEMS,
 }  # fmt: skip
@@ -89,7 +92,7 @@ def read(attributes: Mapping[str, Any], *, without: Collection[str] = ()) -> Rea
     """What `attributes` say; names of people are passed over, and so are the fields in `without`."""
     found = Read()
     for name, value in attributes.items():
-        if name.startswith("_") or name in _PASSED_OVER or name in without:
+        if name in _PASSED_OVER or name in without:
             continue
         try:
             _read_one(found, name, value)
@@ -107,7 +110,9 @@ def _read_one(found: Read, name: str, value: Any) -> None:
         _SPECIAL[name](found, value)
     else:
         if not _NAME.match(name):
-            raise Wrong("Use a name of letters, digits and _ that begins with a letter, of at most 60 characters.")
+            raise Wrong(
+                "Use a name of letters, digits, spaces, _ and - that begins with a letter, of at most 60 characters."
+            )
         if name in _TAKEN:
             raise Wrong("Choose another name; Chappe keeps something else under this one.")
         found.attributes[name] = _operation(value)

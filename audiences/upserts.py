@@ -54,7 +54,9 @@ def apply(
     types = _define(changes)
     names = {change.who for change in changes}
     may_make = [change.who for change in changes if change.may_make]
-    found, made = identities.find_or_make(names | set(others), makeable=[*may_make, *makeable])
+    found, made = identities.find_or_make(
+        names | set(others), makeable=[*may_make, *makeable], brought=_brought(changes)
+    )
     # Who is made by an address alone may have left before.
     arrived = [one for one in made if one.kind == identities.EMAIL]
     written = [*changes, *(Change(one) for one in arrived if one not in names)]
@@ -132,6 +134,15 @@ def _write(
     problems = people.problems + _set_groups(done, source)
     _withhold({people.rows[pk].email_key for _number, change, pk in done if change.has_complained})
     return problems
+
+
+def _brought(changes: Iterable[Change]) -> dict[str, Name]:
+    """Who brings which mailbox under another name; of several the first."""
+    found: dict[str, Name] = {}
+    for change in changes:
+        if change.who.kind != identities.EMAIL and (key := addresses.key(change.columns.get("email", ""))):
+            found.setdefault(key, change.who)
+    return found
 
 
 def _new_keys(changes: Iterable[Change]) -> set[str]:

@@ -143,7 +143,10 @@ def _audience(document: documents.Document) -> Iterator[Alert]:
 
 def _size_jump(n: int) -> Iterator[Alert]:
     sizes: list[int] = list(
-        CampaignSend.objects.filter(delivery__state=DeliveryState.FINISHED, delivery__n_to_send__gt=0)
+        # What single requests asked for says nothing about the size of a send.
+        CampaignSend.objects.filter(
+            delivery__state=DeliveryState.FINISHED, delivery__n_to_send__gt=0, delivery__is_standing=False
+        )
         .order_by("-pk")
         .values_list("delivery__n_to_send", flat=True)[:_USUAL_OF]  # type: ignore[arg-type]  # none is null
     )

@@ -22,7 +22,7 @@ from django.utils.translation import gettext as _
 from audiences import rules
 from campaigns import counted, openings, targeting, triggering
 from campaigns.models import Campaign
-from delivery import attached, callformat, opening, people, requests
+from delivery import attached, callformat, doors, opening, people, requests
 from delivery import lifecycle as delivery_lifecycle
 from delivery.models import Delivery, RequestState, TriggerRequest
 from lib.errors import DomainError
@@ -47,6 +47,8 @@ _TEXTS = frozenset(
 _PAIRS = ("headers", "extras")
 _BCC = "bcc"
 _INLINES = "should_inline_css"
+# Fields of content.ContentProblem → what a call names them, where that differs.
+_FIELDS = {"text": "plaintext_body", "sender": "from"}
 # Told and not refused where people are named one by one: a receipt needs no footer, and the header to leave is there.
 _TOLD = frozenset({"unsubscribe_missing", "address_missing", "text_unsubscribe_missing"})
 
@@ -168,7 +170,9 @@ def read(messages: Mapping[str, object]) -> content.ContentSpec:
     for channel in messages:
         if channel not in {"email", "webhook"}:
             raise MessageInvalid(
-                _("There is no channel “%(name)s” here.") % {"name": channel[:40]}, code="channel_missing"
+                _("messages.%(name)s: There is no channel “%(name)s” here. Use email or webhook.")
+                % {"name": channel[:40]},
+                code="channel_missing",
             )
     email = messages.get("email")
     if not isinstance(email, Mapping):
@@ -192,7 +196,7 @@ def _check_type(name: str, value: object) -> None:
         if not isinstance(value, bool):
             raise MessageInvalid(_("messages.email.%(name)s must be true or false.") % {"name": name})
     elif value not in (False, "", [], {}):
-        raise MessageInvalid(_("messages.email.%(name)s isn't offered here.") % {"name": name[:40]})
+        raise MessageInvalid(_("messages.email.%(name)s: It isn't offered here. Leave it out.") % {"name": name[:40]})
 
 
 def close_idle() -> int:
@@ -209,7 +213,7 @@ def close_idle() -> int:
 @transaction.atomic
 def _close_if(idle: QuerySet[Delivery], delivery_id: int) -> bool:
     """Close one unless somebody asked for it meanwhile: whoever asks has it locked until the request is stored."""
-    Delivery.objects.select_for_update(no_key=True).get(pk=delivery_id)
+    doors.lock(delivery_id)
     if not idle.filter(pk=delivery_id).exists():
         return False
     delivery_lifecycle.close(delivery_id, by=None)
@@ -279,7 +283,7 @@ def _template(text: str) -> Template:
         key = None
     found = Template.objects.filter(public_id=key, archived_at=None).first() if key else None
     if found is None:
-        raise MessageInvalid(_("There is no template with this email_template_id."))
+        raise MessageInvalid(_("messages.email.email_template_id: There is no template with this id."))
     return found
 
 
@@ -288,9 +292,19 @@ def _check(spec: content.ContentSpec, told: frozenset[str]) -> tuple[str, ...]:
     found = [one for one in content.check(spec) if one.level == "error"]
     for one in found:
         if one.code not in told:
-            place = f"messages.email.{one.field}: " if one.field.partition(".")[0] in _PAIRS else ""
-            raise MessageInvalid(place + one.message, code=one.code)
-    return tuple(one.message for one in found)
+            place = f"messages.email.{_FIELDS.get(one.field, one.field)}"
+            raise MessageInvalid(f"{place}: {_sentence(one, spec)}", code=one.code)
+    return tuple(_sentence(one, spec) for one in found)
+
+
+def _sentence(problem: content.ContentProblem, spec: content.ContentSpec) -> str:
+    """What is wrong, in words for whoever calls: only the editor has a block for it."""
+    if problem.code == "unsubscribe_missing":
+        sentence = _("There is no unsubscribe link. Add a link to {field} to the body.")
+        return sentence.format(field="{{ unsubscribe_url }}")
+    if problem.code == "body_empty":
+        return _("Give this field, or an email_template_id with a body.")
+    return problem.message
 
 
 def _check_named(call: requests.Call) -> None:

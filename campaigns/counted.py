@@ -41,7 +41,7 @@ def unmarked(campaign: Campaign, messages: Mapping[str, object], *, is_needed: b
     """`messages` without the ids of their variations, which are those of `campaign`.
 
     Raises VariationInvalid with code variation_missing (only if `is_needed`), variation_invalid or
-    variation_mismatched: one of the campaign's, but in another channel.
+    variation_mismatched: one of the campaign's, but in another channel, such as a webhook that takes an email's place.
     """
     found: dict[str, object] = {}
     for channel, message in messages.items():
@@ -54,8 +54,8 @@ def unmarked(campaign: Campaign, messages: Mapping[str, object], *, is_needed: b
             raise VariationInvalid(sentence % {"place": place}, code="variation_missing")
         if given not in (None, "") and str(given).lower() != variation_id(campaign):
             raise VariationInvalid(_("%(place)s: The campaign has no message with this id.") % {"place": place})
-        if given not in (None, "") and channel != "email":
-            sentence = _("%(place)s: This is the id of an email.")
+        if channel == "webhook" or (given not in (None, "") and channel != "email"):
+            sentence = _("%(place)s: The campaign sends emails.")
             raise VariationInvalid(sentence % {"place": place}, code="variation_mismatched")
         found[channel] = {name: value for name, value in message.items() if name != FIELD}
     return found

@@ -136,7 +136,8 @@ def _versions(campaign: Campaign, until: dt.datetime | None, limit: int) -> list
 
 def _newest_sends(versions: list[CampaignVersion]) -> QuerySet[CampaignSend]:
     return (
-        CampaignSend.objects.filter(version__in=versions)
+        # Messages of calls are counted on the Sends page; here they would hide what the version itself sent.
+        CampaignSend.objects.filter(version__in=versions, delivery__part="")
         .select_related("delivery", "delivery__confirmed_by")
         .annotate(
             rank=Window(RowNumber(), partition_by="version", order_by="-pk"),

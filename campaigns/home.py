@@ -95,7 +95,7 @@ def build(user: User) -> Home:
     sends = CampaignSend.objects.filter(campaign__archived_at__isnull=True).select_related("campaign", "delivery")
     # What requests asked for is sent all the time; only a pause is news.
     moving = Q(delivery__state=DeliveryState.SENDING, delivery__is_standing=False)
-    sending = list(sends.filter(moving | Q(delivery__state=DeliveryState.PAUSED))[:20])
+    sending = list(sends.filter(moving | Q(delivery__state=DeliveryState.PAUSED)).order_by("delivery__part", "pk")[:20])
     upcoming = list(
         sends.filter(delivery__state=DeliveryState.CONFIRMED, delivery__start_at__lt=now + _AHEAD).order_by(
             "delivery__start_at"
@@ -152,7 +152,8 @@ def _waiting(sends: QuerySet[CampaignSend], user: User, now: dt.datetime) -> lis
         wanted = mend | paused | (Q(delivery__state=DeliveryState.PREPARED) & is_live)
     else:
         wanted = (mend | paused) & Q(campaign__owner=user)
-    return list(sends.filter(wanted).order_by("-pk")[:20])
+    # Messages of calls last: a mail server that is away pauses all of them.
+    return list(sends.filter(wanted).order_by("delivery__part", "-pk")[:20])
 
 
 def _need(send: CampaignSend) -> str:

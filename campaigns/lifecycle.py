@@ -19,6 +19,7 @@ from accounts.models import User
 from campaigns import digests, drafts, occurrences, openings, schedules, second_person, settling
 from campaigns import document as documents
 from campaigns.models import Campaign, CampaignSend, CampaignState, CampaignVersion
+from delivery import doors
 from delivery import lifecycle as delivery_lifecycle
 from delivery.models import Delivery, DeliveryState
 from lib.errors import DomainError, NotAllowed
@@ -284,7 +285,9 @@ def _open_sends(campaign: Campaign, states: frozenset[DeliveryState] | set[Deliv
 def _locked_sends(campaign: Campaign) -> list[Delivery]:
     """Every send that is not over, locked: none starts, ends or is prepared while it is judged."""
     found = Delivery.objects.filter(pk__in=CampaignSend.objects.filter(campaign=campaign).values("delivery_id"))
-    return list(found.filter(state__in=[*OPEN, DeliveryState.PREPARED]).select_for_update(no_key=True).order_by("pk"))
+    found = found.filter(state__in=[*OPEN, DeliveryState.PREPARED])
+    doors.close(found.filter(is_standing=True).values_list("pk", flat=True))
+    return list(found.select_for_update(no_key=True).order_by("pk"))
 
 
 def _check_editor_of(campaign: Campaign, by: User) -> None:

@@ -80,7 +80,9 @@ def open_one(
     delivery = opening.open_delivery(
         message=own.message if own else version.message,
         audience=_own_audience(own, document["audience"]) if own else document["audience"],
-        label=_("%(name)s, version %(n)d") % {"name": campaign.name, "n": version.number},
+        label=f"{campaign.name}: {own.message.subject}"
+        if own
+        else _("%(name)s, version %(n)d") % {"name": campaign.name, "n": version.number},
         origin=("campaign", str(campaign.public_id)),
         validity_s=int(section["validity_hours"]) * 3600,
         re_eligible_after_s=documents.re_eligible_after_s(section),

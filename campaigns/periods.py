@@ -19,6 +19,7 @@ from django.utils.translation import pgettext
 from campaigns import document as documents
 from campaigns import schedules
 from campaigns.models import CampaignSend
+from delivery import sums
 from lib import walltimes
 
 
@@ -32,10 +33,21 @@ class Period:
 
 @dataclass(frozen=True)
 class Group:
-    """Sends that are shown as one, newest first; `period` None for one that stands alone."""
+    """Sends that are shown as one, newest first; `period` None for one that stands alone. `counted`: messages of calls
+    that are in it too."""
 
     period: Period | None
-    sends: Sequence[CampaignSend]
+    sends: Sequence[CampaignSend] = ()
+    counted: sums.Month | None = None
+
+    @property
+    def n(self) -> int:
+        return len(self.sends) + (self.counted.n if self.counted else 0)
+
+    @property
+    def newest(self) -> int:
+        """The id of the newest delivery."""
+        return max([*(one.delivery_id for one in self.sends[:1]), *([self.counted.newest] if self.counted else [])])
 
 
 def of_send(send: CampaignSend) -> Period | None:
@@ -44,7 +56,7 @@ def of_send(send: CampaignSend) -> Period | None:
     Messages of calls that are counted under the campaign are counted by month: there may be one for each call.
     """
     if send.delivery.part:
-        return Period("month", _first("month", timezone.localdate(send.occurrence_at)))
+        return Period("month", _first("month", timezone.localdate(send.delivery.opened_at)))
     section: dict[str, Any] = documents.normalise({"delivery": send.section})["delivery"]  # type: ignore[attr-defined]
     unit = schedules.aggregate(section)
     if not unit or section["zone"] not in walltimes.zones():
@@ -61,8 +73,9 @@ def _first(unit: str, day: dt.date) -> dt.date:
     return day.replace(month=1, day=1) if unit == "year" else day
 
 
-def group(sends: Iterable[CampaignSend]) -> list[Group]:
-    """`sends` in their order, those of one period together at the place of the first of them."""
+def group(sends: Iterable[CampaignSend], counted: Iterable[sums.Month] = ()) -> list[Group]:
+    """`sends`, newest first, those of one period together at the place of the first of them, with the months of what is
+    `counted` beside them."""
     groups: dict[object, list[CampaignSend]] = {}
     periods: dict[object, Period | None] = {}
     for send in sends:
@@ -70,7 +83,10 @@ def group(sends: Iterable[CampaignSend]) -> list[Group]:
         key = period or send.pk
         periods[key] = period
         groups.setdefault(key, []).append(send)
-    return [Group(periods[key], found) for key, found in groups.items()]
+    months: dict[object, sums.Month] = {Period("month", one.first): one for one in counted}
+    found = [Group(periods[key], together, months.pop(key, None)) for key, together in groups.items()]
+    found += [Group(Period("month", one.first), counted=one) for one in months.values()]
+    return sorted(found, key=lambda one: one.newest, reverse=True)
 
 
 def words(period: Period) -> str:

@@ -59,8 +59,8 @@ def read(schedule: Mapping[str, object]) -> When:
     if unknown := sorted(set(schedule) - _KNOWN):
         raise ScheduleInvalid(_("schedule has no field “%(name)s”.") % {"name": unknown[0][:60]})
     if schedule.get("at_optimal_time"):
-        sentence = _("%(name)s isn't offered here. Leave it out and give a time with its offset.")
-        raise ScheduleInvalid(sentence % {"name": "at_optimal_time"})
+        sentence = _("%(name)s: It isn't offered here. Leave it out and give a time with its offset.")
+        raise ScheduleInvalid(sentence % {"name": "schedule.at_optimal_time"})
     try:
         at = dt.datetime.fromisoformat(str(schedule.get("time", "")))
     except ValueError:
@@ -70,7 +70,7 @@ def read(schedule: Mapping[str, object]) -> When:
     at = at if at.tzinfo else at.replace(tzinfo=dt.UTC)
     now = timezone.now()
     if at <= now:
-        raise ScheduleInvalid(_("schedule.time has passed."))
+        raise ScheduleInvalid(_("schedule.time has passed. Give a later one."))
     _check_ahead(at, now)
     # In UTC, because PostgreSQL takes no offset of 16 hours.
     return When(at.astimezone(dt.UTC))

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from audiences import segments, subscriptions
 from audiences.models import Segment, SubscriptionGroup
-from campaigns import settling
+from campaigns import search, settling
 from campaigns.models import Campaign, CampaignState, CampaignVersion
 from delivery import origins
 from delivery.models import Delivery
@@ -33,7 +33,7 @@ ORDER BY written.name
 def register() -> None:
     """Where the page of a campaign's send is and who is told of its moves; which campaigns use a segment or show an
     image. Safe to repeat."""
-    origins.register("campaign", send_url, moved=settling.moved, home=campaign_url)
+    origins.register("campaign", send_url, moved=settling.moved, home=campaign_url, names=campaign_names)
     segments.register_users(segment_uses)
     subscriptions.register_users(group_uses)
     media_uses.register(drafts=drafts_with_media, published=published_with_media)
@@ -47,6 +47,13 @@ def send_url(delivery: Delivery) -> str:
 def campaign_url(public_id: str) -> str:
     """The page of a campaign."""
     return reverse("campaigns:detail", kwargs={"public_id": public_id})
+
+
+def campaign_names(ids: Collection[str]) -> dict[str, str]:
+    """How these campaigns are called now. One query."""
+    known = [one for one in ids if search.is_public_id(one)]
+    found = Campaign.objects.filter(public_id__in=known).values_list("public_id", "name")
+    return {str(public_id): name for public_id, name in found}
 
 
 def segment_uses(segment: Segment) -> list[segments.Use]:

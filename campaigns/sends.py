@@ -8,6 +8,7 @@ import datetime as dt
 
 from django.db import transaction
 from django.db.models import F, QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts import access, audit, roles
@@ -170,10 +171,23 @@ def under_way(campaign: Campaign) -> list[CampaignSend]:
 
 
 def history(campaign: Campaign) -> list[CampaignSend]:
-    """All sends with version (without its document, but its delivery section as `section`), delivery and who confirmed
-    it, newest first."""
+    """All sends of its own message, newest first, with delivery, the `subject` of its message, who confirmed it, and
+    version (without its document, but its delivery section as `section`)."""
+    return list(_listed(campaign).filter(delivery__part=""))
+
+
+def counted(campaign: Campaign, month: dt.date, limit: int) -> list[CampaignSend]:
+    """The same of messages of calls: the newest `limit` of the month that begins on that day, where the reader is."""
+    begin = timezone.make_aware(dt.datetime.combine(month, dt.time.min))
+    end = timezone.make_aware(dt.datetime.combine((month + dt.timedelta(days=31)).replace(day=1), dt.time.min))
+    opened = _listed(campaign).filter(delivery__opened_at__gte=begin, delivery__opened_at__lt=end)
+    return list(opened.exclude(delivery__part="")[:limit])
+
+
+def _listed(campaign: Campaign) -> QuerySet[CampaignSend]:
     sends = _sends(campaign).select_related("delivery__confirmed_by", "version").defer("version__document")
-    return list(sends.annotate(section=F("version__document__delivery")).order_by("-pk"))
+    more = {"section": F("version__document__delivery"), "subject": F("delivery__message__subject")}
+    return sends.annotate(**more).order_by("-pk")
 
 
 def of_delivery(delivery: Delivery) -> CampaignSend | None:

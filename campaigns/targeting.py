@@ -51,4 +51,7 @@ def decide(n_people: int, *, has_audience: bool, is_broadcast: bool, has_campaig
         return Target.AUDIENCE
     if is_broadcast and has_campaign:
         return Target.WHOLE_AUDIENCE
-    raise TargetInvalid(_("No Recipients: name people, a segment or an audience."), code="no_recipients")
+    sentence = _("No Recipients: give external_user_ids, user_aliases, segment_id or audience.")
+    if has_campaign:
+        sentence = _("No Recipients: give recipients, or broadcast: true for everybody in the campaign's audience.")
+    raise TargetInvalid(sentence, code="no_recipients")

@@ -109,7 +109,9 @@ def _about(campaign: Campaign, groups: Collection[str]) -> Q:
     if DRAFT in groups:
         about |= mine & of_draft
     if DELIVERY in groups:
-        sent = CampaignSend.objects.filter(campaign=campaign).values_list("delivery__public_id", flat=True)
+        # Not of messages of calls: there may be one for each.
+        sends = CampaignSend.objects.filter(campaign=campaign, delivery__part="")
+        sent = sends.values_list("delivery__public_id", flat=True)
         about |= Q(subject_kind="delivery", subject_id__in=[str(public_id) for public_id in sent])
     return about
 

@@ -268,6 +268,8 @@ CELERY_BEAT_SCHEDULE = {
     # Opens, confirms and closes what repeating campaigns have due. Seconds.
     "campaigns-recurring": {"task": "campaigns.tasks.advance_recurring", "schedule": 20.0, "options": {"expires": 20}},
     "api-purge": {"task": "api.tasks.purge_calls", "schedule": 3600.0, "options": {"expires": 600}},
+    # Events of transactional calls, for the address of Settings, Webhooks. Seconds.
+    "api-post-events": {"task": "api.tasks.post_events", "schedule": 2.0, "options": {"expires": 2}},
     "campaigns-requests": {"task": "campaigns.tasks.advance_requests", "schedule": 2.0, "options": {"expires": 10}},
     "campaigns-close-idle": {"task": "campaigns.tasks.close_idle_contents", "schedule": crontab(hour=3, minute=45)},
     "campaigns-purge": {"task": "campaigns.tasks.purge_snapshots", "schedule": 3600.0, "options": {"expires": 600}},

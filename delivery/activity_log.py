@@ -20,7 +20,7 @@ from django.utils.translation import pgettext_lazy
 
 from audiences import profiles
 from audiences.models import Profile
-from delivery import reasons
+from delivery import origins, reasons
 from delivery import recipients as records
 from delivery.activity_sources import COLUMNS, SOURCES
 from delivery.models import (
@@ -122,11 +122,18 @@ def page(wanted: Filter) -> Page:
 
 
 def campaigns(kinds: list[str]) -> list[tuple[str, str]]:
-    """(origin id, label) of what was sent lately, of these kinds of origins; newest first. One query."""
-    sent = Delivery.objects.filter(origin_kind__in=kinds).order_by("-pk").values_list("origin_id", "label")
+    """(origin id, name) of what was sent lately, of these kinds of origins; newest first. A query, and one a kind."""
+    sent = (
+        Delivery.objects.filter(origin_kind__in=kinds).order_by("-pk").values_list("origin_kind", "origin_id", "label")
+    )
     newest: dict[str, str] = {}
-    for origin_id, label in sent[:_MOST_SENDS]:
+    of_kind: dict[str, set[str]] = {}
+    for kind, origin_id, label in sent[:_MOST_SENDS]:
         newest.setdefault(origin_id, label)
+        of_kind.setdefault(kind, set()).add(origin_id)
+    for kind, ids in of_kind.items():
+        # Labels are those of single sends, with their versions.
+        newest |= origins.names(kind, ids)
     return list(newest.items())
 
 

@@ -35,7 +35,10 @@ def of(delivery: Delivery) -> Caution:
 
 
 def _times(delivery: Delivery, n: int, least: int) -> int | None:
-    earlier = Delivery.objects.filter(started_at__isnull=False, n_to_send__gt=0).exclude(pk=delivery.pk)
+    # What single requests asked for says nothing about the size of a send.
+    earlier = Delivery.objects.filter(started_at__isnull=False, n_to_send__gt=0, is_standing=False).exclude(
+        pk=delivery.pk
+    )
     sizes = [size or 0 for size in earlier.order_by("-started_at").values_list("n_to_send", flat=True)[:_LAST]]
     if len(sizes) < _LEAST:
         return None

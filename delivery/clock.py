@@ -15,6 +15,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from delivery import (
+    doors,
     endings,
     folding,
     lifecycle,
@@ -118,6 +119,7 @@ def _end_expired() -> None:
     still_open = expired.filter(_has_shards(ShardState.WAITING, ShardState.LEASED))
     for delivery_id in still_open.values_list("pk", flat=True):
         with transaction.atomic():
+            doors.close([delivery_id])
             for delivery in expired.select_for_update(no_key=True).filter(pk=delivery_id):
                 endings.expire_rest(delivery)
 
@@ -127,7 +129,7 @@ def _end_expired_requests() -> None:
     over = Shard.objects.filter(state=ShardState.WAITING, valid_until__lte=timezone.now(), delivery__is_standing=True)
     for delivery_id in over.order_by().values_list("delivery_id", flat=True).distinct():
         with transaction.atomic():
-            endings.expire_requests(Delivery.objects.select_for_update(no_key=True).get(pk=delivery_id))
+            endings.expire_requests(doors.lock(delivery_id))
 
 
 def _cancel_left() -> None:
@@ -135,7 +137,7 @@ def _cancel_left() -> None:
     stopped = Delivery.objects.filter(_has_shards(ShardState.WAITING), state=DeliveryState.STOPPED)
     for delivery_id in stopped.values_list("pk", flat=True):
         with transaction.atomic():
-            endings.cancel_rest(Delivery.objects.select_for_update(no_key=True).get(pk=delivery_id))
+            endings.cancel_rest(doors.lock(delivery_id))
 
 
 def _finish() -> None:

@@ -22,15 +22,29 @@ _NAMES = f"""
 UPDATE delivery_requestrecipient r SET name = '', trigger = NULL
 WHERE r.request_id IN ({_REQUESTS}) AND r.profile_id = ANY(%(ids)s) AND (r.name <> '' OR r.trigger IS NOT NULL)
 """
-# Those of whole audiences say nothing about one person. How a call came is of no use once it has its recipients; what
-# it says to all of several people stays for the others.
+# Those of whole audiences say nothing about one person. How a call came is of no use once it has its recipients, but
+# for their local time; what it says to all of several people stays for the others.
 _COMMON = f"""
-UPDATE delivery_triggerrequest q SET call = '{{}}', trigger = CASE WHEN EXISTS (
+UPDATE delivery_triggerrequest q SET call = CASE WHEN q.call ? 'local_time'
+        THEN jsonb_build_object('local_time', q.call->'local_time') ELSE '{{}}' END, trigger = CASE WHEN EXISTS (
         SELECT 1 FROM delivery_requestrecipient r LEFT JOIN audiences_profile p ON p.id = r.profile_id
         WHERE r.request_id = q.id AND (r.profile_id IS NULL OR (p.id IS NOT NULL AND p.id <> ALL(%(ids)s)))
     ) THEN q.trigger ELSE '{{}}' END
 WHERE q.id IN ({_REQUESTS}) AND NOT q.is_audience AND (q.trigger <> '{{}}' OR q.call <> '{{}}')
     AND q.state NOT IN ('scheduled', 'taken')
+"""
+# Whoever was named before anybody knew them, by names as `_named` compares them.
+_UNKNOWN = """
+UPDATE delivery_requestrecipient r SET name = '', trigger = NULL
+WHERE r.profile_id IS NULL AND lower(r.name) = ANY(%(lower)s) AND EXISTS (
+    SELECT 1 FROM unnest(%(kinds)s::text[], %(shown)s::text[]) AS w(kind, name)
+    WHERE w.kind = r.named_by AND w.name IN (r.name, CASE w.kind WHEN 'email' THEN lower(r.name) END))
+RETURNING r.request_id
+"""
+_COMMON_OF_UNKNOWN = """
+UPDATE delivery_triggerrequest q SET call = '{}', trigger = '{}'
+WHERE q.id = ANY(%s) AND NOT q.is_audience AND q.state NOT IN ('scheduled', 'taken')
+    AND NOT EXISTS (SELECT 1 FROM delivery_requestrecipient r WHERE r.request_id = q.id AND r.name <> '')
 """
 _WAITING = """
 EXISTS (SELECT 1 FROM jsonb_array_elements(delivery_triggerrequest.call->'recipients') AS one
@@ -50,11 +64,21 @@ def clear(trace: Trace) -> None:
         for statement in (_NAMES, _COMMON):
             cursor.execute(statement, {"ids": ids})
     if names := _names(ids):
+        _forget_unknown(names)
         texts = sorted({name.text.lower() for name in names})
         waiting = TriggerRequest.objects.filter(state=RequestState.SCHEDULED, is_audience=False)
         waiting = waiting.extra(where=[_WAITING], params=[texts])  # a constant
         for request in waiting.select_for_update(no_key=True, skip_locked=True).order_by("pk"):
             _leave_out(request, names)
+
+
+def _forget_unknown(names: set[Name]) -> None:
+    shown = [name.shown for name in names]
+    values = {"lower": [one.lower() for one in shown], "kinds": [name.kind for name in names], "shown": shown}
+    with connection.cursor() as cursor:
+        cursor.execute(_UNKNOWN, values)
+        if requests := sorted({request_id for (request_id,) in cursor.fetchall()}):
+            cursor.execute(_COMMON_OF_UNKNOWN, [requests])
 
 
 def _leave_out(request: TriggerRequest, names: set[Name]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 from django.db import connection
 from django.utils import timezone
 
@@ -19,7 +20,15 @@ from lib import memory, statements
 
 _CAP_LOCKS = 0x43680D01
 _ASK = """
-SELECT p.id, p.email, p.email_key, p.time_zone, {reason} FROM audiences_profile p WHERE p.id = ANY(%s::bigint[])
+SELECT p.external_id, p.id, p.email, p.email_key, p.time_zone, {reason} FROM audiences_profile p WHERE {who}
+"""
+_BY_ID = "p.id = ANY(%s::bigint[])"
+_BY_EXTERNAL_ID = "p.external_id = ANY(ARRAY(SELECT json_array_elements_text(%s::json)))"
+# In the order of what is locked, so that two requests never wait for each other.
+_LOCK = """
+SELECT pg_advisory_xact_lock(%s, key) FROM (
+    SELECT DISTINCT hashtext(one) AS key FROM unnest(%s::text[]) AS one ORDER BY key
+) keys
 """
 _HAD = """
 SELECT o.id, (
@@ -61,11 +70,38 @@ def judge(
     last message. One query, two with a limit; what the audience means and the limit are remembered for a second.
     Raises rules.RuleProblem.
     """
-    if narrowed is None:
-        question = _questions.get(delivery.pk, lambda: _question(delivery, None))
-    else:
-        question = _question(delivery, narrowed)
-    found = _answers(question, sorted(set(ids)))
+    question = _asked(delivery, narrowed)
+    rows = statements.run(question.by_id, (statements.array(sorted(set(ids))),))
+    return _judged(delivery, question, rows, ignores_cap=ignores_cap)
+
+
+def judge_named(
+    delivery: Delivery,
+    external_ids: Iterable[str],
+    *,
+    narrowed: Mapping[str, object] | None = None,
+    ignores_cap: bool = False,
+) -> tuple[dict[str, int], dict[int, Judged]]:
+    """The same for people by the ids of their own system, and who has which: looked up and judged at once."""
+    question = _asked(delivery, narrowed)
+    rows = statements.run(question.by_external_id, (msgspec.json.encode(list(external_ids)).decode(),))
+    ids = {str(row[0]): int(row[1]) for row in rows}
+    return ids, _judged(delivery, question, rows, ignores_cap=ignores_cap)
+
+
+def _asked(delivery: Delivery, narrowed: Mapping[str, object] | None) -> "_Question":
+    if narrowed is not None:
+        return _question(delivery, narrowed)
+    return _questions.get(delivery.pk, lambda: _question(delivery, None))
+
+
+def _judged(
+    delivery: Delivery, question: "_Question", rows: Iterable[tuple[Any, ...]], *, ignores_cap: bool
+) -> dict[int, Judged]:
+    found = {}
+    for _external_id, profile_id, email, email_key, zone, reason in rows:
+        detail = question.group if reason == reasons.UNSUBSCRIBED_GROUP else ""
+        found[profile_id] = Judged(profile_id, email, email_key, zone, reason, detail)
     limit = None if ignores_cap else served.cap(delivery, is_fresh=False)
     if limit is not None:
         found |= _above(limit, [one for one in found.values() if not one.reason])
@@ -74,9 +110,10 @@ def judge(
 
 @dataclass(frozen=True)
 class _Question:
-    """SQL of everybody's reason, without a value but the ids; `group`: what is told to who left it."""
+    """SQL of everybody's reason, without a value but whom it is about; `group`: what is told to who left it."""
 
-    sql: str
+    by_id: str
+    by_external_id: str
     group: str
 
 
@@ -102,15 +139,8 @@ def _question(delivery: Delivery, narrowed: Mapping[str, object] | None) -> _Que
             more += one.params
     rest = f"COALESCE({mail.sql}, CASE{tail} END)" if tail else mail.sql
     reason_sql = statements.literal(f"COALESCE(CASE{sql} ELSE {rest} END, '')", [*params, *more])
-    return _Question(_ASK.format(reason=reason_sql), audience.group.name if audience.group else "")
-
-
-def _answers(question: _Question, ids: list[int]) -> dict[int, Judged]:
-    found = {}
-    for profile_id, email, email_key, zone, reason in statements.run(question.sql, (statements.array(ids),)):
-        detail = question.group if reason == reasons.UNSUBSCRIBED_GROUP else ""
-        found[profile_id] = Judged(profile_id, email, email_key, zone, reason, detail)
-    return found
+    by_id, by_external_id = (_ASK.format(reason=reason_sql, who=who) for who in (_BY_ID, _BY_EXTERNAL_ID))
+    return _Question(by_id, by_external_id, audience.group.name if audience.group else "")
 
 
 def _above(limit: served.Cap, people: list[Judged]) -> dict[int, Judged]:
@@ -124,8 +154,7 @@ def _above(limit: served.Cap, people: list[Judged]) -> dict[int, Judged]:
     since = timezone.now() - dt.timedelta(hours=limit.hours)
     keys = sorted({one.email_key for one in people})
     with connection.cursor() as cursor:
-        for key in keys:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_CAP_LOCKS, key])
+        cursor.execute(_LOCK, [_CAP_LOCKS, keys])
         # A statement after the locks sees what whoever had them before has queued.
         cursor.execute(_HAD, {"since": since, "ids": [one.id for one in people]})
         had = dict(cursor.fetchall())

@@ -32,7 +32,7 @@ from django_fsm import TransitionNotAllowed, transition
 
 from accounts import audit, roles
 from accounts.models import User
-from delivery import claims, endings, gate, options, origins, partitions, quiet, refusals, results, timetables
+from delivery import claims, doors, endings, gate, options, origins, partitions, quiet, refusals, results, timetables
 from delivery.models import EMAIL, Delivery, DeliveryState, Shard, ShardState
 from messaging import transports
 
@@ -80,7 +80,7 @@ _to_cancelled = _transition([S.NEW, S.PREPARED, S.MISSED], S.CANCELLED)
 @transaction.atomic
 def prepare(delivery_id: int, *, by: User | None) -> Delivery:
     """Ask for a preparation; a worker does it. An earlier one is replaced."""
-    delivery = _lock(delivery_id)
+    delivery = doors.lock(delivery_id)
     gate.require_editor(by)
     _move(_to_preparing, delivery)
     return _begin(delivery, "delivery.preparing", by, _take_back(delivery))
@@ -89,7 +89,7 @@ def prepare(delivery_id: int, *, by: User | None) -> Delivery:
 @transaction.atomic
 def refresh(delivery_id: int, *, by: User | None = None) -> Delivery:
     """Prepare a confirmed send anew at its start; `delivery.refreshing` decides what becomes of it then."""
-    delivery = _lock(delivery_id)
+    delivery = doors.lock(delivery_id)
     _move(_to_refreshing, delivery)
     delivery.refreshing_from = delivery.n_to_send
     return _begin(delivery, "delivery.refreshing", by, ["refreshing_from"])
@@ -110,7 +110,7 @@ def _begin(delivery: Delivery, action: str, by: User | None, changed: Sequence[s
 @transaction.atomic
 def abort(delivery_id: int, *, by: User | None) -> Delivery:
     """Stop preparing; the worker notices at its next step. Nothing was sent."""
-    delivery = _lock(delivery_id)
+    delivery = doors.lock(delivery_id)
     gate.require_editor(by)
     _move(_to_new, delivery)
     delivery.preparing_since, delivery.n_prepared, delivery.failure = None, 0, ""
@@ -121,7 +121,7 @@ def abort(delivery_id: int, *, by: User | None) -> Delivery:
 @transaction.atomic
 def seal(delivery_id: int, *, result: Prepared, preparing_since: dt.datetime, by: User | None = None) -> Delivery:
     """Close the preparation that began at `preparing_since`. Raises WrongState when it was aborted or begun anew."""
-    delivery = _lock(delivery_id)
+    delivery = doors.lock(delivery_id)
     if delivery.preparing_since != preparing_since:
         raise WrongState(_("This preparation was replaced by another one."))
     _move(_to_prepared, delivery)
@@ -139,7 +139,7 @@ def seal(delivery_id: int, *, result: Prepared, preparing_since: dt.datetime, by
 @transaction.atomic
 def fail(delivery_id: int, *, failure: str, preparing_since: dt.datetime, controls: Controls = ()) -> Delivery:
     """Preparation is impossible, and why, in a sentence for people; `controls` as in Prepared."""
-    delivery = _lock(delivery_id)
+    delivery = doors.lock(delivery_id)
     if delivery.preparing_since != preparing_since:
         raise WrongState(_("This preparation was replaced by another one."))
     _move(_to_failed, delivery)
@@ -158,7 +158,7 @@ def confirm(delivery_id: int, *, by: User, seal: str, n_to_send: int, key: str =
     what is no longer so), WrongState. However many ask at once, one succeeds. `key` belongs to the page that was looked
     at: asking again with it returns the delivery while it stays confirmed, and confirms nothing after a cancellation.
     """
-    delivery = _lock(delivery_id)
+    delivery = doors.lock(delivery_id)
     gate.require(by, roles.START)
     if key and gate.is_repeated(delivery, by, key):
         return delivery
@@ -174,7 +174,7 @@ def confirm_for(delivery_id: int, *, on_behalf_of: User) -> Delivery:
     That person must still be active and may still start deliveries; else NotAllowed. The audit row says that a machine
     did it, and for whom. Raises as `confirm`.
     """
-    delivery = _lock(delivery_id)
+    delivery = doors.lock(delivery_id)
     gate.require(on_behalf_of, roles.START)
     gate.check_person(delivery, on_behalf_of)
     gate.check_list(delivery, delivery.seal, delivery.n_to_send or 0)
@@ -184,7 +184,7 @@ def confirm_for(delivery_id: int, *, on_behalf_of: User) -> Delivery:
 @transaction.atomic
 def release(delivery_id: int) -> Delivery:
     """Let go what a request asked for, at once and in nobody's name: a key may, a person let its campaign."""
-    delivery = _lock(delivery_id)
+    delivery = doors.lock(delivery_id)
     assert delivery.request_no, "people confirm all others"
     gate.check_list(delivery, delivery.seal, delivery.n_to_send or 0)
     return _confirm(delivery, None, None)
@@ -215,7 +215,7 @@ def _confirm(delivery: Delivery, by: User | None, person: User | None, *, key: s
 @transaction.atomic
 def cancel(delivery_id: int, *, by: User) -> Delivery:
     """Take a confirmation back before the first message; the list stays prepared."""
-    delivery = _lock(delivery_id)
+    delivery = doors.lock(delivery_id)
     gate.require(by, roles.START, owner=delivery.owner_id)
     if delivery.state in {S.SENDING, S.PAUSED, S.FINISHED}:
         raise WrongState(_("It has started. Stop the rest instead."), code="already_started")
@@ -229,7 +229,7 @@ def cancel(delivery_id: int, *, by: User) -> Delivery:
 def start_now(delivery_id: int, *, by: User) -> Delivery:
     """Skip the rest of the grace period or of the wait for the schedule. Not for people who each have a time of their
     own: reschedule those."""
-    delivery = _lock(delivery_id)
+    delivery = doors.lock(delivery_id)
     gate.require(by, roles.START)
     if delivery.local_time and delivery.start_at and delivery.start_at > timezone.now() + options.grace():
         raise WrongState(_("Each person has a time of their own. Reschedule it instead."), code="local_time")
@@ -239,7 +239,7 @@ def start_now(delivery_id: int, *, by: User) -> Delivery:
 @transaction.atomic
 def start(delivery_id: int, *, by: User | None = None) -> Delivery:
     """Begin sending; the clock calls it when `start_at` has come. The validity period begins here."""
-    delivery = _lock(delivery_id)
+    delivery = doors.lock(delivery_id)
     if by is not None:
         gate.require(by, roles.START)
     if delivery.start_at is not None and delivery.start_at > timezone.now():
@@ -259,7 +259,7 @@ def _start(delivery: Delivery, by: User | None) -> Delivery:
 @transaction.atomic
 def miss(delivery_id: int, *, by: User | None = None) -> Delivery:
     """The start time passed long ago (nothing was running then): a person must look and confirm again."""
-    delivery = _lock(delivery_id)
+    delivery = doors.lock(delivery_id)
     _move(_to_missed, delivery)
     detail = {"start_at": delivery.start_at.isoformat() if delivery.start_at else ""}
     return _save(delivery, "delivery.missed", by, _take_back(delivery), detail=detail, machine="scheduler")
@@ -268,7 +268,7 @@ def miss(delivery_id: int, *, by: User | None = None) -> Delivery:
 @transaction.atomic
 def pause(delivery_id: int, *, by: User | None, cause: str = "person", trouble: str = "") -> Delivery:
     """No new window opens from now on; what is on the wire ends. `cause`: "person", "transport" or "errors"."""
-    delivery = _lock(delivery_id)
+    delivery = doors.lock(delivery_id)
     if cause == "person" or by is not None:
         gate.require(by, roles.START, owner=delivery.owner_id)
     _move(_to_paused, delivery)
@@ -288,7 +288,7 @@ def pause(delivery_id: int, *, by: User | None, cause: str = "person", trouble: 
 @transaction.atomic
 def resume(delivery_id: int, *, by: User | None) -> Delivery:
     """Go on with everybody who has not had it. A machine may only end a pause for a mail server's trouble."""
-    delivery = _lock(delivery_id)
+    delivery = doors.lock(delivery_id)
     if by is not None or delivery.pause_cause != "transport":
         gate.require(by, roles.START)
     _move(_back_to_sending, delivery)
@@ -302,7 +302,7 @@ def resume(delivery_id: int, *, by: User | None) -> Delivery:
 @transaction.atomic
 def stop(delivery_id: int, *, by: User) -> Delivery:
     """End it for good: everybody who is in no window gets a `cancelled` row, for very many by the next tick."""
-    delivery = _lock(delivery_id)
+    delivery = doors.lock(delivery_id)
     gate.require(by, roles.START)
     gate.check_closed(delivery)
     _move(_to_stopped, delivery)
@@ -317,7 +317,7 @@ def stop(delivery_id: int, *, by: User) -> Delivery:
 @transaction.atomic
 def finish(delivery_id: int, *, by: User | None = None) -> Delivery:
     """Everybody has an outcome. Raises WrongState while anybody waits, is being retried or is in a window."""
-    delivery = _lock(delivery_id)
+    delivery = doors.lock(delivery_id)
     open_states = (ShardState.WAITING, ShardState.LEASED)
     if Shard.objects.filter(delivery=delivery, state__in=open_states).exists():
         raise WrongState(_("Not everybody has an outcome yet."), code="not_finished")
@@ -330,7 +330,7 @@ def finish(delivery_id: int, *, by: User | None = None) -> Delivery:
 @transaction.atomic
 def stand(delivery_id: int, *, by: User | None) -> Delivery:
     """Let a new standing delivery take requests. Each has a validity period of its own, so that it has no end yet."""
-    delivery = _lock(delivery_id)
+    delivery = doors.lock(delivery_id)
     gate.require_editor(by)
     assert delivery.is_standing
     _move(_to_standing, delivery)
@@ -343,7 +343,7 @@ def stand(delivery_id: int, *, by: User | None) -> Delivery:
 @transaction.atomic
 def close(delivery_id: int, *, by: User | None) -> Delivery:
     """Take no more requests; those taken are sent, then it finishes. Safe to repeat. Waits for requests being taken."""
-    delivery = _lock(delivery_id)
+    delivery = doors.lock(delivery_id)
     gate.require_editor(by)
     if delivery.closed_at is None:
         delivery.closed_at = timezone.now()
@@ -355,7 +355,7 @@ def close(delivery_id: int, *, by: User | None) -> Delivery:
 @transaction.atomic
 def discard(delivery_id: int, *, by: User | None) -> Delivery:
     """Drop a send that was never confirmed."""
-    delivery = _lock(delivery_id)
+    delivery = doors.lock(delivery_id)
     gate.require_editor(by)
     _move(_to_cancelled, delivery)
     claims.free(delivery)
@@ -371,10 +371,6 @@ def _take_back(delivery: Delivery) -> list[str]:
     for name in fields:
         setattr(delivery, name, None)
     return fields
-
-
-def _lock(delivery_id: int) -> Delivery:
-    return Delivery.objects.select_for_update(no_key=True).get(pk=delivery_id)
 
 
 def _move(move: Callable[[Delivery], None], delivery: Delivery) -> None:

@@ -5,7 +5,7 @@ from django.utils.translation import gettext as _
 
 from accounts import access, audit, roles
 from accounts.models import User
-from delivery import recovery, refusals
+from delivery import doors, recovery, refusals
 from delivery.models import Delivery, DeliveryState
 
 
@@ -17,7 +17,7 @@ def retry_now(delivery_id: int, *, by: User) -> Delivery:
     """
     recovered = recovery.recover_all()
     with transaction.atomic():
-        delivery = Delivery.objects.select_for_update(no_key=True).get(pk=delivery_id)
+        delivery = doors.lock(delivery_id)
         user = access.fresh(by)
         access.check(user, roles.EDIT if delivery.owner_id == user.pk else roles.START)
         if delivery.state != DeliveryState.SENDING:

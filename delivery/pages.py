@@ -149,6 +149,8 @@ def badge(delivery: Delivery) -> dict[str, str]:
     """The state of a delivery in icon and words."""
     tone, icon = _BADGES[DeliveryState(delivery.state)]
     # As the badge of its campaign says it.
+    if delivery.state == DeliveryState.SENDING and delivery.is_standing and delivery.closed_at is None:
+        return {"label": pgettext("campaign status", "Live"), "tone": "ok", "icon": "radio"}
     is_sent = delivery.state == DeliveryState.FINISHED
     label = pgettext("campaign status", "Sent") if is_sent else str(delivery.get_state_display())
     return {"label": label, "tone": tone, "icon": icon}

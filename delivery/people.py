@@ -9,6 +9,7 @@ by whoever decides about the message.
 from collections.abc import Iterable
 
 from audiences import identities, reworking, updates, upserts
+from audiences.identities import EXTERNAL_ID
 from audiences.reworking import Change
 from audiences.updates import AttributesInvalid
 from audiences.upserts import Source
@@ -27,6 +28,14 @@ def check(call: Call) -> None:
     if call.due_at is not None and changes and not told:
         told = [(numbers[one.number], one.field, one.sentence) for one in upserts.foresee(changes)]
     _refuse(told)
+
+
+def only_external_ids(call: Call) -> list[str]:
+    """The ids of all recipients where each is named by that of their own system and none is to be made or changed; else
+    none. Most calls are such.
+    """
+    is_so = all(one.name.kind == EXTERNAL_ID and one.existing_only and not one.attributes for one in call.recipients)
+    return [one.name.text for one in call.recipients] if is_so else []
 
 
 def find(call: Call) -> tuple[list[int | None], str]:

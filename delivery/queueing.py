@@ -41,7 +41,7 @@ FROM (
 ) shards
 """
 _OF_REQUEST = _NAMED.format(request="")
-_REQUEST_COLUMNS = ", ".join(field.column for field in TriggerRequest._meta.local_concrete_fields)
+_REQUEST_COLUMNS = ", ".join(str(field.column) for field in TriggerRequest._meta.local_concrete_fields)
 _WITH_REQUEST = _NAMED.format(
     request=f""", request AS (
     INSERT INTO delivery_triggerrequest ({_REQUEST_COLUMNS})

@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts import installation
-from delivery import endings, options
+from delivery import doors, endings, options
 from delivery.models import Delivery, DeliveryState
 from lib import walltimes
 
@@ -126,7 +126,7 @@ def hold_all() -> None:
     running = Delivery.objects.filter(state=DeliveryState.SENDING).exclude(quiet_hours={})
     for delivery_id in running.values_list("pk", flat=True):
         with transaction.atomic():
-            _hold(Delivery.objects.select_for_update(no_key=True).get(pk=delivery_id))
+            _hold(doors.lock(delivery_id))
 
 
 def _hold(delivery: Delivery) -> None:

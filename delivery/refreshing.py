@@ -26,12 +26,15 @@ USUAL_GUARD = 10
 def choose(delivery_id: int, *, guard_percent: int | None, by: User) -> Delivery:
     """Prepare a confirmed, scheduled send again at its start, or not (None). The number may change, so only operators.
 
-    Raises NotAllowed, WrongState, and DomainError for a number that is none.
+    Raises NotAllowed, WrongState, and DomainError for a number that is none, and for a send for a request.
     """
     delivery = Delivery.objects.select_for_update(no_key=True).get(pk=delivery_id)
     access.check(access.fresh(by), roles.START)
     if delivery.state != DeliveryState.CONFIRMED:
         raise refusals.wrong(delivery)
+    if delivery.request_no:
+        # Nobody confirmed it who could be asked again, and it was promised to those whom the call meant.
+        raise DomainError(_("A send for a request is prepared once, when it is asked for."), code="of_request")
     if guard_percent is not None and not GUARD[0] <= guard_percent <= GUARD[1]:
         sentence = _("Enter a whole number from %(low)s to %(high)s.")
         numbers = {"low": GUARD[0], "high": number_format(GUARD[1], force_grouping=True)}

@@ -11,9 +11,11 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import F, Max, Min, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
-from delivery import endings, lifecycle, timetables
+from delivery import doors, endings, lifecycle, staleness, timetables
 from delivery.models import Delivery, DeliveryState, RequestState, Shard, ShardState, TriggerRequest
+from lib.errors import DomainError
 
 _LOCK = """
 SELECT id FROM delivery_shard WHERE delivery_id = %s AND request_no = %s AND state = 'waiting' ORDER BY id FOR UPDATE
@@ -39,7 +41,10 @@ def take_back(found: QuerySet[TriggerRequest], public_id: uuid.UUID) -> int | No
 
 
 def move(found: QuerySet[TriggerRequest], public_id: uuid.UUID, due_at: dt.datetime, local_time: str) -> int | None:
-    """Give who still waits another time, an instant or "" with a local one; how many, None as above."""
+    """Give who still waits another time, an instant or "" with a local one; how many, None as above.
+
+    Raises DomainError for local times where nobody's zone is known any more.
+    """
     with transaction.atomic():
         request = _lock(found, public_id)
         delivery = _lock_delivery(request) if request and request.state == RequestState.QUEUED else None
@@ -50,6 +55,10 @@ def move(found: QuerySet[TriggerRequest], public_id: uuid.UUID, due_at: dt.datet
         waiting = Shard.objects.filter(delivery=delivery, request_no=request.pk, state=ShardState.WAITING, attempt=1)
         waiting = waiting.filter(due_at__gt=timezone.now())
         zones = list(waiting.order_by().values_list("zone", flat=True).distinct())
+        if local_time and "" in zones:
+            # Chosen anew by hand for one instant: nobody's zone is known any more.
+            sentence = _("Its people were chosen anew for one time. Give a time without in_local_time.")
+            raise DomainError(sentence, code="no_zones", status=400)
         dues = timetables.due_in(local_time, zones) if local_time else dict.fromkeys(zones, due_at)
         n_moved = sum(waiting.values_list("n_ids", flat=True))
         # One zone after the other would find again what it just moved.
@@ -72,7 +81,7 @@ def _lock(found: QuerySet[TriggerRequest], public_id: uuid.UUID) -> TriggerReque
 def _lock_delivery(request: TriggerRequest) -> Delivery | None:
     if request.delivery_id is None:
         return None
-    return Delivery.objects.select_for_update(no_key=True).get(pk=request.delivery_id)
+    return doors.lock(request.delivery_id)
 
 
 def _drop(request: TriggerRequest, delivery: Delivery | None) -> int:
@@ -102,10 +111,13 @@ def _note(request: TriggerRequest, delivery: Delivery, local_time: str, *, last:
     delivery.timetable = _timetable(first)
     ends = first.filter(state=ShardState.WAITING).aggregate(first=Min("due_at"), last=Max("due_at"))
     if delivery.state == DeliveryState.CONFIRMED:
+        # Whoever takes it back and prepares it anew gets the new time.
+        delivery.local_time, delivery.scheduled_at = local_time, None if local_time else last
+        staleness.accept_schedule(delivery)
         delivery.start_at = ends["first"] or delivery.start_at
     elif delivery.valid_until is not None and ends["last"] is not None:
         delivery.valid_until = max(delivery.valid_until, ends["last"] + dt.timedelta(seconds=delivery.validity_s))
-    delivery.save(update_fields=["timetable", "start_at", "valid_until"])
+    delivery.save(update_fields=["timetable", "start_at", "valid_until", "local_time", "scheduled_at", "basis"])
 
 
 def _timetable(shards: QuerySet[Shard]) -> list[dict[str, Any]]:

@@ -4,8 +4,8 @@
 queues those who may have it. Once it returned, the request is in PostgreSQL, and everything that follows is found there
 again by the tick. People who may not have it are accepted, get nothing, and stand in the send log with the reason.
 
-Locks: the standing delivery (shared, so that requests don't wait for each other but closing waits for them), profiles,
-mailboxes where there is a sending limit, claims; each kind in the order of ids.
+Locks: the standing delivery (shared, so that requests don't wait for each other but closing waits for them, in turn:
+delivery.doors), profiles, mailboxes where there is a sending limit, claims; each kind in the order of ids.
 """
 
 import datetime as dt
@@ -13,13 +13,14 @@ import functools
 import logging
 import uuid
 from collections.abc import Mapping
+from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from delivery import attached, callformat, claims, judging, people, queueing, reasons, remaining
+from delivery import attached, callformat, claims, doors, judging, people, queueing, reasons, remaining
 from delivery.callformat import MOST_RECIPIENTS, Call, Origin, Recipient
 from delivery.models import Delivery, RequestState, TriggerRequest
 from lib import memory, statements
@@ -53,10 +54,15 @@ class ScheduleGone(DomainError):
     status = 404
 
 
-_STANDING = """
-SELECT d.id, nextval(pg_get_serial_sequence('delivery_triggerrequest', 'id')), {limited} FROM delivery_delivery d
-WHERE origin_kind = %s AND origin_id = %s AND part = %s AND is_standing AND closed_at IS NULL
-    AND state IN ('sending', 'paused')
+# Through its door first: who waits to close it would wait for ever behind locks of the row alone.
+_STANDING = f"""
+WITH found AS MATERIALIZED (
+    SELECT id, pg_advisory_xact_lock_shared({doors.CLASS}, id::int) FROM delivery_delivery
+    WHERE origin_kind = %s AND origin_id = %s AND part = %s AND is_standing AND closed_at IS NULL
+)
+SELECT d.id, nextval(pg_get_serial_sequence('delivery_triggerrequest', 'id')), {{limited}}
+FROM found JOIN delivery_delivery d ON d.id = found.id
+WHERE d.closed_at IS NULL AND d.state IN ('sending', 'paused')
 FOR SHARE OF d
 """
 # What a delivery was opened with never changes.
@@ -285,11 +291,7 @@ def fill(request: TriggerRequest, delivery: Delivery, call: Call, *, is_new: boo
 
     A request that `is_new` has its number and is stored with them.
     """
-    ids, left_out = people.find(call)
-    request.note = left_out or request.note
-    judged = judging.judge(
-        delivery, [one for one in ids if one is not None], narrowed=call.audience, ignores_cap=call.ignores_cap
-    )
+    ids, judged = _judge(request, delivery, call)
     claimed = claims.claim(delivery, request.pk, [one.id for one in judged.values() if not one.reason])
     late = claims.eligible_from(delivery, [o.id for o in judged.values() if not o.reason and o.id not in claimed])
     named, seen = [], set[int]()
@@ -305,6 +307,19 @@ def fill(request: TriggerRequest, delivery: Delivery, call: Call, *, is_new: boo
         queueing.refuse(delivery, request.pk, [one for one in named if _is_logged(one)])
     if not is_new:
         request.save(update_fields=["n_named", "n_queued", "n_refused", "note"])
+
+
+def _judge(
+    request: TriggerRequest, delivery: Delivery, call: Call
+) -> tuple[list[int | None], dict[int, judging.Judged]]:
+    """Who each of `call` is, None for somebody unknown, and what keeps them from it."""
+    limits: dict[str, Any] = {"narrowed": call.audience, "ignores_cap": call.ignores_cap}
+    if external_ids := people.only_external_ids(call):
+        found, judged = judging.judge_named(delivery, external_ids, **limits)
+        return [found.get(name) for name in external_ids], judged
+    ids, left_out = people.find(call)
+    request.note = left_out or request.note
+    return ids, judging.judge(delivery, [one for one in ids if one is not None], **limits)
 
 
 def _verdict(

@@ -100,6 +100,9 @@ def _delivered(delivery: Delivery, panel: Panel) -> Tile:
     figures = {"n": headlines.count(panel.delivered), "until": headlines.stamp(delivery.valid_until)}
     if panel.is_final:
         return Tile("delivered", value, _("%(n)s, final") % figures)
+    if delivery.is_standing and delivery.closed_at is None:
+        # It has no end of its own: each request has its validity period.
+        return Tile("delivered", value, _("%(n)s, provisional") % figures)
     return Tile("delivered", value, _("%(n)s, provisional until %(until)s") % figures)
 
 

@@ -152,7 +152,7 @@ def of_answer(answer: outward.Answer, *, now: float) -> Handover:
     """What an answer means; `now` (Unix time) for a Retry-After that is a date."""
     status = answer.status
     if 200 <= status < 300:
-        return Handover(Result.ACCEPTED, "", _line(status))
+        return Handover(Result.ACCEPTED, "", line(status))
     code, reply = f"HTTP {status}", _words(answer)
     verdict = of_code(code)
     if status in _LATER:
@@ -166,7 +166,8 @@ def _unanswered(problem: outward.OutwardProblem) -> Handover:
     return Handover(Result.REFUSED if verdict.kind is Kind.MESSAGE else Result.DEFERRED, code, problem.message, verdict)
 
 
-def _line(status: int) -> str:
+def line(status: int) -> str:
+    """A status as people read it: “HTTP 404 Not Found”."""
     try:
         return f"HTTP {status} {http.HTTPStatus(status).phrase}"
     except ValueError:
@@ -177,7 +178,7 @@ def _words(answer: outward.Answer) -> str:
     """The status and the first words of the body, where it is text for people or programs."""
     is_text = answer.content_type in {"", "application/json", "application/problem+json", "text/plain"}
     said = " ".join(text_of(answer.body).split())[:_MOST_WORDS] if is_text else ""
-    return f"{_line(answer.status)}: {said}" if said else _line(answer.status)
+    return f"{line(answer.status)}: {said}" if said else line(answer.status)
 
 
 def _retry_after(text: str, now: float) -> int:

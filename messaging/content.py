@@ -30,6 +30,8 @@ _CLIPPED_FROM = 102 * 1024
 _COVERAGE_TTL_S = 60
 _UNSUBSCRIBE = re.compile(r"\bunsubscribe_url\b|set_user_to_unsubscribed_url")
 _ALWAYS_KNOWN = frozenset({"profile.id", "profile.public_id"})
+# What there is of `campaign`, which never lacks for anybody.
+_OF_CAMPAIGN = frozenset({"id", "api_id", "name"})
 
 
 class TooLarge(DomainError):
@@ -298,6 +300,8 @@ def _unknown(use: personalization.Field, field: str, known: dict[str, str]) -> C
     is_known = root in personalization.GLOBALS
     if root == "profile" and rest:
         is_known = ".".join(use.name.split(".")[:2]) in known.keys() | _ALWAYS_KNOWN
+    if root == "campaign" and rest:
+        is_known = rest in _OF_CAMPAIGN
     if is_known:
         return None
     sentence = _("“{field}” doesn't exist. Choose a field.").format(field=use.name)
@@ -321,7 +325,10 @@ def _without_fallback(use: personalization.Field, field: str, known: dict[str, s
 def _people_without(name: str) -> int:
     """Counts the whole audience; kept a minute, since alerts are computed after every autosave."""
     try:
-        return int(cache.get_or_set(f"coverage:{name}", lambda: profiles.coverage(name), _COVERAGE_TTL_S) or 0)
+        return int(
+            cache.get_or_set(f"coverage:{name.replace(' ', '+')}", lambda: profiles.coverage(name), _COVERAGE_TTL_S)
+            or 0
+        )
     except RedisError:
         return profiles.coverage(name)
 

@@ -4,9 +4,12 @@ Differences from the library's defaults, each tested:
 - no include, no render, no `safe`: a template reaches no file and can't switch escaping off;
 - loops, nesting, assigned values, output and what filters read and make are bounded (see budgets.py);
 - nil, false and undefined equal `blank`, as in Liquid's reference implementation, so that guards work;
-- `{{${first_name}}}` and `{{custom_attribute.${plan}}}` are read as `profile.first_name` and `profile["plan"]`.
+- `{{${first_name}}}` and `{{custom_attribute.${plan}}}` are read as `profile.first_name` and `profile["plan"]`, and
+  so they are inside a tag: `{% if {{${first_name}}} == "Lea" %}`;
+- `json_escape` is Braze's: what stands between the quotes of a JSON text, for the bodies of webhooks.
 """
 
+import json
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
@@ -26,6 +29,7 @@ from liquid.builtin.expressions.primitive import Blank
 from liquid.builtin.tags.for_tag import ForNode
 from liquid.builtin.tags.tablerow_tag import TablerowNode
 from liquid.expression import Expression
+from liquid.filter import string_filter
 from liquid.stream import TokenStream
 from liquid.tag import Tag
 from liquid.template import BoundTemplate
@@ -74,6 +78,11 @@ class AbortTag(Tag):
         return AbortNode(token, reason[:200])
 
 
+@string_filter
+def json_escape(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
 class ChappeEnvironment(Environment):
     """Liquid as templates of this product may use it."""
 
@@ -88,6 +97,7 @@ class ChappeEnvironment(Environment):
             del self.tags[name]
         del self.filters["safe"]
         self.add_tag(AbortTag)
+        self.add_filter("json_escape", json_escape)
         for name, function in self.filters.items():
             self.filters[name] = budgets.bounded(name, function)
 
@@ -212,7 +222,9 @@ def _block_end(source: str, start: int, name: str, missing: set[str]) -> int | N
     return found.end()
 
 
-_DOLLAR = re.compile(r"(?:\b(\w+)\.)?\$\{([^{}'\"]{0,200})\}")
+_DOLLAR = re.compile(r"(?:\b(?P<root>\w+)\.)?\$\{(?P<name>[^{}'\"]{0,200})\}")
+# In a tag, with the braces of an output around it or without them.
+_DOLLAR_IN_TAG = re.compile(rf"(?P<braces>\{{\{{\s*)?{_DOLLAR.pattern}(?(braces)(?P<rest>[^{{}}%]*)\}}\}})")
 
 
 class Rewritten:
@@ -231,8 +243,11 @@ class Rewritten:
         for start, end in constructs(source):
             if end is None or block_name(source, start):
                 continue
-            for found in _DOLLAR.finditer(source, start, end):
-                new = _translated(found[1] or "", found[2].strip())
+            is_tag = source.startswith("{%", start)
+            for found in (_DOLLAR_IN_TAG if is_tag else _DOLLAR).finditer(source, start, end):
+                new = _translated(found["root"] or "", found["name"].strip())
+                if is_tag:
+                    new += found["rest"] or ""
                 out += (source[copied : found.start()], new)
                 length += found.start() - copied + len(new)
                 copied = found.end()

@@ -134,6 +134,11 @@ def check(url: str) -> None:
         raise _refused(parts)
 
 
+def is_listed(url: str) -> bool:
+    """Whether CHAPPE_OUTWARD_HOSTS names the host of `url`. Raises OutwardProblem for what is no address."""
+    return _is_listed(_parts(url))
+
+
 def is_public(address: str) -> bool:
     """Whether the whole internet can reach `address` (IPv4 or IPv6, text) and it leads nowhere else."""
     parsed = ipaddress.ip_address(address.partition("%")[0])
@@ -239,6 +244,11 @@ def _whole(answer: Answer, url: str, most_bytes: int) -> Answer:
     if answer.status != 200:
         sentence = _("%(host)s answered %(status)s.") % {"host": _host(url), "status": answer.status}
         raise OutwardProblem(sentence, code=BAD_STATUS)
+    coding = answer.headers.get("content-encoding", "").strip().lower()
+    if coding not in {"", "identity"}:
+        # It wasn't asked for, so it isn't undone either: a small file may hold an endless one.
+        sentence = _("%(host)s answered with “Content-Encoding: %(coding)s”, which wasn't asked for.")
+        raise OutwardProblem(sentence % {"host": _host(url), "coding": coding[:60]}, code=BAD_STATUS)
     if answer.is_cut and len(answer.body) < most_bytes:
         sentence = _("%(host)s ended the connection before it answered.") % {"host": _host(url)}
         raise OutwardProblem(sentence, code=NO_ANSWER)

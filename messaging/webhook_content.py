@@ -55,7 +55,9 @@ def read(given: Mapping[str, object]) -> Spec:
     """The webhook that a call describes. Raises WebhookInvalid."""
     for name, value in given.items():
         if name not in FIELDS and value not in (None, False, "", [], {}):
-            raise WebhookInvalid(_("messages.webhook.%(name)s isn't offered here.") % {"name": name[:40]})
+            raise WebhookInvalid(
+                _("messages.webhook.%(name)s: It isn't offered here. Leave it out.") % {"name": name[:40]}
+            )
     spec = Spec(
         url=_text(given, "url", MOST_URL).strip(),
         method=_text(given, "request_method", 10),

@@ -50,11 +50,11 @@ class Site:
 
 
 @contextlib.contextmanager
-def running(answers: Callable[[Asked, int], Reply] = lambda _asked, _n: Reply()) -> Iterator[Site]:
+def running(answers: Callable[[Asked, int], Reply] = lambda _asked, _n: Reply(), *, port: int = 0) -> Iterator[Site]:
+    """A server on `port` of loopback, 0 for any that is free."""
     site = Site(answers)
     handler = type("Handler", (_Handler,), {"site": site})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", port), handler)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     site.port, site.url = server.server_port, f"http://127.0.0.1:{server.server_port}"
     try:
@@ -62,6 +62,12 @@ def running(answers: Callable[[Asked, int], Reply] = lambda _asked, _n: Reply())
     finally:
         server.shutdown()
         server.server_close()
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    # Many come at once.
+    request_queue_size = 128
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

@@ -202,6 +202,8 @@ TABLE: dict[str, tuple[str | None, str | None]] = {
     "api:key-new": (MANAGE, MANAGE),
     "api:key-revoke": (MANAGE, MANAGE),
     "api:key-take-over": (None, MANAGE),
+    "api:postbacks": (MANAGE, MANAGE),
+    "api:postback-redeliver": (None, MANAGE),
     "api:campaign-tab": (VIEW, None),
     "api:campaign-try": (None, START),
     "api:developers": (VIEW, None),

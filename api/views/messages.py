@@ -11,16 +11,18 @@ from api.contents import Messages
 from api.endpoint import Call, Endpoint
 from api.envelope import Answer
 from api.recipients import Alias
-from api.views.triggers import CAMPAIGN, DISPATCH, SCHEDULE, changed
+from api.views.triggers import CAMPAIGN, DISPATCH, NOTICE, NOTICED, SCHEDULE, SOON, changed
 from campaigns import contents, planning, upcoming
 from delivery import requests
 
+FROM = "Shop <shop@example.com>"
+LATER = "2027-02-01"
 ASKS: dict[str, Any] = {
     "external_user_ids": ["customer-17"],
     "messages": {
         "email": {
             "app_id": "shop",
-            "from": "Shop <shop@example.com>",
+            "from": FROM,
             "subject": "Your order is on its way",
             "body": "<p>Hello {{ profile.first_name }}</p>",
         }
@@ -72,6 +74,7 @@ class SendNow(Endpoint):
     takes = Content
     asks = ASKS
     answers = {"dispatch_id": DISPATCH}
+    may_answer = {"send_id": "autumn-sale", **NOTICED}
 
     def counts_too(self, entered: dict[str, Any]) -> limiting.Pool | None:
         return None if entered.get("external_user_ids") or entered.get("user_aliases") else limiting.BROADCASTS
@@ -96,8 +99,9 @@ class CreateSchedule(Endpoint):
 
     scope = "messages.schedule.create"
     takes = Later
-    asks = {**ASKS, "schedule": {"time": "2027-01-15T09:00:00Z"}}
+    asks = {**ASKS, "schedule": {"time": f"{SOON}T09:00:00Z"}}
     answers = {"dispatch_id": DISPATCH, "schedule_id": SCHEDULE}
+    may_answer = {"send_id": "autumn-sale", **NOTICED}
 
     def before(self, entered: dict[str, Any]) -> Callable[[], None] | None:
         return attaching.of_message(entered)
@@ -131,7 +135,8 @@ class UpdateSchedule(Endpoint):
 
     scope = "messages.schedule.update"
     takes = RescheduledMessage
-    asks = {"schedule_id": SCHEDULE, "schedule": {"time": "2027-01-15T10:00:00Z"}}
+    asks = {"schedule_id": SCHEDULE, "schedule": {"time": f"{SOON}T10:00:00Z"}}
+    may_answer = NOTICE
 
     def before(self, entered: dict[str, Any]) -> Callable[[], None] | None:
         return attaching.of_message(entered)
@@ -156,6 +161,7 @@ class DeleteSchedule(Endpoint):
     scope = "messages.schedule.delete"
     takes = ScheduledMessage
     asks = {"schedule_id": SCHEDULE}
+    may_answer = NOTICE
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         with asking.placed():
@@ -175,7 +181,7 @@ class ListUpcoming(Endpoint):
 
     scope = "messages.schedule_broadcasts"
     takes = UpcomingQuery
-    asks = {"end_time": "2027-02-01T00:00:00Z"}
+    asks = {"end_time": f"{LATER}T00:00:00Z"}
     answers = {
         "scheduled_broadcasts": [
             {

@@ -20,15 +20,13 @@ _WORDS = {"subscribed": "Subscribed", "unsubscribed": "Unsubscribed"}
 
 
 class Names(shapes.Many):
-    """One text or a list of up to 50; a text alone is a list of one."""
+    """One name or a list of up to 50; one alone is a list of one."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(
-            shapes.Text(), most=_MOST, too_many=refusals.TOO_MANY_IDS, allow_empty=False, required=False, **kwargs
-        )
+    def __init__(self, *, of: type[shapes.Text] = shapes.Text, **kwargs: Any) -> None:
+        super().__init__(of(), most=_MOST, too_many=refusals.TOO_MANY_IDS, allow_empty=False, required=False, **kwargs)
 
     def to_internal_value(self, data: Any) -> Any:
-        return super().to_internal_value([data] if isinstance(data, str) else data)
+        return super().to_internal_value([data] if isinstance(data, str | int) else data)
 
 
 class _Named(shapes.Shape):
@@ -49,7 +47,7 @@ class _Named(shapes.Shape):
 
 class StatusQuery(_Named):
     subscription_group_id = shapes.PublicId()
-    external_id = Names()
+    external_id = Names(of=shapes.UserId)
     email = Names()
     phone = Names()
 
@@ -57,7 +55,7 @@ class StatusQuery(_Named):
 class Status(_Named):
     subscription_group_id = shapes.PublicId()
     subscription_state = shapes.OneOf(_STATES)
-    external_id = Names(help_text="One or up to 50.")
+    external_id = Names(of=shapes.UserId, help_text="One or up to 50.")
     email = Names(help_text="One or up to 50.")
     phone = Names(help_text="Refused: there is no SMS.")
 
@@ -67,7 +65,7 @@ class GroupStatus(_Named):
 
     subscription_group_id = shapes.PublicId()
     subscription_state = shapes.OneOf(_STATES)
-    external_ids = Names()
+    external_ids = Names(of=shapes.UserId)
     emails = Names()
     phones = Names()
 
@@ -104,6 +102,7 @@ class SetStatus(Endpoint):
         "subscription_state": "subscribed",
         "external_id": ["u1", "u2"],
     }
+    may_answer = {"errors": ["u2: There is nobody with this name."]}
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         return _set([entered], call)
@@ -124,6 +123,7 @@ class SetStatuses(Endpoint):
             }
         ]
     }
+    may_answer = {"errors": ["u2: There is nobody with this name."]}
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         return _set(entered["subscription_groups"], call)

@@ -22,7 +22,7 @@ _FREE = "Or null, which empties it."
 class Attributes(shapes.Shape):
     """One person and what is known of them. Any other name is a custom attribute. null empties a field."""
 
-    external_id = shapes.Text(required=False, max_length=200, help_text="Your own id of the person.")
+    external_id = shapes.UserId(required=False, help_text="Your own id of the person.")
     braze_id = shapes.Text(required=False, help_text="Chappe's id of the profile.")
     email = shapes.Text(required=False, max_length=320, help_text="A field; without another name, who is meant.")
     user_alias = recipients.Alias(required=False, help_text="Makes nobody unless _update_existing_only is false.")
@@ -119,6 +119,7 @@ class TrackUsers(Endpoint):
         ],
     }
     answers = {"attributes_processed": 1, "events_processed": 1, "purchases_processed": 1}
+    may_answer = {"errors": ["attributes[0].time_zone: Give the name of a time zone, such as Europe/Paris."]}
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         now = timezone.now()

@@ -7,7 +7,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from api import asking, campaign_facts, lookup, refusals, shapes
+from api import asking, campaign_facts, lookup, posting, refusals, shapes
 from api.endpoint import Call, Endpoint
 from api.envelope import Answer
 from api.recipients import Alias
@@ -56,7 +56,7 @@ class SendTransactional(Endpoint):
     """Send an API-triggered campaign to one person, once for each external_send_id in 24 hours.
 
     status is queued, sent or aborted; metadata.reason says why it was aborted. A stopped or archived campaign refuses
-    the call.
+    the call. What becomes of the message is posted to the address that admins set in Settings, Webhooks.
     """
 
     scope = "transactional.send"
@@ -121,6 +121,7 @@ def _triggered(campaign: Campaign, asked: requests.Call) -> TriggerRequest:
     if answer.notice:
         # It was stopped just now; nothing of the call is kept.
         raise Refused(refusals.PAUSED, f"campaign_id: {answer.notice}")
+    posting.note(answer.request)
     return answer.request
 
 

@@ -11,10 +11,16 @@ from api.endpoint import Call, Endpoint
 from api.envelope import Answer
 from campaigns import planning, triggering
 from delivery import requests
+from messaging import attachments
 
 CAMPAIGN = "5f0c1f0e-6b7e-4c6e-9d3a-0c5b1a2d3e4f"
 SCHEDULE = "c4a1e6f0-b2d9-4f7e-a3c5-d6e7f8091a2b"
 DISPATCH = "c4a1e6f0b2d94f7ea3c5d6e7f8091a2b"
+# What an answer may have besides: a look that something deserves, and that nothing is sent.
+NOTICE: dict[str, Any] = {"notice": "The campaign is paused."}
+NOTICED: dict[str, Any] = {**NOTICE, "sent": False}
+# The day of schedules in the examples.
+SOON = "2027-01-15"
 _ASKS: dict[str, Any] = {
     "campaign_id": CAMPAIGN,
     "trigger_properties": {"shop": "Lyon"},
@@ -36,7 +42,9 @@ class Trigger(shapes.Shape):
     broadcast = shapes.Flag(default=False, help_text="true for everybody in the audience, without recipients.")
     audience = shapes.Properties(required=False, help_text=asking.AUDIENCE)
     recipients = named.Recipients(help_text="Up to 50 people.")
-    attachments = shapes.Many(attaching.Attachment(), required=False, help_text=f"{attaching.HELP} Not with broadcast.")
+    attachments = shapes.Many(
+        attaching.Attachment(), most=attachments.MOST, required=False, help_text=f"{attaching.HELP} Not with broadcast."
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs.get("attachments") and attrs["broadcast"]:
@@ -57,6 +65,7 @@ class TriggerNow(Endpoint):
     takes = Trigger
     asks = _ASKS
     answers = {"dispatch_id": DISPATCH}
+    may_answer = {"send_id": "autumn-sale", **NOTICED}
 
     def counts_too(self, entered: dict[str, Any]) -> limiting.Pool | None:
         return None if entered.get("recipients") else limiting.BROADCASTS
@@ -91,8 +100,9 @@ class CreateSchedule(Endpoint):
 
     scope = "campaigns.trigger.schedule.create"
     takes = TriggerLater
-    asks = {**_ASKS, "schedule": {"time": "2027-01-15T09:00:00Z"}}
+    asks = {**_ASKS, "schedule": {"time": f"{SOON}T09:00:00Z"}}
     answers = {"dispatch_id": DISPATCH, "schedule_id": SCHEDULE}
+    may_answer = {"send_id": "autumn-sale", **NOTICED}
 
     def counts_too(self, entered: dict[str, Any]) -> limiting.Pool | None:
         return limiting.BROADCASTS if "audience" in entered else None
@@ -123,7 +133,8 @@ class UpdateSchedule(Endpoint):
 
     scope = "campaigns.trigger.schedule.update"
     takes = RescheduledTrigger
-    asks = {"campaign_id": CAMPAIGN, "schedule_id": SCHEDULE, "schedule": {"time": "2027-01-15T10:00:00Z"}}
+    asks = {"campaign_id": CAMPAIGN, "schedule_id": SCHEDULE, "schedule": {"time": f"{SOON}T10:00:00Z"}}
+    may_answer = NOTICE
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         with asking.placed():
@@ -140,6 +151,7 @@ class DeleteSchedule(Endpoint):
     scope = "campaigns.trigger.schedule.delete"
     takes = ScheduledTrigger
     asks = {"campaign_id": CAMPAIGN, "schedule_id": SCHEDULE}
+    may_answer = NOTICE
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
         with asking.placed():

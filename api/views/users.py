@@ -8,7 +8,6 @@ from rest_framework import serializers
 from api import limiting, profile_facts, recipients, refusals, shapes
 from api.endpoint import Call, Endpoint
 from api.envelope import Answer
-from api.refusals import Refused
 from audiences import addresses, erasure, identities
 from audiences.identities import Name
 from audiences.models import Profile
@@ -22,16 +21,11 @@ class Fifty(shapes.Many):
     """Up to 50 names of people."""
 
     def __init__(self, child: Any, **kwargs: Any) -> None:
-        super().__init__(child, required=False, **kwargs)
-
-    def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, list) and len(data) > _MOST:
-            raise Refused(refusals.TOO_MANY_USERS, f"{self.field_name}: Give at most {_MOST}, not {len(data)}.")
-        return super().to_internal_value(data)
+        super().__init__(child, most=_MOST, too_many=refusals.TOO_MANY_IDS, required=False, **kwargs)
 
 
 class Export(shapes.Shape):
-    external_ids = Fifty(shapes.Text(max_length=200), help_text="Up to 50 of your own ids.")
+    external_ids = Fifty(shapes.UserId(), help_text="Up to 50 of your own ids.")
     braze_id = shapes.Text(required=False, help_text="Chappe's id of one profile.")
     email_address = shapes.Text(required=False, max_length=320, help_text="Everybody with this mailbox.")
     user_aliases = Fifty(recipients.Alias(), help_text="Up to 50 aliases.")
@@ -91,7 +85,7 @@ class ExportUsers(Endpoint):
 
 
 class Delete(shapes.Shape):
-    external_ids = Fifty(shapes.Text(max_length=200), help_text="Up to 50 of your own ids.")
+    external_ids = Fifty(shapes.UserId(), help_text="Up to 50 of your own ids.")
     braze_ids = Fifty(shapes.Text(max_length=200), help_text="Up to 50 of Chappe's ids.")
     user_aliases = Fifty(recipients.Alias(), help_text="Up to 50 aliases.")
 

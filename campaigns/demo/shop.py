@@ -1,9 +1,10 @@
-"""The demo's accounts, segments, groups and four campaigns, each made by the product's own functions at made-up times.
+"""The demo's accounts, segments, groups and five campaigns, each made by the product's own functions at made-up times.
 
-One campaign was sent some days ago, one is published and prepared and waits for an operator who was asked, with changes
-in a draft beside it, one is scheduled, one is a first draft. Nothing here is ever handed to a real mail server: the
-"sent" one gets its log in the same transaction that starts and finishes it, so no worker sees it sending, and only
-where the mail catcher is the server something is scheduled.
+One campaign was sent some days ago, one is published and prepared and waits for an operator who was asked, with
+changes in a draft beside it, one is scheduled, one is triggered by the API, one is a first draft. Nothing here is
+ever handed to a real mail server: the "sent" one gets its log in the same transaction that starts and finishes it, so
+no worker sees it sending, the triggered one waits for calls, and only where the mail catcher is the server something
+is scheduled.
 """
 
 import datetime as dt
@@ -63,6 +64,7 @@ def make(n_profiles: int) -> None:
         if transports.is_catcher(transports.default()):
             _scheduled(users, sender, groups, now)
         _waiting(users, sender, groups[VIP], newsletter, now=now)
+        _triggered(users, sender, now)
         _draft(users, sender, now)
 
 
@@ -270,6 +272,21 @@ def _waiting(
         drafts.modify(campaign.pk, by=ona)
     changes = {"compose.subject": "Your points are waiting"}
     _save(campaign, ona, {**changes, "delivery.validity_hours": 48}, now - dt.timedelta(minutes=11))
+
+
+def _triggered(users: dict[str, User], sender: Sender, now: dt.datetime) -> None:
+    """Waits for calls, so that the examples in the documentation of the API work at once."""
+    fields = _content(
+        "order-shipped",
+        sender,
+        compose__subject="Order {{ api_trigger_properties.order_number | default: '1042' }} is on its way",
+        audience={"conditions": {"match": "all", "rules": [{"field": "profile.email", "op": "is_set"}]}},
+        delivery__kind="api",
+        delivery__reeligibility="always",
+    )
+    campaign = _written("Order shipped", users["Marketer"], fields, now - dt.timedelta(days=3))
+    _tag(campaign, "orders")
+    _publish(campaign, users["Operator"], "", now - dt.timedelta(days=3) + dt.timedelta(hours=1))
 
 
 def _draft(users: dict[str, User], sender: Sender, now: dt.datetime) -> None:

@@ -89,7 +89,8 @@ def _last(campaign: Campaign) -> CampaignSend | None:
 
 
 def _sends(campaign: Campaign) -> QuerySet[CampaignSend]:
-    return CampaignSend.objects.filter(campaign=campaign).select_related("delivery")
+    """Of its own message: those of calls come and go beside it."""
+    return CampaignSend.objects.filter(campaign=campaign, delivery__part="").select_related("delivery")
 
 
 def _send(label: str, send: CampaignSend | None) -> Row:

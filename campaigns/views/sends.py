@@ -17,25 +17,32 @@ from campaigns import lifecycle, periods, schedules, sends, staleness, summaries
 from campaigns.models import Campaign, CampaignSend
 from campaigns.views import header, requesting, standing
 from delivery import forms as delivery_forms
-from delivery import kpi, pages, timing, totals
+from delivery import kpi, pages, sums, timing, totals
 from delivery.models import Delivery, DeliveryState
 from lib.errors import DomainError
 
 _CONFIRMED = "delivery.confirmed"
+# Messages of calls that the page of a month lists; all are in its figures.
+_LISTED = 100
 
 
 @access.requires(roles.VIEW)
 def index(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """All sends of one campaign, newest first."""
     campaign = header.find(public_id)
-    found = sends.history(campaign)
-    figures = kpi.summaries([one.delivery_id for one in found if one.delivery.state != DeliveryState.CANCELLED])
+    found, counted = sends.history(campaign), sums.by_month(_origin(campaign))
+    figures = _figures(found)
+    groups = periods.group(found, counted)
+    newest = Delivery.objects.in_bulk([one.newest for one in groups if one.period is not None])
     rows = [
-        _row(public_id, one.sends[0], figures) if one.period is None else _period_row(public_id, one, figures)
-        for one in periods.group(found)
+        _row(public_id, one.sends[0], figures)
+        if one.period is None
+        else _period_row(public_id, one, figures, newest[one.newest])
+        for one in groups
     ]
     context = {"head": header.build(request, campaign, view="sends"), "campaign": campaign, "rows": rows}
-    context["total"] = totals.total(figures.values()) if len(figures) > 1 else None
+    every = [*figures.values(), *(one.figures for one in counted)]
+    context["total"] = totals.total(every) if len(figures) + sum(one.n for one in counted) > 1 else None
     return render(request, "campaigns/campaign_sends.html", context)
 
 
@@ -46,42 +53,64 @@ def period(request: HttpRequest, public_id: UUID, unit: str, first: str) -> Http
     asked = periods.parse(unit, first)
     if asked is None:
         raise Http404(_("There is no such period."))
-    found = [send for send in sends.history(campaign) if periods.of_send(send) == asked]
-    figures = kpi.summaries([one.delivery_id for one in found if one.delivery.state != DeliveryState.CANCELLED])
+    own = [send for send in sends.history(campaign) if periods.of_send(send) == asked]
+    counted = sums.by_month(_origin(campaign), only=asked.first) if asked.unit == "month" else []
+    listed = sends.counted(campaign, asked.first, _LISTED) if counted else []
+    figures = _figures(own)
+    total = totals.total([*figures.values(), *(one.figures for one in counted)])
+    figures |= _figures(listed)
+    found = sorted([*own, *listed], key=lambda send: send.pk, reverse=True)
     context = {
         "head": header.build(request, campaign, view="send"),
         "campaign": campaign,
         "period": periods.words(asked),
         "rows": [_row(public_id, one, figures) for one in found],
-        "total": totals.total(figures.values()),
-        "n_sends": len(found),
+        "total": total,
+        "n_sends": len(own) + sum(one.n for one in counted),
+        "n_listed": len(found),
     }
     return render(request, "campaigns/campaign_period.html", context)
 
 
+def _origin(campaign: Campaign) -> tuple[str, str]:
+    return "campaign", str(campaign.public_id)
+
+
+def _figures(found: list[CampaignSend]) -> dict[int, kpi.Summary]:
+    return kpi.summaries([one.delivery_id for one in found if one.delivery.state != DeliveryState.CANCELLED])
+
+
 def _row(public_id: UUID, send: CampaignSend, figures: dict[int, kpi.Summary]) -> dict[str, Any]:
+    counted = figures.get(send.delivery_id)
     return {
         "url": reverse("campaigns:send", kwargs={"public_id": public_id, "delivery_id": send.delivery.public_id}),
         "number": send.version.number,
         "delivery": send.delivery,
-        "to_send": send.delivery.n_to_send,
+        "own": send.subject if send.delivery.part else "",  # type: ignore[attr-defined]
+        # Of a standing one as many as were asked for until now, as on its panel.
+        "to_send": counted.to_send if counted and send.delivery.is_standing else send.delivery.n_to_send,
         "badge": pages.badge(send.delivery),
-        "figures": figures.get(send.delivery_id) if send.delivery.started_at else None,
+        "figures": counted if send.delivery.started_at else None,
     }
 
 
-def _period_row(public_id: UUID, group: periods.Group, figures: dict[int, kpi.Summary]) -> dict[str, Any]:
+def _period_row(
+    public_id: UUID, group: periods.Group, figures: dict[int, kpi.Summary], newest: Delivery
+) -> dict[str, Any]:
     """One line for all sends of a period; the badge is that of the newest."""
     assert group.period is not None
     at = {"public_id": public_id, "unit": group.period.unit, "first": group.period.first.isoformat()}
-    total = totals.total(figures[one.delivery_id] for one in group.sends if one.delivery_id in figures)
+    own = [figures[one.delivery_id] for one in group.sends if one.delivery_id in figures]
+    total = totals.total([*own, *([group.counted.figures] if group.counted else [])])
+    has_started = any(one.delivery.started_at for one in group.sends)
     return {
         "url": reverse("campaigns:period", kwargs=at),
         "period": periods.words(group.period),
-        "n_sends": len(group.sends),
+        "n_sends": group.n,
+        "is_own": bool(group.counted) and not group.sends,
         "to_send": total.to_send,
-        "badge": pages.badge(group.sends[0].delivery),
-        "figures": total if any(one.delivery.started_at for one in group.sends) else None,
+        "badge": pages.badge(newest),
+        "figures": total if has_started or (group.counted and group.counted.has_started) else None,
     }
 
 

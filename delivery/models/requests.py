@@ -6,6 +6,7 @@ Written by delivery.requests and delivery.claims in one transaction, before the 
 import uuid
 
 from django.db import models
+from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -127,7 +128,11 @@ class RequestRecipient(models.Model):
             )
         ]
         # What is on the way to one person.
-        indexes = [models.Index(fields=["profile_id"], name="request_recipient_profile", condition=models.Q(reason=""))]
+        indexes = [
+            models.Index(fields=["profile_id"], name="request_recipient_profile", condition=models.Q(reason="")),
+            # Who was unknown then and is erased later.
+            models.Index(Lower("name"), name="request_recipient_unknown", condition=models.Q(profile_id=None)),
+        ]
 
 
 class RequestAttachment(models.Model):

@@ -1,5 +1,6 @@
 """The message activity log, and one request with everybody it names."""
 
+import datetime as dt
 import json
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
@@ -86,7 +88,8 @@ def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
     context = {
         "found": found,
         "badge": status(found),
-        "counts": counts(found),
+        "counts": _chosen(found),
+        "local_time": due(found) if found.call.get("local_time") else "",
         "people": people,
         "told": callers.of_request(found),
         "audience": _pretty(found.call.get("audience")) if found.is_audience else "",
@@ -152,10 +155,14 @@ def _request_row(asked: TriggerRequest) -> dict[str, Any]:
         "label": asked.label,
         "who": who(asked),
         "url": reverse("delivery:activity-request", args=[asked.public_id]),
-        "detail": asked.note or counts(asked)
-        if asked.n_queued
-        else f"{status(asked)['label']}. {asked.note or counts(asked)}",
+        "detail": _became(asked),
     }
+
+
+def _became(asked: TriggerRequest) -> str:
+    told = asked.note or counts(asked)
+    says_it = asked.n_queued or asked.state in {RequestState.SCHEDULED, RequestState.CANCELLED}
+    return told if says_it else f"{status(asked)['label']}. {told}"
 
 
 def refused_row(call: RefusedCall) -> dict[str, Any]:
@@ -169,6 +176,7 @@ def refused_row(call: RefusedCall) -> dict[str, Any]:
     told = " ".join(call.sentences.splitlines())
     return {
         "label": call.path.strip("/"),
+        "steps": call.path.strip("/").split("/"),
         "who": key(call),
         "url": reverse("delivery:activity-refused", args=[call.public_id]),
         "detail": " ".join(part for part in (str(call.status), told, more) if part),
@@ -199,10 +207,26 @@ def key(call: RefusedCall) -> str:
     return _("Key “%(name)s”") % {"name": call.key_label} if call.key_label else _("No key of ours")
 
 
+def due(asked: TriggerRequest) -> str:
+    """When one for later is to be sent, in the reader's time zone or in each person's; "" for one at once."""
+    if text := str(asked.call.get("local_time") or ""):
+        at = headlines.stamp(dt.datetime.fromisoformat(text).replace(tzinfo=timezone.get_current_timezone()))
+        return _("%(time)s in each person's own time zone") % {"time": at}
+    return headlines.stamp(asked.due_at)
+
+
 def counts(asked: TriggerRequest) -> str:
-    """How many of the people it names were queued."""
+    """What can be said about one that is to come; else how many of the people it names were queued."""
+    if asked.state == RequestState.SCHEDULED:
+        return _("To be sent at %(time)s") % {"time": due(asked)}
+    return _chosen(asked)
+
+
+def _chosen(asked: TriggerRequest) -> str:
     if asked.state in {RequestState.SCHEDULED, RequestState.TAKEN}:
         return _("Nobody was chosen yet")
+    if asked.state == RequestState.CANCELLED and not asked.n_queued:
+        return _("Cancelled before anybody was chosen")
     values = {"n": headlines.count(asked.n_queued), "all": headlines.count(asked.n_named)}
     return ngettext("%(n)s of %(all)s person queued", "%(n)s of %(all)s people queued", asked.n_named) % values
 

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts import access, roles, setting_tabs
 from accounts.models import User
-from messaging import webhooks
+from messaging import webhook_users, webhooks
 from messaging.models import WebhookSecret
 
 TAB = "messaging:settings-webhooks"
@@ -22,6 +22,7 @@ TAB = "messaging:settings-webhooks"
 def index(request: HttpRequest) -> HttpResponse:
     secrets = webhooks.listed()
     context = {"tabs": setting_tabs.tabs(TAB), "secrets": secrets, "may_add": len(secrets) < 2, "new_id": uuid4()}
+    context["users"] = webhook_users.shown()
     return render(request, "messaging/webhooks.html", context)
 
 

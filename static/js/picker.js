@@ -10,6 +10,8 @@ const options = picker ? [...picker.querySelectorAll("[role=option]")] : [];
 const typed = picker?.querySelector("[data-typed]");
 // What may follow api_trigger_properties: order.number
 const PROPERTY = /^[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*$/;
+// What may follow a dot.
+const WORD = /^[A-Za-z_]\w*$/;
 let target = null;
 
 export const plainTarget = (control) => ({
@@ -80,10 +82,16 @@ function filter() {
   mark(visible()[0]);
 }
 
+/* Programs may give attributes names of several words. */
+function written(field) {
+  const name = field.replace(/^profile\./, "");
+  return name === field || WORD.test(name) ? field : `profile['${name}']`;
+}
+
 function choose(option) {
   if (!option) return;
   const instead = fallback.value.trim().replaceAll('"', "'");
-  const text = `{{ ${option.dataset.field}${instead ? ` | default: "${instead}"` : ""} }}`;
+  const text = `{{ ${written(option.dataset.field)}${instead ? ` | default: "${instead}"` : ""} }}`;
   picker.hidePopover();
   target.insert(text, target.before);
   say(picker.dataset.inserted.replace("%s", option.dataset.label));

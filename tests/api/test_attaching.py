@@ -78,7 +78,7 @@ REFUSED: list[tuple[Any, str]] = [
     ([{"file_name": "a.pdf", "url": "http://127.0.0.1:1/"}], "[0].url: 127.0.0.1 is not an address that may"),
     ([{"file_name": "a.pdf", "url": "ftp://shop.test/"}], "[0].url: The address must begin with"),
     ([{"file_name": "a.pdf", "url": "https://shop.test/", "basic_auth_credential": "x"}], "[0].basic_auth_credential"),
-    ([{"file_name": "a.pdf", "url": "https://shop.test/"}] * 11, ": Give at most 10 attachments."),
+    ([{"file_name": "a.pdf", "url": "https://shop.test/"}] * 11, ": Give at most 10."),
     (["SITE", "GONE"], "[1].url: 127.0.0.1 answered 404."),
 ]
 

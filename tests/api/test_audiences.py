@@ -41,7 +41,7 @@ FOUND: list[tuple[str, str, object, str]] = [
     ("vip", "does_not_equal", True, "day eleven none paris wrong"),
 ]
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"last_used_app": {"comparison": "after", "value": "2026-01-01"}}, "audience.last_used_app: Chappe sends email"),
+    ({"last_used_app": {"comparison": "after", "value": "2026-01-01"}}, "audience.last_used_app: Chappe knows nothing"),
     ({"push_subscription_status": {"comparison": "is", "value": "opted_in"}}, "audience.push_subscription_status: Ch"),
     ({"custom_attribute": {"custom_attribute_name": "tier", "comparison": "matches_regex", "value": r"(a)\1"}},
      "audience.custom_attribute.value: A pattern can't have “\\1”."),

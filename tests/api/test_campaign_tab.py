@@ -32,6 +32,7 @@ PROPERTIES: list[tuple[dict[str, str], dict[str, object]]] = [
         {"items": [{"name": "example name", "price": "example price"}]},
     ),
     ({"text": "{% for one in api_trigger_properties.codes %}{{ one }}{% endfor %}"}, {"codes": ["example codes"]}),
+    ({"text": "{% for n in {{api_trigger_properties.${codes}}} %}{{ n }}{% endfor %}"}, {"codes": ["example codes"]}),
     ({"subject": "{{ api_trigger_properties. }}"}, {}),
 ]
 
@@ -104,7 +105,9 @@ def test_the_tab_says_what_a_call_would_get(settings: Any) -> None:
     assert f'href="{anchor}"' in page
     assert 'id="campaigns_trigger_send"' in client.get(anchor).content.decode()
     lifecycle.stop(made.pk, by=operator)
-    assert "Stopped: requests are accepted, and nothing is sent." in client.get(tab(made)).content.decode()
+    html = client.get(tab(made)).content.decode()
+    assert "Stopped: requests are accepted, and nothing is sent." in html
+    assert "Nothing would be sent now." in html and "the person gets the message" not in html
     lifecycle.archive(made.pk, by=operator)
     assert "Archived: requests are accepted, and nothing is sent." in client.get(tab(made)).content.decode()
     draft = factories.campaign(operator, **API)

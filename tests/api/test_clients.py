@@ -17,11 +17,15 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts import roles
+from api import reference
+from api.views import triggers
+from audiences import identities
 from audiences.models import Profile, ProfileAlias, Subscription
-from campaigns import broadcasts
+from campaigns import broadcasts, contents, triggering
 from campaigns.models import Campaign
 from delivery import clock, preparation, sending
 from delivery.models import RequestState, TriggerRequest
+from delivery.requests import Call, Recipient
 from messaging import smtp
 from tests import clients, factories, smtp_server
 from tests.api import callers
@@ -225,3 +229,55 @@ def test_curl_sends_what_the_reference_describes(shop: Shop) -> None:
         "curl-new": ["Number 20"],
         "gold": ["Number 22"],
     }
+
+
+# Each language → the programs that run examples one after the other and print their answers as JSON, one to a line.
+RUNNERS = {
+    "cURL": ("sh", "-ec", "curl() {{ command curl -sS --fail-with-body --noproxy '*' \"$@\"; echo; }}\n{}"),
+    "Python": (
+        sys.executable,
+        "-c",
+        "import json\nprint = lambda one: __import__('sys').stdout.write(json.dumps(one) + '\\n')\n{}",
+    ),
+    "JavaScript": (
+        "node",
+        "--input-type=module",
+        "-e",
+        "console.log = (one) => process.stdout.write(JSON.stringify(one) + '\\n');\n{}",
+    ),
+}
+
+
+@pytest.mark.parametrize("language", RUNNERS)
+def test_every_example_of_the_documentation_runs_as_it_is_printed(
+    shop: Shop, settings: Settings, language: str
+) -> None:
+    """But for the id of a schedule, which is that of a call before."""
+    *program, frame = RUNNERS[language]
+    if shutil.which(program[0]) is None:
+        pytest.skip(f"There is no {program[0]}")
+    settings.PUBLIC_URL = shop.address
+    factories.segment()
+    factories.group()
+    found = []
+    for entry in (one for section in reference.sections(reference.own_ids()) for one in section.entries):
+        code = next(call.code for call in entry.calls if call.label == language)
+        if triggers.SCHEDULE in code:
+            code = code.replace(triggers.SCHEDULE, scheduled(shop, entry.path))
+        found.append(f"{{\n{code}\n}}" if language == "JavaScript" else code)
+    key = {"CHAPPE_API_KEY": shop.token, "NO_PROXY": "*", "PATH": os.environ["PATH"]}
+    whole = frame.format("\n".join(found))
+    done = subprocess.run([*program, whole], env=key, capture_output=True, text=True, timeout=60, check=False)
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0, (found[len(answers) - 1], done.stdout.splitlines()[-1:], done.stderr[-500:])
+    assert [answer["message"] for answer in answers] == ["success"] * len(found)
+
+
+def scheduled(shop: Shop, path: str) -> str:
+    """A schedule that `path` can change, as its create answers it."""
+    at = timezone.now() + dt.timedelta(hours=2)
+    call = Call(recipients=(Recipient(identities.Name(identities.EXTERNAL_ID, "u1")),), due_at=at)
+    if path.startswith("/campaigns/"):
+        return str(triggering.trigger(str(shop.campaign.public_id), call).request.public_id)
+    email = {"from": "hello@shop.test", "subject": "Later", "body": "<p>Later</p>"}
+    return str(contents.send({"email": email}, call).request.public_id)

@@ -5,14 +5,19 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from api import refusals
-from campaigns import broadcasts, contents, counted, lifecycle, sends
+from campaigns import alerts, broadcasts, contents, counted, history, home, lifecycle, sends
 from campaigns.models import Campaign, CampaignSend
+from campaigns.views import info
+from campaigns.views import sends as sends_pages
 from delivery import clock, domain_days, preparation
 from delivery.models import Delivery, RequestRecipient, RequestState, Shard, TriggerRequest
+from messaging import webhooks
 from messaging.models import Message
 from tests import factories
 from tests.api.callers import Caller
@@ -145,16 +150,59 @@ def test_the_page_of_the_campaign_has_them_together_and_shows_its_own_message(ca
     for subject in ("A", "B", "C"):
         caller.post(SEND, body(campaign, email={"subject": subject}, external_user_ids=["u2"]))
     client.force_login(factories.user("Viewer"))
-    page = client.get(reverse("campaigns:sends", args=[campaign.public_id])).content.decode()
-    assert str(own.public_id) in page and "3 sends" in page
+    listed = reverse("campaigns:sends", args=[campaign.public_id])
+    page = client.get(listed).content.decode()
+    assert str(own.public_id) in page and "3 messages of calls" in page
     assert sends.current(campaign) == own
+    assert [row["to_send"] for row in client.get(listed).context["rows"]] == [3, 0], "as on their panels"
     other = CampaignSend.objects.filter(campaign=campaign).latest("pk").delivery
-    assert client.get(reverse("campaigns:send", args=[campaign.public_id, other.public_id])).status_code == 200
+    shown = client.get(reverse("campaigns:send", args=[campaign.public_id, other.public_id])).content.decode()
+    assert other.message.subject in shown and "This send uses" not in shown, "it is no version's message"
     first = timezone.localdate().replace(day=1).isoformat()
-    assert (
-        str(other.public_id)
-        in client.get(reverse("campaigns:period", args=[campaign.public_id, "month", first])).content.decode()
-    )
+    period = client.get(reverse("campaigns:period", args=[campaign.public_id, "month", first])).content.decode()
+    assert str(other.public_id) in period and f">{other.message.subject}</a>" in period
+
+
+def test_however_many_there_are_the_pages_read_few_and_count_all(
+    campaign: Campaign, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sends_pages, "_LISTED", 2)
+    client.force_login(factories.user("Viewer"))
+    first = timezone.localdate().replace(day=1).isoformat()
+    pages = [
+        reverse("campaigns:sends", args=[campaign.public_id]),
+        reverse("campaigns:period", args=[campaign.public_id, "month", first]),
+    ]
+    counts = []
+    for n_more in (2, 4):
+        for number in range(n_more):
+            Caller().post(SEND, body(campaign, email={"subject": f"{n_more} {number}"}, external_user_ids=["u2"]))
+        for page in pages:
+            client.get(page)
+            with CaptureQueriesContext(connection) as queries:
+                answer = client.get(page)
+            counts.append(len(queries))
+    assert counts[:2] == counts[2:]
+    text = answer.content.decode()
+    assert answer.context["n_sends"] == 6 and len(answer.context["rows"]) == 2
+    # Everybody had one message of the campaign before, so five of six were refused.
+    assert answer.context["total"].to_send == 6 and "Only the newest 2 are listed." in text
+
+
+def test_messages_of_calls_hide_nothing_and_say_nothing_about_the_usual_size(campaign: Campaign) -> None:
+    own = CampaignSend.objects.get(campaign=campaign).delivery
+    caller = Caller()
+    for number in range(4):
+        caller.post(SEND, body(campaign, email={"subject": f"Order {number}"}, external_user_ids=["u2"]))
+    (version,) = (one for one in history.page(campaign).entries if one.kind == "version")
+    assert ([send.delivery for send in version.sends], version.n) == ([own], 1)
+    assert {one.delivery for one in history.page(campaign, kind=history.SENDS).entries} <= {own, None}
+    last = info._last(campaign)
+    assert last is not None and last.delivery == own
+    Delivery.objects.filter(is_standing=True).update(state="paused")
+    assert home.build(factories.user("Operator")).needs_you[0].delivery_id == str(own.public_id)
+    Delivery.objects.filter(is_standing=True).update(state="finished", n_to_send=1)
+    assert list(alerts._size_jump(5000)) == []
 
 
 def test_a_stopped_campaign_accepts_it_and_sends_nothing_until_it_is_resumed(campaign: Campaign) -> None:
@@ -194,6 +242,16 @@ def test_what_is_planned_survives_a_stop_and_a_new_version(campaign: Campaign) -
     assert (request.state, request.n_queued) == (RequestState.QUEUED, 1)
     assert request.delivery is not None and request.delivery.message.subject == "Moved"
     assert request.delivery.campaign_send.version == Campaign.objects.get().live_version
+
+
+def test_what_is_planned_under_a_campaign_becomes_no_webhook(campaign: Campaign) -> None:
+    webhooks.add(by=factories.user("Admin"))
+    due = timezone.now() + dt.timedelta(hours=2)
+    answer = Caller().post(LATER, body(campaign, schedule={"time": due.isoformat()})).json()
+    hook = {"webhook": {"url": "https://shop.test/", "request_method": "POST"}}
+    told = Caller().post("/messages/schedule/update", {"schedule_id": answer["schedule_id"], "messages": hook})
+    assert (told.status_code, told.json()["message"]) == (400, refusals.OTHER_TYPE), told.json()
+    assert not Delivery.objects.exclude(channel="email").exists()
 
 
 def test_a_whole_audience_is_a_send_of_the_campaign(campaign: Campaign) -> None:

@@ -4,6 +4,8 @@ import copy
 import io
 import json
 import logging
+import socket
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -203,7 +205,7 @@ def test_a_query_with_thousands_of_names_is_told_so(caller: Caller) -> None:
 
 def test_of_a_thousand_errors_a_hundred_are_told(caller: Caller) -> None:
     body = {"campaign_id": "x", "attachments": [1] * 1000}
-    assert len(caller.post("/campaigns/trigger/send", body).json()["errors"]) == 100
+    assert len(caller.post("/campaigns/trigger/schedule/create", body).json()["errors"]) == 100
 
 
 def test_malformed_json_has_the_text_of_the_reference(caller: Caller) -> None:
@@ -340,6 +342,24 @@ def test_while_valkey_is_away_calls_are_answered_uncounted(caller: Caller, setti
     answer = caller.post(CREATE, {"campaign_id": str(campaign.public_id)})
     assert answer.status_code == 201 and not answer.has_header("X-RateLimit-Limit")
     assert SendId.objects.count() == 1
+
+
+def test_a_valkey_that_says_nothing_holds_up_all_threads_together_once(settings: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings.REDIS_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        callers.reconnect()
+        limiting.forget()
+
+        def one(_number: int) -> limiting.Counted | None:
+            try:
+                return limiting.count(limiting.OTHERS)
+            finally:
+                connections.close_all()
+
+        began = time.monotonic()
+        with ThreadPoolExecutor(6) as pool:
+            assert list(pool.map(one, range(6))) == [None] * 6
+        assert time.monotonic() - began < 1.5
 
 
 def test_settings_offer_every_pool(client: Client) -> None:

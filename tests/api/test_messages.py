@@ -6,7 +6,7 @@ import pytest
 
 from api import refusals
 from audiences.models import ProfileAlias
-from delivery import audience_rules
+from delivery import audience_rules, origins
 from delivery.models import Delivery, RequestRecipient, Shard, TriggerRequest
 from messaging import webhooks
 from messaging.models import Message
@@ -34,6 +34,13 @@ def ask(path: str = SEND, caller: Caller | None = None, **body: Any) -> Any:
     return (caller or Caller()).post(path, {name: value for name, value in given.items() if value is not ...})
 
 
+def test_a_message_without_a_campaign_has_no_campaign_to_tell_of() -> None:
+    assert ask(messages=email(subject="For {{${first_name} | default: 'you'}}")).status_code == 201
+    named = origins.campaign(Delivery.objects.get())
+    assert (named["name"], named["api_id"]) == ("", "")
+    assert named["id"] == str(Message.objects.get().public_id)
+
+
 def queued() -> set[str]:
     return set(RequestRecipient.objects.filter(reason="").values_list("name", flat=True))
 
@@ -45,7 +52,7 @@ def test_people_by_id_and_alias_get_it_each_time() -> None:
     ids = [request.public_id.hex for request in TriggerRequest.objects.order_by("pk")]
     assert [answer.status_code for answer in answers] == [201, 201]
     assert [answer.json()["dispatch_id"] for answer in answers] == ids
-    assert answers[0].json()["message"] == "success" and "unsubscribe" in answers[0].json()["notice"]
+    assert answers[0].json()["message"] == "success" and "unsubscribe_url" in answers[0].json()["notice"]
     assert list(TriggerRequest.objects.values_list("n_named", "n_queued")) == [(4, 2)] * 2
     assert Message.objects.get().subject == "Your order" and Delivery.objects.get().is_standing
 
@@ -56,29 +63,33 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"messages": {}}, refusals.NO_MESSAGE, "No message to send"),
     ({"messages": {"email": None}}, refusals.NO_MESSAGE, "No message to send"),
     ({"messages": {"email": []}}, refusals.BAD_REQUEST, "messages.email: Give an object"),
-    ({"messages": {"sms": {"body": "x"}}}, refusals.BAD_REQUEST, "messages: There is no channel “sms”"),
+    ({"messages": {"sms": {"body": "x"}}}, refusals.BAD_REQUEST, "messages.sms: There is no channel “sms” here. Use"),
     ({"messages": {**email(), "webhook": {}}}, refusals.BAD_REQUEST, "messages: Webhooks are not configured"),
-    ({"messages": email(subject=...)}, refusals.BAD_REQUEST, "messages: The subject is empty"),
+    ({"messages": email(subject=...)}, refusals.BAD_REQUEST, "messages.email.subject: The subject is empty"),
     ({"messages": email(subject=5)}, refusals.BAD_REQUEST, "messages.email.subject: Give a text."),
     ({"messages": email(**{"from": ...})}, refusals.BAD_REQUEST, "messages.email.from: Give this field"),
     ({"messages": email(**{"from": "X <x@evil.test>"})}, refusals.BAD_REQUEST, "messages.email.from must be one of"),
     ({"messages": email(**{"from": f"{'x' * 121} <hello@shop.test>"})}, refusals.BAD_REQUEST, "messages.email.from: U"),
-    ({"messages": email(reply_to="not an address")}, refusals.BAD_REQUEST, "messages.email.reply_to: "),
+    ({"messages": email(reply_to="not an address")}, refusals.BAD_REQUEST, "messages.email.reply_to: not an "),
     ({"messages": email(reply_to="a" * 321)}, refusals.BAD_REQUEST, "messages.email.reply_to: Use at most 320"),
     ({"messages": email(headers={"X-A": 1})}, refusals.BAD_REQUEST, "messages.email.headers.X-A: Give a text."),
     ({"messages": email(headers={"Bcc": "x"})}, refusals.BAD_REQUEST, "messages.email.headers.Bcc: This header can't"),
     ({"messages": email(extras="x")}, refusals.BAD_REQUEST, "messages.email.extras: Give an object"),
     ({"messages": email(bcc="a@shop.test")}, refusals.BAD_REQUEST, "messages.email.bcc must be one of"),
     ({"messages": email(message_variation_id="x")}, refusals.BAD_REQUEST, "messages.email.message_variation_id"),
-    ({"messages": email(body="{% if %}")}, refusals.BAD_REQUEST, "messages: "),
-    ({"messages": email(email_template_id="x")}, refusals.BAD_REQUEST, "messages: There is no template"),
+    ({"messages": email(body="<br>\n{% if %}")}, refusals.BAD_REQUEST, "messages.email.body: Line 2: "),
+    ({"messages": email(plaintext_body="{{ x")}, refusals.BAD_REQUEST, "messages.email.plaintext_body: "),
+    ({"messages": email(body="{{campaign.${sent}}}")}, refusals.BAD_REQUEST, "messages.email.body: “campaign.sent"),
+    ({"messages": email(body=...)}, refusals.BAD_REQUEST, "messages.email.body: Give this field"),
+    ({"messages": email(amp_body="x")}, refusals.BAD_REQUEST, "messages.email.amp_body: It isn't "),
+    ({"messages": email(email_template_id="x")}, refusals.BAD_REQUEST, "messages.email.email_template_id: There"),
     ({"campaign_id": "x"}, refusals.INVALID_CAMPAIGN, "campaign_id: No published campaign has it."),
     ({"send_id": "x"}, refusals.BAD_REQUEST, "send_id: It belongs to a campaign."),
     ({"segment_id": "x"}, refusals.INVALID_SEGMENT, "segment_id: There is no segment with this id."),
     ({"external_user_ids": ["u"] * 50, "user_aliases": [{"alias_name": "a", "alias_label": "b"}]},
      refusals.TOO_MANY_USERS, "external_user_ids: Give at most 50, not 51."),
     ({"external_user_ids": [True]}, refusals.BAD_REQUEST, "external_user_ids[0]: Give a text."),
-    ({"external_user_ids": ...}, refusals.NO_RECIPIENTS, "No Recipients"),
+    ({"external_user_ids": ...}, refusals.NO_RECIPIENTS, "No Recipients: give external_user_ids"),
     ({"broadcast": True}, refusals.BAD_REQUEST, "broadcast: Leave out"),
     ({"recipient_subscription_state": "all", "audience": {"email_subscription_status": {
         "comparison": "is", "value": "unsubscribed"}}}, refusals.BAD_REQUEST, "recipient_subscription_state may be"),
@@ -107,7 +118,11 @@ REFUSED_WEBHOOKS: list[tuple[dict[str, Any], str, str]] = [
     ({"webhook": {**WEBHOOK, "request_headers": "X"}}, refusals.BAD_REQUEST, "messages.webhook.request_headers: "),
     ({"webhook": {**WEBHOOK, "url": "http://10.0.0.1/"}}, refusals.BAD_REQUEST, "messages.webhook.url: 10.0.0.1 is"),
     ({"webhook": {**WEBHOOK, "body": "{{ x"}}, refusals.BAD_REQUEST, "messages.webhook.body: "),
-    ({"webhook": {**WEBHOOK, "retries": 3}}, refusals.BAD_REQUEST, "messages.webhook.retries isn't offered"),
+    (
+        {"webhook": {**WEBHOOK, "retries": 3}},
+        refusals.BAD_REQUEST,
+        "messages.webhook.retries: It isn't offered here. Leave",
+    ),
     ({**email(), "webhook": WEBHOOK}, refusals.BAD_REQUEST, "messages: One call sends one message: webhook and email"),
 ]
 

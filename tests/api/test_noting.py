@@ -33,6 +33,24 @@ KEPT: list[tuple[Any, Any]] = [
     ({"schedule": {"time": "2027-01-15T09:00:00+01:00"}}, {"schedule": {"time": "2027-01-15T09:00:00+01:00"}}),
     ({"schedule": {"time": "tomorrow"}}, {"schedule": {"time": CUT}}),
     ({"phone": 33612345678, "n": 3, "x": 1.5, "nothing": None}, {"phone": CUT, "n": 3, "x": 1.5, "nothing": None}),
+    # A code that lets somebody in, an age, whether they have children.
+    ({"recipients": [{"trigger_properties": {"code": 493021, "a": [{"n": 7, "is": True}], "s": "x"}}]}, {
+        "recipients": [{"trigger_properties": {"code": CUT, "a": [{"n": CUT, "is": CUT}], "s": CUT}}]}),
+    ({"attributes": [{"external_id": "u1", "age": 43, "_update_existing_only": True}]}, {
+        "attributes": [{"external_id": CUT, "age": CUT, "_update_existing_only": CUT}]}),
+    ({"recipients": [{"external_user_id": "u1", "attributes": {"has_children": True, "n": None}}]}, {
+        "recipients": [{"external_user_id": CUT, "attributes": {"has_children": CUT, "n": None}}]}),
+    ({"events": [{"name": "x", "properties": {"total": 12}}], "purchases": [{"quantity": 2, "price": 9.9}]}, {
+        "events": [{"name": CUT, "properties": {"total": CUT}}], "purchases": [{"quantity": 2, "price": 9.9}]}),
+    # Shops call their people by such ids too.
+    ({"recipients": [{"external_user_id": CAMPAIGN}], "external_user_ids": [CAMPAIGN], "segment_id": CAMPAIGN}, {
+        "recipients": [{"external_user_id": CUT}], "external_user_ids": [CUT], "segment_id": CAMPAIGN}),
+    ({"events": [{"external_id": CAMPAIGN, "time": "2027-01-15T09:00:00Z"}], "braze_id": CAMPAIGN}, {
+        "events": [{"external_id": CUT, "time": "2027-01-15T09:00:00Z"}], "braze_id": CUT}),
+    ({"messages": {"email": {"message_variation_id": CAMPAIGN, "should_inline_css": True, "subject": "Hello"}}}, {
+        "messages": {"email": {"message_variation_id": CAMPAIGN, "should_inline_css": True, "subject": CUT}}}),
+    ({"external_ids": [CAMPAIGN], "user_alias": {"alias_name": CAMPAIGN, "alias_label": CAMPAIGN}}, {
+        "external_ids": [CUT], "user_alias": {"alias_name": CUT, "alias_label": CUT}}),
     ({"lea@example.test": 1, TOKEN: 2}, {f"{CUT}@example.test": 1, f"chappe_{CUT}": 2}),
     ({"a": {"b": {"c": {"d": {"e": {"f": 1}}}}}}, {"a": {"b": {"c": {"d": {"e": {"f": 1}}}}}}),
     ({"a": {"b": {"c": {"d": {"e": {"f": {}}}}}}}, {"a": {"b": {"c": {"d": {"e": {"f": CUT}}}}}}),

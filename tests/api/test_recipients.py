@@ -60,6 +60,10 @@ def told(given: Any) -> list[str]:
             {"braze_id": "b1", "send_to_existing_only": False, "attributes": {"a": 1}},
             [".send_to_existing_only: Leave it out: nobody can be made by a braze_id."],
         ),
+        (
+            {"email": "a@ex", "prioritization": ["identified"], "send_to_existing_only": False, "attributes": {"a": 1}},
+            [".email: This is no address that a message can be sent to."],
+        ),
         ({"email": "a@ex.org", "prioritization": ["identified"] * 5}, [".prioritization: Give at most 4."]),
         ({"user_alias": {"alias_name": "a"}}, [".user_alias.alias_label: Give this field; it is required."]),
         ({"external_user_id": 7}, []),

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,15 @@ VIEWS: dict[str, type[Endpoint]] = {
     schema.readable(f"/{one.pattern}"): one.callback.view_class  # type: ignore[attr-defined]
     for one in paths.ENDPOINTS
 }
+# What stands in some answers of an endpoint only.
+MAY_SAY = {
+    "/messages/send": {"dispatch_id", "send_id", "notice", "sent"},
+    "/messages/schedule/update": {"notice"},
+    "/campaigns/trigger/send": {"dispatch_id", "send_id", "notice", "sent"},
+    "/campaigns/trigger/schedule/delete": {"notice"},
+    "/users/track": {"errors"},
+    "/v2/subscription/status/set": {"errors"},
+}
 ASKED = {"campaign_id": "c-1", "names": ["it's", "é"], "deep": [{"a": True, "b": None}], "n": 1.5}
 
 
@@ -34,6 +44,23 @@ def test_the_file_has_every_endpoint_with_its_permission_and_answers() -> None:
         assert {"400", "401", "403", "429", "503"} < set(operation["responses"])
         assert ("requestBody" in operation) is (method == "post")
     assert document["components"]["securitySchemes"]["apiKey"] == {"type": "http", "scheme": "bearer"}
+
+
+def test_the_file_has_all_that_an_answer_may_say_and_nothing_of_how_it_is_made() -> None:
+    document = json.loads(json.dumps(schema.document()))
+    told = json.dumps(document)
+    assert "identities." not in told and "name[]=" not in told
+    assert document["components"]["schemas"]["Trigger"]["properties"]["attachments"]["maxItems"] == 10
+    answers = {path: next(iter(one.values()))["responses"] for path, one in document["paths"].items()}
+    for path, more in MAY_SAY.items():
+        said = answers[path]["201"]["content"]["application/json"]["schema"]["properties"]
+        assert more <= set(said), path
+    counted = {"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"}
+    sending = answers["/messages/send"]
+    assert counted | {"Idempotent-Replayed"} == set(sending["201"]["headers"])
+    assert counted | {"Retry-After"} == set(sending["429"]["headers"])
+    assert set(sending["503"]["headers"]) == {"Retry-After"} and "headers" not in sending["401"]
+    assert not counted & set(answers["/transactional/v1/campaigns/{campaign_id}/send"]["201"]["headers"])
 
 
 @pytest.mark.parametrize("path", sorted(VIEWS))
@@ -70,7 +97,7 @@ def test_examples_are_programs(is_post: bool) -> None:
         [
             "sh",
             "-c",
-            "curl() { printf '%s\\n' \"$@\"; }; uuidgen() { echo 1; };" + examples.curl(url, asks, is_post=is_post),
+            "curl() { printf '%s\\n' \"$@\"; };" + examples.curl(url, asks, is_post=is_post),
         ],
         capture_output=True,
         text=True,
@@ -78,6 +105,7 @@ def test_examples_are_programs(is_post: bool) -> None:
         env={"CHAPPE_API_KEY": "k", "PATH": "/usr/bin:/bin"},
     ).stdout
     assert "Authorization: Bearer k" in shell
+    assert bool(re.search(r"^Idempotency-Key: \S+$", shell, re.MULTILINE)) is is_post
     if is_post:
         assert json.loads(shell.partition("-d\n")[2]) == asks
         script = examples.javascript(url, asks, is_post=True)
@@ -132,3 +160,13 @@ def test_examples_have_ids_that_are_here(client: Client, django_assert_max_num_q
     for one in (campaign, segment, group):
         assert str(one.public_id) in page
     assert not any(triggers.CAMPAIGN in code or segments.SEGMENT in code for code in asked)
+
+
+def test_every_field_says_what_it_takes() -> None:
+    entries = {entry.path: entry for section in reference.sections() for entry in section.entries}
+    assert [(path, row.name) for path, entry in entries.items() for row in entry.fields if not row.kind] == []
+    kinds = {row.name: row.kind for row in entries["/campaigns/trigger/send"].fields}
+    assert kinds["recipients"] == "list of objects" and kinds["external_user_id"] == "text or whole number"
+    assert kinds["prioritization"].startswith("list of ") and "object" not in kinds["prioritization"]
+    broken = entries["/messages/schedule/create"].steps
+    assert broken == ["/messages", "/schedule", "/create"], "where a narrow column may break it"

@@ -105,11 +105,14 @@ def test_scenario_11_a_schedule_deleted_before_its_time_sends_nothing(path: str,
         ({}, "schedule.time: Give this field"),
         ({"time": "tomorrow"}, "schedule.time: Give a time in ISO 8601"),
         ({"time": 5}, "schedule.time: Give a text."),
-        ({"time": "2026-11-25T12:00:00Z"}, "schedule.time has passed."),
+        ({"time": "2026-11-25T12:00:00Z"}, "schedule.time has passed. Give a later one."),
         ({"time": "2028-11-25T12:00:00Z"}, "schedule.time is more than 366 days ahead."),
         ({"time": "2026-11-26T09:00:00Z", "in_local_time": True}, "schedule.time: Leave out the offset"),
         ({"time": "2026-11-25T11:59:00", "in_local_time": True}, "schedule.time has passed in UTC"),
-        ({"time": "2026-11-26", "at_optimal_time": True}, "schedule: at_optimal_time isn't offered here."),
+        (
+            {"time": "2026-11-26", "at_optimal_time": True},
+            "schedule.at_optimal_time: It isn't offered here. Leave it out",
+        ),
     ],
 )
 def test_schedules_that_are_refused(path: str, at: Any, schedule: object, told: str) -> None:

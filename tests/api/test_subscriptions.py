@@ -83,10 +83,11 @@ def test_nobody_is_subscribed_to_an_archived_group(caller: Caller, group: Subscr
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({}, "Give either external_id or email."), ({"external_id": "a", "email": "b@c.de"}, "Give either"),
+        ({}, "Give either external_id or email."),
+        ({"external_id": "a", "email": "b@c.de"}, "Give either"),
         ({"external_id": []}, "external_id: Give at least one."),
-        ({"external_id": [1]}, "external_id[0]: Give a text."),
-        ({"external_id": {"a": 1}}, "external_id: Give a list"), ({"external_id": 7}, "external_id: Give a list"),
+        ({"external_id": [1.5]}, "external_id[0]: Give a text."), ({"external_id": True}, "external_id[0]: Give"),
+        ({"external_id": {"a": 1}}, "external_id: Give a list"), ({"email": 7}, "email[0]: Give a text"),
         ({"phone": ["+33600000000"]}, "phone: Chappe sends no SMS."), ({"external_id": ["x"] * 51}, "at most 50"),
         ({"external_id": "a", "subscription_state": "in"}, "subscription_state: Give one of"),
     ],

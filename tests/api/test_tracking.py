@@ -110,7 +110,7 @@ def test_operations_on_attributes(caller: Caller, before: Any, operation: Any, a
     ("item", "told"),
     [
         ({}, "attributes[0]: Give one of external_id"), ("x", "attributes[0]: Give an object"),
-        ({"external_id": 7}, "external_id: Give a text"), ({"external_id": " "}, "external_id: Give a text"),
+        ({"external_id": True}, "external_id: Give a text"), ({"external_id": " "}, "external_id: Give a text"),
         ({"external_id": "x" * 201}, "at most 200"), ({"braze_id": "nobody"}, "nobody with this name"),
         ({"external_id": "a", "braze_id": "b"}, "Give only one of"), ({"email": "lea"}, "email: This is no address"),
         ({"user_alias": {"alias_name": "a", "alias_label": "b"}}, "There is nobody with this name"),
@@ -125,7 +125,8 @@ def test_operations_on_attributes(caller: Caller, before: Any, operation: Any, a
         ({"external_id": "a", "time_zone": "Mars/One"}, "time_zone: Give the name of a time zone"),
         ({"external_id": "a", "email_subscribe": "yes"}, "email_subscribe: Give one of"),
         ({"external_id": "a", "gender": "x"}, "gender: Give one of"), ({"external_id": "a", "dob": "x"}, "dob: Give a"),
-        ({"external_id": "a", "Fav Color": "x"}, "Fav Color: Use a name of letters"),
+        ({"external_id": "a", "Fav/Color": "x"}, "Fav/Color: Use a name of letters"),
+        ({"external_id": "a", "Color ": "x"}, "Color : Use a name"), ({"external_id": "a", "_c": "x"}, "_c: Use"),
         ({"external_id": "a", "email_key": "x"}, "email_key: Choose another name"),
         ({"external_id": "a", "push_tokens": []}, "push_tokens: Chappe sends no push"),
         ({"external_id": "a", "subscription_groups": [{}]}, "subscription_groups: Give a list"),
@@ -190,6 +191,27 @@ def test_people_are_found_by_any_name_and_made_by_an_address(caller: Caller) -> 
     assert (known.city, old.city) == ("Nantes", "Lyon"), "of several the one with an id of its own"
     made = Profile.objects.get(email_key="new@example.test")
     assert (made.email, made.external_id, made.city, made.first_name) == ("new@example.test", None, "Lille", "Ann")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_new_address_means_who_brings_it_in_the_same_call(caller: Caller, order: int) -> None:
+    factories.profile(external_id="old", email="away@example.test")
+    items = [
+        {"external_id": "u1", "email": "Lea@example.test"}, {"email": "lea@example.test", "city": "Nantes"},
+        {"external_id": "old", "email": "old@example.test"}, {"email": "old@example.test", "city": "Lyon"},
+        {"email": "away@example.test", "first_name": "Ann"}, {"email": "new@example.test"},
+        {"external_id": "u9", "email": "nobody@example.test", "_update_existing_only": True},
+        {"email": "nobody@example.test", "city": "Lille"},
+    ]  # fmt: skip
+    answer = write(caller, *items[::order], events=[{**EVENT, "external_id": None, "email": "LEA@example.test"}])
+    assert len(errors(answer)) == 1, "of u9"
+    people = Profile.objects.order_by("email").values_list("external_id", "email", "first_name", "city")
+    assert list(people) == [
+        ("u1", "Lea@example.test", "", "Nantes"), (None, "new@example.test", "", ""),
+        (None, "nobody@example.test", "", "Lille"), ("old", "old@example.test", "Ann", "Lyon"),
+    ]  # fmt: skip
+    assert ProfileEvent.objects.get().profile.external_id == "u1"
 
 
 @pytest.mark.django_db

@@ -223,7 +223,7 @@ def test_filters_join_and_ask_for_consent(campaign: Campaign) -> None:
     ("audience", "told"),
     [
         ({"push_subscription_status": {"comparison": "is", "value": "opted_in"}}, "audience.push_subscription_status"),
-        ({"last_used_app": {"comparison": "after", "value": "2026-01-01"}}, "audience.last_used_app: Chappe sends"),
+        ({"last_used_app": {"comparison": "after", "value": "2026-01-01"}}, "audience.last_used_app: Chappe knows"),
         ({"segment": {}}, "audience.segment: There is no such filter."),
         ({"AND": [], "OR": []}, "audience: Give an object with one of"),
         ({"AND": {}}, "audience.AND: Give a list"),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from accounts.models import AuditEntry
-from api import profile_facts
+from api import profile_facts, refusals
 from api.models import AnsweredCall
 from audiences.models import Profile, ProfileAlias, ProfileEvent, Purchase
 from tests import factories
@@ -81,7 +81,7 @@ def test_people_are_found_by_every_name_and_only_what_is_wanted_is_told(caller: 
     ("body", "told"),
     [
         ({}, "Give external_ids, user_aliases, braze_id or"), ({"external_ids": []}, "Give external_ids"),
-        ({"external_ids": "u1"}, "external_ids: Give a list"), ({"external_ids": [7]}, "external_ids[0]: Give a text"),
+        ({"external_ids": "u1"}, "external_ids: Give a list"), ({"external_ids": [True]}, "external_ids[0]: Give"),
         ({"external_ids": ["u"] * 51}, "at most 50"), ({"external_ids": ["u1"], "fields_to_export": []}, "at least"),
         ({"external_ids": ["u1"], "fields_to_export": "email"}, "fields_to_export: Give a list"),
         ({"user_aliases": ["a"]}, "user_aliases[0]: Give an object"),
@@ -140,3 +140,23 @@ def test_reading_is_no_right_to_erase(caller: Caller) -> None:
     factories.profile(external_id="u1")
     assert caller.post(DELETE, {"external_ids": ["u1"]}).status_code == 403
     assert Profile.objects.count() == 1
+
+
+def test_the_number_of_an_account_is_an_id_in_every_call() -> None:
+    group = factories.group()
+    caller = Caller("users.track", "users.export.ids", "users.delete", "subscription.status.set")
+    event = {"external_id": 7, "name": "came", "time": AT.isoformat()}
+    told = caller.post("/users/track", {"attributes": [{"external_id": 7, "city": "Lyon"}], "events": [event]}).json()
+    assert (told["message"], told["attributes_processed"], told["events_processed"]) == ("success", 1, 1)
+    state = {"subscription_group_id": str(group.public_id), "subscription_state": "unsubscribed", "external_id": 7}
+    assert caller.post("/subscription/status/set", state).json() == {"message": "success"}
+    told = caller.post(EXPORT, {"external_ids": [7], "fields_to_export": ["external_id", "home_city"]}).json()
+    assert told["users"] == [{"external_id": "7", "home_city": "Lyon"}]
+    assert caller.post(DELETE, {"external_ids": [7]}).json()["deleted"] == 1
+
+
+@pytest.mark.parametrize("n", [51, 5000])
+@pytest.mark.parametrize(("path", "name"), [(EXPORT, "external_ids"), (DELETE, "braze_ids"), (DELETE, "user_aliases")])
+def test_too_many_ids_have_their_own_label_however_many(path: str, name: str, n: int) -> None:
+    answer = Caller("users.export.ids", "users.delete").post(path, {name: ["x"] * n})
+    assert (answer.status_code, answer.json()["message"]) == (400, refusals.TOO_MANY_IDS)

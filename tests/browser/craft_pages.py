@@ -6,9 +6,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts import installation
-from audiences import profiles
-from campaigns import approvals, periods, sends, sources
+from api import keys
+from audiences import identities, profiles
+from campaigns import approvals, periods, sends, sources, triggering
 from campaigns.models import Campaign, CampaignSend, DraftSnapshot
+from delivery import refused_calls, requests
 from delivery.models import Delivery, DomainDay, SentAlert
 from messaging import links
 from tests import factories
@@ -66,7 +68,7 @@ def addresses(live: Campaign) -> dict[str, str]:
     pages |= {"fresh": url("edit", fresh, step="review"), "delete": url("delete", fresh)}
     pages |= approving(live)
     repeating = factories.published(by, name="Zazie", **REPEATING)
-    pages |= counted_together() | sent(live)
+    pages |= counted_together() | sent(live) | called()
     return pages | {"repeating": url("detail", repeating), "modify": url("modify", repeating)}
 
 
@@ -85,6 +87,27 @@ def counted_together() -> dict[str, str]:
     return {
         "sends of a period": url("sends", made),
         "period": url("period", made, unit=period.unit, first=period.first.isoformat()),
+    }
+
+
+def called() -> dict[str, str]:
+    """A campaign that programs trigger, what they asked for, and what was refused."""
+    made = factories.published(factories.user("Operator", name="Zara"), name="Zulu", delivery__kind="api")
+    known = factories.profile(external_id="zz", email="zz@z.test")
+    names = [identities.Name("external_user_id", str(name)) for name in (known.external_id, "zy")]
+    call = requests.Call(recipients=tuple(requests.Recipient(name) for name in names), key_label="zzz")
+    asked = triggering.trigger(str(made.public_id), call).request
+    refusal = refused_calls.Refusal("POST", "/campaigns/trigger/send", 400, "bad_request", "Zzz.", asked={"z": 1})
+    own = factories.delivery()
+    Delivery.objects.filter(pk=own.pk).update(origin_kind="api")
+    activity = reverse("delivery:activity")
+    return {
+        "activity": activity,
+        "activity without match": f"{activity}?q=zzzz",
+        "call": reverse("delivery:activity-request", args=[asked.public_id]),
+        "refused call": reverse("delivery:activity-refused", args=[refused_calls.keep(refusal).public_id]),
+        "log of a call's message": reverse("delivery:log", args=[own.public_id, "sending"]),
+        "api tab": reverse("api:campaign-tab", args=[made.public_id]),
     }
 
 
@@ -112,7 +135,9 @@ def for_admins(live: Campaign) -> dict[str, str]:
         f"settings {page.slug}": reverse("accounts:installation", args=[page.slug]) for page in installation.pages()
     }
     pages |= {name: reverse(f"messaging:{name}") for name in ("settings-senders", "settings-sending", "sender-new")}
+    keys.create(keys.Wanted(name="Zed", scopes=("messages.send",)), by=factories.user("Admin", name="Zia"))
     pages |= {f"api {name}": reverse(f"api:{name}") for name in ("keys", "key-new")}
+    pages["webhooks"] = reverse("messaging:settings-webhooks")
     send = Delivery.objects.latest("pk")
     factories.group(name="Zazou")
     token = links.page_token(send.pk, factories.profile(email="zita@z.test").pk)

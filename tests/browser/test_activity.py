@@ -35,10 +35,7 @@ def test_the_log_and_a_request(browse: Callable[..., Page], width: int, theme: s
     brought = requests.record(requests.Origin("api", "x", "Your order"), Call(files=files), delivery=own)
     page = browse(operator, width=width, theme=theme)
     pages = {
-        "log": reverse("delivery:activity"),
-        "empty": f"{reverse('delivery:activity')}?q=zzzz",
         "request": reverse("delivery:activity-request", args=[request.public_id]),
-        "refused": reverse("delivery:activity-refused", args=[refuse().public_id]),
         "added": reverse("delivery:activity-request", args=[brought.public_id]),
         "campaign": reverse("campaigns:detail", args=[made.public_id]),
     }

@@ -22,6 +22,7 @@ def test_a_key_is_made_in_a_dialog_and_shown_once(browse: Callable[..., Page]) -
     page.get_by_role("link", name="Create key").first.click()
     dialog = page.get_by_role("dialog", name="Create API key")
     expect(dialog).to_be_visible()
+    expect(dialog.get_by_label("Name", exact=True)).to_be_focused()
     assert violations(page) == []
     dialog.get_by_label("Name", exact=True).fill("shop-prod")
     dialog.get_by_label("Trigger a campaign now").check()

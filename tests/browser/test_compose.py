@@ -108,6 +108,7 @@ def test_a_group_with_a_product_is_written_shown_and_saved(desk: Page, campaign:
 
 
 def test_social_links_are_rows_and_braces_open_the_picker_in_rich_text(desk: Page, campaign: Campaign) -> None:
+    factories.attribute("shoe size")
     _store(campaign, body_kind="blocks", body='[{"type": "text", "html": "<p>Hello</p>"}]')
     _open(desk, campaign)
     desk.get_by_role("button", name="Edit message").click()
@@ -118,6 +119,10 @@ def test_social_links_are_rows_and_braces_open_the_picker_in_rich_text(desk: Pag
     desk.get_by_role("combobox", name="Search fields").fill("first_name")
     desk.keyboard.press("Enter")
     expect(desk.locator("[data-rich-field]")).to_have_text("Hello {{ profile.first_name }}")
+    desk.keyboard.type(" {{")
+    desk.get_by_role("combobox", name="Search fields").fill("shoe")
+    desk.keyboard.press("Enter")
+    expect(desk.locator("[data-rich-field]")).to_have_text("Hello {{ profile.first_name }} {{ profile['shoe size'] }}")
     desk.locator("[data-blocks] > label > [data-block-add]").select_option("social")
     desk.get_by_label("Network").fill("Instagram")
     desk.get_by_role("textbox", name="Address").fill("https://social.test/shop")
@@ -128,7 +133,7 @@ def test_social_links_are_rows_and_braces_open_the_picker_in_rich_text(desk: Pag
     desk.get_by_role("button", name="Done").click()
     expect(desk.locator("#message-editor")).to_be_hidden()
     text, social = json.loads(_compose(campaign)["body"])
-    assert text["html"] == "<p>Hello {{ profile.first_name }}</p>"
+    assert text["html"] == "<p>Hello {{ profile.first_name }} {{ profile['shoe size'] }}</p>"
     assert social["links"] == [{"network": "Instagram", "url": "https://social.test/shop"}]
 
 

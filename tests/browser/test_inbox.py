@@ -75,7 +75,7 @@ def test_inbox_and_settings_are_accessible_and_fit(page: Page, live_server: Any)
     sign_in(page, "Admin")
     message = f"/inbox/{row.public_id}/"
     pages = ["/inbox/", "/inbox/?q=nobody", "/settings/senders/", "/settings/senders/new/", "/settings/sending/"]
-    pages.append("/settings/webhooks/")
+    pages += ["/settings/webhooks/", "/settings/webhooks/events/"]
     pages += [message, *(f"{message}?tab={tab}" for tab in ("text", "headers", "source"))]
     pages.append(f"/settings/senders/{sender.public_id}/")
     for url in pages:

@@ -44,14 +44,14 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     (email(headers={"X-A": "{{ broken"}), "template_syntax", "messages.email.headers.X-A: "),
     (email(extras={"a": "x" * 1024}), "added_invalid", "messages.email.extras: Give at most 1 KB"),
     (email(extras=["a"]), "message_invalid", "extras must be an object of texts"),
-    (email(attachments={"a": 1}), "message_invalid", "attachments isn't offered"),
+    (email(attachments={"a": 1}), "message_invalid", "attachments: It isn't offered"),
     (email(bcc="archive@shop.test"), "message_invalid", "bcc must be one of the addresses"),
-    (email(attachments=[{"file_name": "a.pdf"}]), "message_invalid", "attachments isn't offered"),
+    (email(attachments=[{"file_name": "a.pdf"}]), "message_invalid", "attachments: It isn't offered"),
     (email(should_inline_css="yes"), "message_invalid", "should_inline_css must be true or false"),
     (email(subject=5), "message_invalid", "subject must be a text"),
     (email(**{"from": "Other <other@evil.test>"}), "sender_unknown", "one of the senders"),
     (email(**{"from": ...}), "sender_unknown", "one of the senders"),
-    (email(body=...), "body_empty", "empty"),
+    (email(body=...), "body_empty", "body: Give this field"),
     (email(subject=""), "subject_empty", "subject is empty"),
     (email(body="<p>{{ broken</p>"), "template_syntax", "."),
     (email(email_template_id="nonsense"), "message_invalid", "no template"),
@@ -76,7 +76,7 @@ def test_everybody_named_gets_it_each_time_and_equal_contents_share_a_delivery()
     assert (delivery.origin_kind, delivery.is_standing, delivery.state) == ("api", True, "sending")
     message = Message.objects.get()
     assert (message.sender_name, message.reply_to, message.subject) == ("Shop", "answers@shop.test", "Your order")
-    assert "no unsubscribe link" in answers[0].warnings[0]
+    assert "no unsubscribe link. Add a link to {{ unsubscribe_url }}" in answers[0].warnings[0]
     assert answers[0].request.recipients.get(profile_id=left.pk).reason == "unsubscribed"
     other = contents.send(email(subject="Another", reply_to="NO_REPLY_TO"), to("u1"))
     assert other.request.delivery_id != delivery.pk

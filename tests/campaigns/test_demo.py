@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from accounts import roles
 from accounts.models import User
+from api import lookup
 from audiences import groups
 from audiences.models import Consent, Profile, QuarantineEntry, Segment
 from campaigns import approvals, facts, listing
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.django_db
 
 def test_small_demo_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("demo", "--small")
-    assert "2,000 profiles and 4 campaigns" in capsys.readouterr().out
+    assert "2,000 profiles and 5 campaigns" in capsys.readouterr().out
     assert {user.email.split("@")[0]: roles.name_of(user) for user in User.objects.all()} == {
         "viewer": "Viewer",
         "marketer": "Marketer",
@@ -44,12 +45,19 @@ def test_small_demo_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
         "Loyalty points": "awaiting",
         "Winter catalogue": "scheduled",
         "Black Friday teaser": "draft",
+        "Order shipped": "live",
     }
     assert set(Draft.objects.values_list("campaign__name", flat=True)) == {"Loyalty points", "Black Friday teaser"}
     assert Campaign.objects.get(name="Loyalty points").live_version.number == 2
-    assert not Delivery.objects.exclude(
-        state__in=[DeliveryState.FINISHED, DeliveryState.PREPARED, DeliveryState.CONFIRMED, DeliveryState.CANCELLED]
-    ).exists()
+    standing = Delivery.objects.get(is_standing=True)
+    assert lookup.example() == Campaign.objects.get(name="Order shipped") and standing.n_to_send in (0, None)
+    assert (
+        not Delivery.objects.exclude(pk=standing.pk)
+        .exclude(
+            state__in=[DeliveryState.FINISHED, DeliveryState.PREPARED, DeliveryState.CONFIRMED, DeliveryState.CANCELLED]
+        )
+        .exists()
+    )
 
 
 def test_the_demo_shows_what_delivery_can_say() -> None:
@@ -125,5 +133,6 @@ def test_the_list_shows_the_demo() -> None:
         "Loyalty points",
         "Black Friday teaser",
         "Winter catalogue",
+        "Order shipped",
         "Autumn sale",
     ]

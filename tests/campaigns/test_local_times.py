@@ -10,9 +10,11 @@ import time_machine
 from audiences import identities
 from campaigns import broadcasts, contents, lifecycle, planning, triggering
 from campaigns.models import Campaign
-from delivery import clock, preparation, requests
+from delivery import clock, preparation, refreshing, requests, staleness
+from delivery import lifecycle as delivery_lifecycle
 from delivery.models import Delivery, DeliveryState, RequestState, SendLog, Shard, TriggerRequest
 from delivery.requests import Call, Recipient
+from lib.errors import DomainError
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -170,6 +172,40 @@ def test_a_whole_audience_waits_in_a_send_of_its_own(campaign: Campaign, at: Any
     assert delivery.valid_until == dt.datetime(2026, 11, 27, 15, tzinfo=dt.UTC), "an hour for the last of them"
     assert planning.delete(str(campaign.public_id), str(request.public_id)) == 2
     assert set(dues()) == {"Asia/Tokyo", "Europe/Paris"}
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        (
+            {"time": "2026-11-27T09:00", "in_local_time": True},
+            {zone: f"2026-11-27{due[10:]}" for zone, due in DUES.items()},
+        ),
+        ({"time": "2026-11-26T20:00:00Z"}, dict.fromkeys(DUES, "2026-11-26T20:00")),
+    ],
+)  # fmt: skip
+def test_moved_it_keeps_the_new_time_when_its_people_are_chosen_anew(
+    campaign: Campaign, at: Any, schedule: dict[str, Any], expected: dict[str, str]
+) -> None:
+    request, person = plan(campaign, is_whole=True), factories.user("Operator")
+    delivery = let_go(at, request)
+    assert planning.update(str(campaign.public_id), str(request.public_id), schedule) == 4
+    assert dues() == expected
+    with pytest.raises(DomainError, match="request"):
+        refreshing.choose(delivery.pk, guard_percent=10, by=person)
+    delivery_lifecycle.cancel(delivery.pk, by=person)
+    assert not staleness.reasons(Delivery.objects.get(pk=delivery.pk), FIRST)
+    delivery_lifecycle.prepare(delivery.pk, by=person)
+    preparation.run(delivery.pk)
+    delivery = Delivery.objects.get(pk=delivery.pk)
+    delivery = delivery_lifecycle.confirm(delivery.pk, by=person, seal=delivery.seal, n_to_send=delivery.n_to_send or 0)
+    assert delivery.start_at is not None
+    if "in_local_time" in schedule:
+        assert dues() == expected and delivery.start_at.isoformat()[:16] == min(expected.values())
+    else:
+        assert delivery.start_at.isoformat()[:16] == "2026-11-26T20:00" and set(dues()) == {""}
+        with pytest.raises(DomainError, match="chosen anew"):
+            planning.update(str(campaign.public_id), str(request.public_id), AT_NINE)
 
 
 def test_a_whole_audience_that_is_being_chosen_can_be_taken_back(campaign: Campaign, at: Any) -> None:

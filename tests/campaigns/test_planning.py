@@ -35,7 +35,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"time": "2028-11-25T12:00:00", "in_local_time": True}, "366 days"),
     ({"time": "0001-01-01T00:00:00", "in_local_time": True}, "has passed in"),
     ({"time": "9999-12-31T23:59:00", "in_local_time": True}, "366 days"),
-    ({"time": "2026-11-26", "at_optimal_time": True}, "at_optimal_time isn't offered"),
+    ({"time": "2026-11-26", "at_optimal_time": True}, "schedule.at_optimal_time: It isn't offered"),
     ({"time": "2026-11-25T13:00:00Z", "zone": "UTC"}, "no field “zone”"),
 ]
 

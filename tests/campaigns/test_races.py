@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -21,8 +21,8 @@ from campaigns import approvals, contents, counted, drafts, lifecycle, recurring
 from campaigns import document as documents
 from campaigns.models import Campaign, CampaignSend, CampaignState, CampaignVersion, Draft, DraftSnapshot
 from delivery import lifecycle as delivery_lifecycle
-from delivery import preparation
-from delivery.callformat import Call, Recipient
+from delivery import preparation, requests
+from delivery.callformat import Call, Origin, Recipient
 from delivery.models import Delivery, DeliveryState, Shard
 from lib.errors import DomainError
 from tests import factories
@@ -424,3 +424,45 @@ def test_equal_messages_counted_under_one_campaign_at_once_are_one_message() -> 
     assert sorted(answer.request.n_queued for answer in answers) == [0, 0, 0, 0, 1]
     assert CampaignSend.objects.filter(campaign=made, delivery__closed_at=None).count() == 2
     assert list(Shard.objects.filter(state="waiting").values_list("ids", flat=True)) == [[profile.pk]]
+
+
+def test_calls_without_a_break_keep_nobody_from_stopping_the_campaign() -> None:
+    """A call that comes after the stop waits behind it, and sends nothing."""
+    factories.profile(external_id="u1")
+    made = factories.published(factories.user("Operator"), delivery__kind="api", delivery__reeligibility="always")
+    call = Call(recipients=(Recipient(identities.Name("external_user_id", "u1")),))
+    origin = Origin("campaign", str(made.public_id), made.name)
+    is_in, may_end, answers = threading.Event(), threading.Event(), []
+
+    def taken() -> None:
+        with transaction.atomic():
+            answers.append(requests.take(origin, call))
+            is_in.set()
+            assert may_end.wait(30)
+
+    def stops() -> None:
+        assert is_in.wait(30)
+        lifecycle.stop(made.pk, by=made.owner)
+
+    def comes_later() -> None:
+        assert is_in.wait(30)
+        while not _is_somebody_waiting():
+            time.sleep(0.01)
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '200ms'")
+                with pytest.raises(OperationalError):
+                    requests.take(origin, call)
+        finally:
+            may_end.set()
+        answers.append(requests.take(origin, call))
+
+    at_once([lambda job=job: job() or True for job in (taken, stops, comes_later)])
+    assert [one is not None for one in answers] == [True, False]
+    assert Campaign.objects.get(pk=made.pk).state == CampaignState.STOPPED
+
+
+def _is_somebody_waiting() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)")
+        return bool(cursor.fetchone()[0])

@@ -11,7 +11,7 @@ from audiences import erasure, identities, profiles, subscriptions, updates
 from audiences.models import AttributeDefinition, Profile, ProfileAlias
 from campaigns import lifecycle, sends, triggering
 from campaigns.models import Campaign
-from delivery import clock, folding, kpi, logs, reasons
+from delivery import clock, folding, kpi, logs, origins, reasons
 from delivery.models import (
     Claim,
     Delivery,
@@ -401,3 +401,11 @@ def test_a_claim_outlives_the_log_and_then_ends_with_the_window(choice: str, is_
         assert why(ask(made, named("u1"))) == ["not_eligible_again"], "it may have been handed over late"
         at.shift(dt.timedelta(days=2))
         assert why(ask(made, named("u1"))) == ["" if is_queued else "not_eligible_again"]
+
+
+def test_messages_call_their_campaign_by_its_name_without_a_version(django_assert_num_queries: Any) -> None:
+    made = factories.published(name="Order mail", delivery__kind="api")
+    standing = Delivery.objects.get(origin_id=str(made.public_id))
+    with django_assert_num_queries(1):
+        told = [origins.campaign(standing) for _slice in range(2)]
+    assert told == [{"id": str(made.public_id), "api_id": str(made.public_id), "name": "Order mail"}] * 2

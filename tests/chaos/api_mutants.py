@@ -1,6 +1,7 @@
 """Seeded bugs of the API: each breaks one half of "2xx is a promise"; a chaos run with it must fail.
 
-`apply` is called in the web server, before it answers anything. `SCENARIO` names the strikes under which the bug shows.
+`apply` is called in the program that has the bug, before it does anything. `SCENARIO` names the strikes under which the
+bug shows.
 """
 
 import random
@@ -23,7 +24,11 @@ SCENARIO = {
     "effect_in_parts": ("web killed",) * 2,
     "answer_is_not_replayed": ("web stopped",),
     "outage_is_a_page": ("PostgreSQL shut down",),
+    "broadcast_begins_anew": (),
+    "another_id_when_retried": (),
 }
+# Which program has the bug when it isn't the web server, and the kinds of calls that show it. Then messages are sent.
+ELSEWHERE = {"broadcast_begins_anew": ("worker", "segment,audience"), "another_id_when_retried": ("sender", "webhook")}
 # Seconds that the bug takes, so that a kill falls into them; not the same for all, or calls would go in step.
 _SLOW_S = (0.1, 0.4)
 
@@ -167,3 +172,27 @@ def _outage_is_a_page() -> None:
         return Response("<html>Traceback</html>", status=500) if answer.status_code == 503 else answer
 
     envelope.handle = handle
+
+
+def _broadcast_begins_anew() -> None:
+    """What was let go is not written down with it; so whoever looks next opens another delivery of the request."""
+    from campaigns import broadcasts  # noqa: PLC0415  # as above
+    from delivery.models import TriggerRequest  # noqa: PLC0415
+
+    inner, seen = broadcasts._done, set[int]()
+
+    def done(request: Any, delivery: Any) -> None:
+        if request.pk in seen:
+            inner(request, delivery)
+        seen.add(request.pk)
+        TriggerRequest.objects.filter(pk=request.pk, state="taken").update(delivery=None)
+
+    broadcasts._done = done
+
+
+def _another_id_when_retried() -> None:
+    """Each attempt of a webhook is a webhook of its own to its receiver."""
+    from messaging.channels import webhook  # noqa: PLC0415  # as above
+
+    inner = webhook.Program._id
+    webhook.Program._id = lambda self, *whom: f"{inner(self, *whom)}{time.time_ns()}"  # type: ignore[method-assign]

@@ -26,6 +26,8 @@ class Journal:
     mail_at: dict[str, float] = field(default_factory=dict)
     # In the order of acceptance, which is almost that of time.
     mails: list[float] = field(default_factory=list)
+    # By address, of those whose message carried a file.
+    files: dict[str, str] = field(default_factory=dict)
     _offset: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -38,11 +40,12 @@ class Journal:
                 if not line.endswith(b"\n"):
                     break
                 self._offset += len(line)
-                mail_at, _accepted_at, address = line.decode().split(" ")
-                address = address.rstrip("\n")
+                mail_at, _accepted_at, address, file = line.decode().rstrip("\n").split(" ")
                 self.n[address] += 1
                 self.mail_at[address] = float(mail_at)
                 self.mails.append(float(mail_at))
+                if file != "-":
+                    self.files[address] = file
         return self
 
     def first_after(self, moments: list[float]) -> list[float]:

@@ -7,10 +7,13 @@ from django.utils import timezone
 
 from accounts import roles
 from accounts.models import User
+from audiences.models import Profile
 from delivery import lifecycle, opening, preparation
 from delivery.models import Delivery
 from messaging import content, transports
 from messaging.models import Transport
+from tests import factories
+from tests.chaos.api_calls import BATCH, Call, zones
 
 # Of a hundred people, so many have an address of each kind; see tests.chaos.sink.
 FAULTS = {"refuse": 2, "defer": 2, "vanish": 1, "ghost": 1}
@@ -55,6 +58,25 @@ def replace_by(addresses: dict[str, str]) -> None:
             " WHERE p.email = a.email",
             [list(addresses), list(addresses.values())],
         )
+
+
+def for_calls(calls: list[Call], *, domain: str) -> dict[int, str]:
+    """Give people of calls what the calls find them by; the ids of the segments that were made, by number of call."""
+    segments = {}
+    for call in calls:
+        mine = Profile.objects.filter(external_id__in=call.names)
+        if call.kind == "audience":
+            mine.update(attributes={BATCH: call.number})
+        elif call.kind == "segment":
+            made = factories.segment(members=list(mine), name=f"c{call.number} {domain}")
+            segments[call.number] = str(made.public_id)
+    factories.attribute(BATCH, "number")
+    by_zone: dict[str, list[str]] = {}
+    for name, zone in zones(calls).items():
+        by_zone.setdefault(zone, []).append(name)
+    for zone, names in by_zone.items():
+        Profile.objects.filter(external_id__in=names).update(time_zone=zone)
+    return segments
 
 
 def replace_all(n: int, *, has_faults: bool) -> int:

@@ -18,10 +18,12 @@ from accounts.models import User
 from config.celery import app
 from config.local import plan
 from delivery import drains, journal, lifecycle, recovery, retries, windows
-from tests.chaos import api_failpoints, api_mutants, failpoints, mutants
+from tests.chaos import api_failpoints, api_mutants, broadcast_points, failpoints, mutants
 from tests.chaos.setup import Setup
 
 _LEASE_S = windows.LEASE_S
+# What everything else is found by.
+_TICKS = ("delivery-tick", "campaigns-requests")
 
 
 def run(setup: Setup, arguments: list[str]) -> None:
@@ -30,7 +32,9 @@ def run(setup: Setup, arguments: list[str]) -> None:
     if setup.mutant != "-":
         bugs = api_mutants if setup.mutant in api_mutants.SCENARIO else mutants
         bugs.apply(setup.mutant)
-    if setup.failpoint:
+    if setup.failpoint == broadcast_points.NAME:
+        broadcast_points.arm(Path(settings.CHAPPE_HOME) / "broadcasts")
+    elif setup.failpoint:
         points = api_failpoints if setup.failpoint in api_failpoints.POINTS else failpoints
         points.arm(setup.failpoint, once=Path(settings.CHAPPE_HOME) / "failpoint")
     if arguments[0] == "stop":
@@ -53,8 +57,8 @@ def _change(setup: Setup) -> None:
         recovery._PATIENCE_S *= part  # type: ignore[assignment]
         drains._HEARTBEAT_S *= part
     if setup.tick_s != 2.0:
-        tick = {**app.conf.beat_schedule["delivery-tick"], "schedule": setup.tick_s}
-        app.conf.beat_schedule = {"delivery-tick": tick}
+        known = app.conf.beat_schedule
+        app.conf.beat_schedule = {name: {**known[name], "schedule": setup.tick_s} for name in _TICKS}
     if setup.machine:
         settings.CHAPPE_HOME = Path(settings.CHAPPE_HOME).parent / setup.machine
         journal.boot_id = lambda: setup.machine  # type: ignore[assignment]

@@ -12,6 +12,7 @@ OF_SENDERS = frozenset(
         "counter_drifts",
         "untried_is_forgotten",
         "consent_is_not_asked_again",
+        "another_id_when_retried",
     )
 )
 

@@ -1,8 +1,8 @@
 """The mail server of a chaos run: writes a journal before every reply, and misbehaves towards some addresses.
 
 `python -m tests.chaos.sink PORT JOURNAL DELAY_MS [EXTENSION…]` prints "ready" and ends with its standard input. One
-line a message in the journal: time of MAIL, time of acceptance (seconds since 1970), address. What an address begins
-with says what happens to its messages:
+line a message in the journal: time of MAIL, time of acceptance (seconds since 1970), address, SHA-256 of its file ("-"
+without one). What an address begins with says what happens to its messages:
 
 refuse-  550 5.1.1 at RCPT
 defer-   451 4.7.1 at the final dot, the first time; then accepted
@@ -11,6 +11,9 @@ ghost-   accepted and written down, and the connection ends without a reply
 """
 
 import asyncio
+import email
+import email.policy
+import hashlib
 import os
 import sys
 import time
@@ -53,8 +56,8 @@ class Sink:
                 writer.write(b"554 5.5.1 no valid recipients\r\n")
             elif verb == b"DATA":
                 writer.write(b"354 go\r\n")
-                await reader.readuntil(b"\r\n.\r\n")
-                if not await self._accept(mail_at, address, writer):
+                file = _file(await reader.readuntil(b"\r\n.\r\n"))
+                if not await self._accept(mail_at, address, file, writer):
                     return
             elif verb == b"QUIT":
                 writer.write(b"221 bye\r\n")
@@ -62,7 +65,7 @@ class Sink:
             else:
                 writer.write(b"250 ok\r\n")
 
-    async def _accept(self, mail_at: float, address: str, writer: asyncio.StreamWriter) -> bool:
+    async def _accept(self, mail_at: float, address: str, file: str, writer: asyncio.StreamWriter) -> bool:
         """Answer a whole message; False ends the connection."""
         await asyncio.sleep(self._delay_s)
         fault = address.partition("-")[0]
@@ -71,11 +74,20 @@ class Sink:
             if fault == "defer":
                 writer.write(b"451 4.7.1 greylisted, come back\r\n")
             return fault == "defer"
-        os.write(self._journal, f"{mail_at:.6f} {time.time():.6f} {address}\n".encode())
+        os.write(self._journal, f"{mail_at:.6f} {time.time():.6f} {address} {file}\n".encode())
         if fault == "ghost":
             return False
         writer.write(b"250 2.0.0 queued\r\n")
         return True
+
+
+def _file(data: bytes) -> str:
+    """SHA-256 of the one file of a message; "-" without one, "?" with another number of them."""
+    if b"multipart/mixed" not in data:
+        return "-"
+    found = email.message_from_bytes(data, policy=email.policy.default)
+    files = [part.get_payload(decode=True) for part in found.iter_attachments()]  # type: ignore[attr-defined]
+    return hashlib.sha256(files[0]).hexdigest() if len(files) == 1 else "?"
 
 
 async def serve(port: int, journal: str, delay_s: float, extensions: list[str]) -> None:

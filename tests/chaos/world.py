@@ -57,6 +57,8 @@ class World:
     cache: valkey.Instance
     mail_port: int
     web_port: int
+    # Where webhooks go, and files come from.
+    hooks_port: int
     database: subprocess.Popen[bytes]
     broker: subprocess.Popen[bytes]
     nursery: subprocess.Popen[str] | None = None
@@ -81,7 +83,10 @@ class World:
         )
 
     def start_programs(self, setup: Setup, senders: dict[str, Setup]) -> None:
-        """A worker, a scheduler and `senders`, by name; who runs already as it must is left alone."""
+        """A worker, a scheduler and `senders`, by name; who runs already as it must is left alone.
+
+        A "worker" among `senders` is another one than `setup` says.
+        """
         plain = replace(setup, failpoint="")
         wanted = {"worker": plain, "beat": replace(plain, mutant="-"), **senders}
         if setup.mutant in OF_SENDERS:
@@ -187,7 +192,8 @@ def servers() -> Iterator[World]:
     cluster = postgres.Cluster(folder)
     cache = valkey.Instance(folder, ports.free(), keeps_data=False)
     postgres.make(cluster)
-    made = World(folder, cluster, cache, ports.free(), ports.free(), postgres.start(cluster), valkey.start(cache))
+    mail, web, hooks = (ports.free() for _one in range(3))
+    made = World(folder, cluster, cache, mail, web, hooks, postgres.start(cluster), valkey.start(cache))
     try:
         _wait(lambda: postgres.is_ready(cluster) and valkey.is_ready(cache))
         os.environ |= {
@@ -197,6 +203,7 @@ def servers() -> Iterator[World]:
             "REDIS_URL": cache.url(0),
             "CELERY_BROKER_URL": cache.url(1),
             "SMTP_URL": f"smtp://127.0.0.1:{made.mail_port}",
+            "CHAPPE_OUTWARD_HOSTS": f"127.0.0.1:{made.hooks_port}",
             "DJANGO_SETTINGS_MODULE": "config.settings",
         }
         made.warm_up()

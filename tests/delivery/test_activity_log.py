@@ -15,13 +15,13 @@ from audiences import erasure, identities
 from audiences.models import Profile
 from campaigns import triggering
 from campaigns.models import Campaign
-from delivery import activity_log, requests, test_messages
+from delivery import activity_log, attached, callers, headlines, requests, test_messages
 from delivery.activity_log import Filter
 from delivery.callformat import Origin
 from delivery.models import Delivery, RequestRecipient, SendLog, TestMessage, TriggerRequest
 from delivery.requests import Call, Recipient
+from messaging import testsend
 from messaging.attachments import File
-from messaging.testsend import TestResult
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -149,6 +149,22 @@ def test_the_page_says_what_happened_and_links_to_more(client: Client, story: Tr
     assert client.get(record).status_code == 404
 
 
+def test_what_is_planned_or_cancelled_says_so_and_counts_nobody(client: Client, campaign: Campaign) -> None:
+    client.force_login(factories.user("Viewer"))
+    at = timezone.now().replace(month=1, day=15, hour=9, minute=0) + dt.timedelta(days=730)
+    soon = ask(campaign, "u0", due_at=at)
+    local = ask(campaign, "u1", due_at=at, local_time="2030-01-15T08:00")
+    dropped = ask(campaign, "u2", due_at=at)
+    TriggerRequest.objects.filter(pk=dropped.pk).update(state="cancelled", handled_at=timezone.now())
+    html = client.get(reverse("delivery:activity")).content.decode()
+    stamp_ = headlines.stamp(soon.due_at)
+    for words in (f"To be sent at {stamp_}<", "at 15 Jan 08:00 in each person", "Cancelled before anybody was chosen"):
+        assert words in html, words
+    assert "0 of 0" not in html and f">{campaign.name}</option>" in html, "a campaign, and not one of its versions"
+    html = client.get(reverse("delivery:activity-request", args=[local.public_id])).content.decode()
+    assert "15 Jan 08:00 in each person" in html and "Nobody was chosen yet" in html
+
+
 def test_a_request_shows_what_it_added_to_its_messages(client: Client) -> None:
     client.force_login(factories.user("Viewer"))
     message = factories.message(headers={"X-Shop": "Lyon"}, extras={"order": "17"}, bcc="archive@shop.test")
@@ -198,7 +214,10 @@ def test_test_messages_are_lines_until_their_time_is_over_or_their_reader_is_era
     client: Client, campaign: Campaign
 ) -> None:
     author, reader = factories.user("Marketer", name="Mia"), Profile.objects.order_by("pk")[0]
-    results = [TestResult(reader.email, True, ""), TestResult("typo@nowhere.test", False, "550 no such user")]
+    results = [
+        testsend.TestResult(reader.email, True, ""),
+        testsend.TestResult("typo@nowhere.test", False, "550 no such user"),
+    ]
     test_messages.record(Origin("campaign", str(campaign.public_id), campaign.name), results, by=author)
     client.force_login(factories.user("Viewer"))
     for query in ({}, {"type": "test"}, {"origin": str(campaign.public_id)}):
@@ -225,6 +244,14 @@ def test_a_request_is_told_as_its_call_was(client: Client, story: TriggerRequest
     assert body["campaign_id"] == story.origin_id and body["trigger_properties"] == {"order": 1}
     assert body["recipients"][0] == {"external_user_id": "u0", "trigger_properties": {"n": "u0"}}
     assert f'"dispatch_id": "{story.public_id.hex}"' in html
+    story.external_send_id = "receipt-17"
+    told = callers.of_request(story)
+    assert told is not None and told.path == f"/transactional/v1/campaigns/{story.origin_id}/send"
+    assert json.loads(told.asked)["recipient"] == {"external_user_id": "u0", "trigger_properties": {"n": "u0"}}
+    story.external_send_id = ""
+    attached.replace(story, (File("May.pdf", "application/pdf", b"x"),))
+    told = callers.of_request(story)
+    assert told is not None and '"file_name": "May.pdf"' in told.asked and not told.curl, "its file would be missing"
     TriggerRequest.objects.filter(pk=story.pk).update(is_audience=True)
     assert "Copy as cURL" not in client.get(page).content.decode(), "it would reach more people than it did"
 

@@ -42,6 +42,21 @@ def test_requests_that_were_taken_say_no_more_who_it_was() -> None:
     assert list(TriggerRequest.objects.order_by("pk").values_list("trigger", "n_named")) == [({}, 2), ({"n": 1}, 2)]
 
 
+def test_who_was_named_before_anybody_knew_them_is_forgotten_too() -> None:
+    made = str(factories.published(delivery__kind="api").public_id)
+    by_mail = named("Lea.Durand@example.test", "email", trigger={"to": "Durand"})
+    by_alias = named("lea-a", "user_alias", "crm", trigger={"to": "Durand"})
+    triggering.trigger(made, Call(recipients=(named("lea-17", trigger={"to": "Durand"}),), trigger={"for": "Durand"}))
+    triggering.trigger(made, Call(recipients=(by_mail, by_alias, named("LEA-17"), named("u9")), trigger={"n": 1}))
+    lea = factories.profile(external_id="lea-17", email="lea.durand@example.test")
+    ProfileAlias.objects.create(profile=lea, label="crm", name="lea-a")
+    erasure.erase([lea.pk], label="test")
+    assert rows_with("durand") == []
+    names = RequestRecipient.objects.order_by("request", "position").values_list("name", flat=True)
+    assert list(names) == ["", "", "", "LEA-17", "u9"], "who is called otherwise is somebody else"
+    assert list(TriggerRequest.objects.order_by("pk").values_list("trigger", "n_named")) == [({}, 1), ({"n": 1}, 4)]
+
+
 def test_scheduled_requests_neither_name_nor_make_them() -> None:
     lea = factories.profile(external_id="lea-17", email="lea.durand@example.test")
     ProfileAlias.objects.create(profile=lea, label="crm", name="lea-a")
@@ -76,3 +91,17 @@ def test_of_two_people_with_one_mailbox_the_other_is_still_named() -> None:
     erasure.erase([max_.pk], label="test")
     request.refresh_from_db()
     assert request.call["recipients"] == []
+
+
+def test_a_call_at_local_times_can_still_be_taken_back_for_the_others() -> None:
+    people = [factories.profile(external_id=name, time_zone="Asia/Tokyo") for name in ("lea", "max")]
+    made = str(factories.published(delivery__kind="api").public_id)
+    wall = (timezone.now() + dt.timedelta(days=2)).strftime("%Y-%m-%dT09:00")
+    call = Call(recipients=(named("lea"), named("max")), due_at=timezone.now() + dt.timedelta(hours=1), local_time=wall)
+    request = triggering.trigger(made, call).request
+    TriggerRequest.objects.update(due_at=timezone.now() - dt.timedelta(minutes=1))
+    requests.run_due()
+    erasure.erase([people[0].pk], label="test")
+    request.refresh_from_db()
+    assert (request.state, request.call) == (RequestState.QUEUED, {"local_time": wall})
+    assert requests.cancel(request.public_id, origin=requests.Origin("campaign", made, "")) is not None

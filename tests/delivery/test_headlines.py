@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import User
-from delivery import bars, headlines, kpi, polling, thresholds, tiles
+from delivery import bars, endings, headlines, kpi, pages, polling, thresholds, tiles
 from delivery.models import Delivery
 from messaging.models import Message
 
@@ -163,6 +163,16 @@ def test_the_six_tiles_while_sending() -> None:
     }
     final = shown(made("finished"), dataclasses.replace(panel, is_final=True, failed_rate=0.05))
     assert final["delivered"] == ("97.9%", "7,186, final", "") and final["failed"][2] == "High err"
+
+
+def test_a_standing_send_says_no_time_until_which_it_is_provisional() -> None:
+    sent = figures(sent=4, delivered=4, delivered_rate=1.0)
+    standing = made(is_standing=True, valid_until=endings.NEVER)
+    assert shown(standing, sent)["delivered"] == ("100.0%", "4, provisional", "")
+    assert pages.badge(standing)["label"] == "Live" and pages.badge(made())["label"] == "Sending"
+    closed = made(is_standing=True, closed_at=NOW)
+    assert "provisional until 28 Nov 14:06" in shown(closed, sent)["delivered"][1]
+    assert pages.badge(closed)["label"] == "Sending"
 
 
 def test_what_is_not_known_is_said_in_words_and_never_zero() -> None:

@@ -123,6 +123,15 @@ def test_nonsense_in_the_address_is_ignored(tab: str, query: dict[str, str]) -> 
     read(records.delivery(people=1), tab, **query)
 
 
+def test_the_log_of_a_message_that_a_call_brought_leads_to_its_requests() -> None:
+    """It has no other page: back goes to the activity log, and not to itself."""
+    made = records.delivery(people=1)
+    Delivery.objects.filter(pk=made.pk).update(origin_kind="api", origin_id="x")
+    html = read(made, "sending")
+    assert f'href="{reverse("delivery:activity")}"' in html and "type=api&amp;days=90&amp;origin=x" in html
+    assert "came with a call" in html and "Back to the send" not in html
+
+
 def test_an_unknown_tab_does_not_exist() -> None:
     made = records.delivery()
     assert client().get(reverse("delivery:log", args=[made.public_id, "secrets"])).status_code == 404

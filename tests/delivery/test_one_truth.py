@@ -24,6 +24,7 @@ from delivery import (
     people_lists,
     recipients,
     rollups,
+    sums,
     totals,
 )
 from delivery.models import Delivery, DeliveryState, DomainDay, ShardState
@@ -285,6 +286,32 @@ def test_a_period_is_the_sum_of_its_sends() -> None:
     assert (total.delivered, total.delivered_rate) == (delivered, delivered / total.sent)
     assert total.failed == sum(one.counts["failed"] for one in truths)
     assert total.opened_rate == sum(one.counts["own opened"] for one in truths) / delivered
+
+
+def test_months_of_what_calls_bring_are_the_sum_of_its_deliveries() -> None:
+    origin = {"origin_kind": "campaign", "origin_id": "c"}
+    made = [written(random.Random(seed), mode=mode, is_final=True) for seed, mode in enumerate(Feedback.values * 3)]
+    for number, one in enumerate(made):
+        if number % 3:
+            rollups.rebuild(one.pk)
+        Delivery.objects.filter(pk=one.pk).update(**origin, part=f"p{number}", is_standing=number % 2 == 0)
+    Delivery.objects.filter(pk=made[0].pk).update(state=DeliveryState.SENDING, n_to_send=None)
+    Delivery.objects.filter(pk=made[1].pk).update(opened_at=dt.datetime(2026, 1, 31, 23, 30, tzinfo=dt.UTC))
+    Delivery.objects.filter(pk=made[2].pk).update(state=DeliveryState.CANCELLED)
+    Delivery.objects.filter(pk=made[3].pk).update(n_to_send=2 * N, n_targeted=2 * N)
+    made[4].shards.all().delete()
+    records.shard(made[5], [1, 2, 3], attempt=2, state=ShardState.WAITING, n_authorised=0)
+    own = written(random.Random(9), mode=Feedback.values[0], is_final=True)
+    Delivery.objects.filter(pk=own.pk).update(**origin)
+    with timezone.override("Europe/Paris"):
+        newest, oldest = sums.by_month(("campaign", "c"))
+        assert sums.by_month(("campaign", "c"), only=dt.date(2026, 2, 1)) == [oldest]
+    assert (oldest.first, oldest.n, oldest.newest) == (dt.date(2026, 2, 1), 1, made[1].pk)
+    assert (newest.n, newest.newest, newest.has_started) == (len(made) - 1, made[-1].pk, True)
+    for month, some in ((oldest, made[1:2]), (newest, [made[0], *made[3:]])):
+        assert month.figures == totals.total(kpi.summaries([one.pk for one in some]).values())
+    truths = [Truth(one, is_final=True) for one in (made[0], *made[3:])]
+    assert newest.figures.sent == sum(one.n_handed for one in truths)
 
 
 def test_a_bounce_counts_however_often_a_message_was_opened_before() -> None:

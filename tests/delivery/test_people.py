@@ -40,6 +40,7 @@ WRITTEN: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"n": None, "tags": None}, {"n": None, "tags": None}),
     ({"plan": "2026-11-25"}, {"plan": "2026-11-25"}),
     ({"dob": "1990-01-02", "gender": "F", "vip": True}, {"dob": "1990-01-02", "gender": "F", "vip": True}),
+    ({"Fav tea-time": "x"}, {"Fav tea-time": "x"}),
     ({"home_city": " Nantes\n ", "time_zone": "Europe/Paris"}, {"city": "Nantes", "time_zone": "Europe/Paris"}),
     ({"external_id": "other", "_update_existing_only": True}, {"external_id": "u1"}),
 ]
@@ -206,6 +207,16 @@ def test_how_many_queries_it_takes_however_many_are_named() -> None:
     with CaptureQueriesContext(connection) as queries:
         assert people.find(call()) == ([], "")
     assert not queries
+
+
+@pytest.mark.django_db
+def test_a_new_person_named_by_an_id_and_by_the_same_address_is_one() -> None:
+    by_id = named("u1", {"email": "lea@example.test"}, existing_only=False)
+    for other in (named("LEA@example.test", {"city": "Lyon"}, "email", existing_only=False),
+                  named("lea@example.test", None, "email")):  # fmt: skip
+        Profile.objects.all().delete()
+        ids, _note = people.find(call(other, by_id))
+        assert ids == [Profile.objects.get().pk] * 2
 
 
 @pytest.mark.django_db(transaction=True)

@@ -267,6 +267,9 @@ FETCHED: list[tuple[Callable[[Asked, int], Reply], str]] = [
     (lambda _a, _n: Reply(302), outward.BAD_STATUS),
     (lambda _a, _n: Reply(404), outward.BAD_STATUS),
     (lambda _a, _n: Reply(204), outward.BAD_STATUS),
+    # Nobody asked for that, and what was in it would go out under a name that says something else.
+    (lambda _a, _n: Reply(200, {"Content-Encoding": "gzip"}, b"x"), outward.BAD_STATUS),
+    (lambda _a, _n: Reply(200, {"Content-Encoding": "Identity"}, b"x"), ""),
 ]
 
 

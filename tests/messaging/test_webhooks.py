@@ -56,7 +56,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (given(request_headers={"X-A": "1\r\nX-B: 2"}), "request_headers.X-A must be a text of one line"),
     (given(request_headers={"X-A": "{{ nonsense }}"}), "request_headers.X-A: “nonsense” doesn't exist"),
     (given(request_headers={f"X-{n}": "1" for n in range(51)}), "has more than 50 headers"),
-    (given(message_variation_id="x"), "webhook.message_variation_id isn't offered"),
+    (given(message_variation_id="x"), "webhook.message_variation_id: It isn't offered"),
 ]
 
 

@@ -34,7 +34,7 @@ _TABLES = (
 
 
 class Command(BaseCommand):
-    help = "Load demo accounts, profiles, segments, groups and four campaigns. Refused in production."
+    help = "Load demo accounts, profiles, segments, groups and five campaigns. Refused in production."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--small", action="store_true", help=f"{_SMALL:,} profiles, in seconds")
