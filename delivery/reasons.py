@@ -9,7 +9,8 @@ NOT_SENT are found later, when a person's window comes or when a send ends.
 
 import datetime as dt
 
-from django.utils import formats, timezone
+from django.conf import settings
+from django.utils import formats, timezone, translation
 from django.utils.functional import Promise
 from django.utils.translation import gettext, ngettext, pgettext
 from django.utils.translation import gettext_lazy as _
@@ -113,3 +114,17 @@ def whole_sentence(code: str, stored: str) -> str:
 def not_sent_sentence(code: str) -> str:
     """The words for a not-sent reason; the code itself when it is none of ours."""
     return str(NOT_SENT.get(code, code))
+
+
+def told(code: str, stored: str) -> str:
+    """What a log has stored, in the reader's language when it is the sentence of `code`.
+
+    Whoever sends or stops writes that sentence in a language of their own.
+    """
+    for words in (known[code] for known in (NOT_SENT, EXCLUSIONS, REQUESTS) if code in known):
+        for language, _name in settings.LANGUAGES:
+            with translation.override(language):
+                is_sentence = stored == str(words)
+            if is_sentence:
+                return str(words)
+    return stored

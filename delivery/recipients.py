@@ -86,13 +86,14 @@ def find(of: Delivery, profile_id: int, request_no: int = 0) -> Recipient | None
 
 def answer(row: SendLog) -> str:
     """The server's words, or why nothing was handed over, in words."""
+    detail = reasons.told(row.code, row.detail)
     if row.outcome in {Outcome.NOT_SENT, Outcome.CANCELLED, Outcome.UNKNOWN} and row.code in reasons.NOT_SENT:
         sentence = reasons.not_sent_sentence(row.code)
-        if row.request_no and row.detail:
+        if row.request_no and detail:
             # Of somebody who was not even queued it says why.
-            return row.detail
-        return f"{sentence} {row.detail}".strip() if row.detail and row.detail != sentence else sentence
-    return row.detail or row.code
+            return detail
+        return f"{sentence} {detail}".strip() if detail and detail != sentence else sentence
+    return detail or row.code
 
 
 def bounce_answer(events: Iterable[Event]) -> str:

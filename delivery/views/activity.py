@@ -146,7 +146,7 @@ def _row(line: activity_log.Line, page: activity_log.Page) -> dict[str, Any]:
     if profile is not None and delivery is not None and line.what != "deferred":
         record = reverse("delivery:recipient", args=[delivery.public_id, profile.public_id])
         row["url"] = f"{record}?request={line.request_no}" if line.request_no else record
-    row["detail"] = line.detail or (reasons.not_sent_sentence(line.code) if line.code else "")
+    row["detail"] = reasons.told(line.code, line.detail) or (reasons.not_sent_sentence(line.code) if line.code else "")
     return row
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings as django_settings
 from django.db import connection
-from django.utils import timezone
+from django.utils import timezone, translation
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -163,6 +163,23 @@ def test_every_reason_has_words() -> None:
     assert all(str(words) and str(words) != code for code, words in (reasons.EXCLUSIONS | reasons.NOT_SENT).items())
     assert reasons.exclusion_sentence("unsubscribed") == "Unsubscribed"
     assert reasons.not_sent_sentence("550 5.1.1") == "550 5.1.1"
+
+
+@pytest.mark.parametrize("code", [*reasons.EXCLUSIONS, *reasons.NOT_SENT, *reasons.REQUESTS])
+def test_a_stored_sentence_is_told_in_the_language_of_its_reader(code: str) -> None:
+    """Whoever stored it spoke English or French; what a server said stays as it was said."""
+    words = (reasons.REQUESTS | reasons.EXCLUSIONS | reasons.NOT_SENT)[code]
+    told = {}
+    for language in ("en", "fr"):
+        with translation.override(language):
+            told[language] = str(words)
+    for stored in told.values():
+        with translation.override("fr"):
+            assert reasons.told(code, stored) == told["fr"]
+        with translation.override("en"):
+            assert reasons.told(code, stored) == told["en"]
+    assert reasons.told(code, "550 5.1.1 No such user") == "550 5.1.1 No such user"
+    assert (reasons.told(code, ""), reasons.told("", "")) == ("", "")
 
 
 def matching(field: str, op: str, value: object) -> set[str]:
