@@ -121,6 +121,7 @@ def python(shop: Shop, client: str, script: str, *more: str) -> Any:
 
 def test_a_python_client_triggers_campaigns_and_knows_our_errors(shop: Shop) -> None:
     named("python-1", "4711", "mail-1")
+    named("left-1", email_consent="unsubscribed")
     found = python(shop, "edx-braze-client", "trigger.py")
     assert found["sent"]["message"] == "success" and len(found["sent"]["dispatch_id"]) == 32
     told = {name: (one["raised"], one["message"]) for name, one in found.items() if "raised" in one}
@@ -130,7 +131,10 @@ def test_a_python_client_triggers_campaigns_and_knows_our_errors(shop: Shop) -> 
         "canvas": ("BrazeBadRequestError", "Not Supported"),
     }
     got = shop.deliver()
-    assert got == {"python-1": ["Number 8"], "4711": ["Number 7"], "new-1": ["Number 7"], "mail-1": ["Number 6"]}
+    assert got == {
+        "python-1": ["Number 8"], "4711": ["Number 7"], "new-1": ["Number 7"], "mail-1": ["Number 6"],
+        "left-1": ["Your receipt"],
+    }  # fmt: skip
 
 
 def test_another_python_client_schedules_campaigns(shop: Shop) -> None:

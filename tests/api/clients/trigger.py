@@ -18,6 +18,9 @@ found = {"sent": client.send_campaign_message(campaign, recipients=people, trigg
 # By address it first asks who that is.
 by_address = {"emails": ["mail-1@example.test"], "trigger_properties": {"number": 6}}
 found["by address"] = client.send_campaign_message(campaign, **by_address)
+# A receipt: this client asks for everybody, also for those who unsubscribed, unless it is told otherwise.
+receipt = {"subject": "Your receipt", "body": "<p>Paid.</p>", "from_email": "Shop <hello@shop.test>"}
+found["receipt"] = client.send_email(["left-1@example.test"], **receipt)
 one = [{"external_user_id": "python-1"}]
 stranger = BrazeClient(api_key="wrong", api_url=address, app_id="shop")
 for name, call in (
