@@ -150,10 +150,11 @@ class _Handler(socketserver.StreamRequestHandler):
                 if not good:
                     continue
                 data = self._body(recipient)
-                self._dot(recipient, data)
+                unasked = script.faults.get("after", "")
+                self._dot(recipient, data, unasked=unasked)
                 n_messages += 1
-                if "after" in script.faults:
-                    self._at("after", "")
+                if unasked and not unasked[:1].isdigit():
+                    self._do(unasked)
                 if script.close_after and n_messages >= script.close_after:
                     self._say("421 enough for one connection")
                     raise _HangUp
@@ -249,7 +250,8 @@ class _Handler(socketserver.StreamRequestHandler):
             raise _HangUp
         return b"".join(lines)
 
-    def _dot(self, recipient: bytes, data: bytes) -> None:
+    def _dot(self, recipient: bytes, data: bytes, *, unasked: str = "") -> None:
+        """Answer to the message. `unasked`: a line behind the answer, in its packet: no answer to what comes next."""
         script = self.server.script
         if script.delay_s:
             time.sleep(script.delay_s)
@@ -261,7 +263,7 @@ class _Handler(socketserver.StreamRequestHandler):
         if what:
             self._do(what)
         else:
-            self._say("250 2.0.0 queued as 1")
+            self._say("250 2.0.0 queued as 1", *([unasked] if unasked[:1].isdigit() else []))
 
     def _say(self, *lines: str) -> bool:
         self.wfile.write("".join(f"{line}\r\n" for line in lines).encode())

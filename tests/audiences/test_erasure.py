@@ -36,7 +36,7 @@ from delivery.models import Event, RequestRecipient, SendLog, TriggerRequest
 from messaging.models import CaughtMessage
 from tests import factories
 from tests.audiences.test_imports import import_all
-from tests.racing import at_once
+from tests.racing import at_once, is_somebody_waiting
 
 pytestmark = pytest.mark.django_db
 # In no other row of a test.
@@ -292,9 +292,7 @@ def test_an_address_that_is_given_to_somebody_while_it_is_erased_meets_its_hash(
 def _wait_for_a_waiting() -> None:
     """Until another session waits for a lock that this one has."""
     for _time in range(1000):
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-            if cursor.fetchone()[0]:
-                return
+        if is_somebody_waiting():
+            return
         time.sleep(0.01)
     raise AssertionError("nobody waits")

@@ -25,7 +25,7 @@ from delivery import preparation, requests
 from delivery.callformat import Call, Origin, Recipient
 from delivery.models import Delivery, DeliveryState, Shard
 from lib.errors import DomainError
-from tests import factories
+from tests import factories, racing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -446,7 +446,7 @@ def test_calls_without_a_break_keep_nobody_from_stopping_the_campaign() -> None:
 
     def comes_later() -> None:
         assert is_in.wait(30)
-        while not _is_somebody_waiting():
+        while not racing.is_somebody_waiting():
             time.sleep(0.01)
         try:
             with transaction.atomic(), connection.cursor() as cursor:
@@ -460,9 +460,3 @@ def test_calls_without_a_break_keep_nobody_from_stopping_the_campaign() -> None:
     at_once([lambda job=job: job() or True for job in (taken, stops, comes_later)])
     assert [one is not None for one in answers] == [True, False]
     assert Campaign.objects.get(pk=made.pk).state == CampaignState.STOPPED
-
-
-def _is_somebody_waiting() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)")
-        return bool(cursor.fetchone()[0])
