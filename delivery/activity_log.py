@@ -24,6 +24,7 @@ from delivery import origins, reasons
 from delivery import recipients as records
 from delivery.activity_sources import COLUMNS, SOURCES
 from delivery.models import (
+    EMAIL,
     Delivery,
     RefusedCall,
     RequestRecipient,
@@ -32,6 +33,7 @@ from delivery.models import (
     TestMessage,
     TriggerRequest,
 )
+from messaging import webhook_content
 
 PAGE = 50
 # How far back is looked, one after the other, until the page is full.
@@ -56,6 +58,7 @@ TYPES: dict[str, tuple[str | Promise, str, str]] = {
     "unsubscribed": (pgettext_lazy("event", "Unsubscribed"), "neutral", "user-x"),
     "test": (_("Test message"), "neutral", "flask-conical"),
 }
+CHANNELS: dict[str, str | Promise] = {EMAIL: _("Email"), webhook_content.CHANNEL: _("Webhook")}
 # Days that can be chosen.
 RANGES = (1, 7, 30, 90)
 
@@ -68,6 +71,7 @@ class Filter:
     type: str = ""
     days: int = 1
     origin_id: str = ""
+    channel: str = ""
     before: str = ""
 
 
@@ -141,6 +145,7 @@ def _lines(wanted: Filter) -> list[Line]:
     high, after = _place(wanted.before)
     floor = timezone.now() - dt.timedelta(days=wanted.days)
     values: dict[str, Any] = {"high": high, "type": wanted.type, "origin": wanted.origin_id, "n": PAGE + 1, **after}
+    values["channel"] = wanted.channel
     where = [*_wheres(wanted, values)]
     if not where:
         return []
@@ -177,6 +182,7 @@ def _wheres(wanted: Filter, values: dict[str, Any]) -> Iterator[str]:
             (source.of_kind, wanted.type),
             (source.of_search, wanted.search),
             (source.of_origin, wanted.origin_id),
+            (source.of_channel, wanted.channel),
         )
         yield " AND ".join([source.sql, *(sql for sql, is_wanted in conditions if sql and is_wanted)])
 

@@ -8,17 +8,19 @@ from dataclasses import dataclass
 COLUMNS = "at, source, a, b, c, what, delivery_id, request_no, profile_id, who, code, detail"
 _IN_TIME = "{0}.at > %(low)s AND {0}.at <= %(high)s"
 _OF_SEND = "{0}.delivery_id IN (SELECT id FROM delivery_delivery WHERE origin_id = %(origin)s)"
+_IN_CHANNEL = "{0}.delivery_id IN (SELECT id FROM delivery_delivery WHERE channel = %(channel)s)"
 
 
 @dataclass(frozen=True)
 class Source:
-    """`kinds`: the types it has lines of. `of_search`, `of_origin`: conditions for people or an id that were searched,
-    and for one campaign; `of_kind` where only some of its lines have the type that is wanted."""
+    """`kinds`: the types it has lines of. `of_search`, `of_origin`, `of_channel`: conditions for people or an id that
+    were searched, for one campaign and for one channel; `of_kind` where only some of its lines have the type wanted."""
 
     sql: str
     kinds: frozenset[str]
     of_search: str
     of_origin: str
+    of_channel: str
     of_kind: str = ""
 
 
@@ -33,6 +35,7 @@ SOURCES = {
         "(q.id IN (SELECT r.request_id FROM delivery_requestrecipient r WHERE r.profile_id = ANY(%(people)s))"
         " OR q.public_id = %(named)s)",
         "q.origin_id = %(origin)s",
+        _IN_CHANNEL.format("q"),
     ),
     1: Source(
         f"""SELECT l.at, 1, l.delivery_id, l.request_no, l.profile_id, l.outcome, l.delivery_id, l.request_no,
@@ -41,6 +44,7 @@ SOURCES = {
         frozenset({"sent", "failed", "not_sent", "cancelled", "unknown"}),
         "l.profile_id = ANY(%(people)s)",
         _OF_SEND.format("l"),
+        _IN_CHANNEL.format("l"),
         "l.outcome = %(type)s",
     ),
     2: Source(
@@ -49,6 +53,7 @@ SOURCES = {
         frozenset({"deferred"}),
         "t.profile_id = ANY(%(people)s)",
         _OF_SEND.format("t"),
+        _IN_CHANNEL.format("t"),
     ),
     3: Source(
         f"""SELECT e.at, 3, e.id, 0, 0, e.kind, e.delivery_id, e.request_no, e.profile_id, '', e.code, e.detail
@@ -56,6 +61,7 @@ SOURCES = {
         frozenset({"bounced", "complained", "unsubscribed"}),
         "e.profile_id = ANY(%(people)s)",
         _OF_SEND.format("e"),
+        _IN_CHANNEL.format("e"),
         "e.kind = %(type)s",
     ),
     4: Source(
@@ -64,6 +70,8 @@ SOURCES = {
         frozenset({"api", "refused"}),
         "f.public_id = %(named)s",
         "f.origin_id = %(origin)s",
+        # What a refused call would have sent nobody knows.
+        "FALSE",
     ),
     5: Source(
         f"""SELECT m.at, 5, m.id, 0, 0, 'test', NULL::bigint, 0, NULL::bigint, m.address,
@@ -72,5 +80,6 @@ SOURCES = {
         frozenset({"test"}),
         "(lower(m.address) = lower(%(text)s) OR lower(m.address) = ANY(%(addresses)s))",
         "m.origin_id = %(origin)s",
+        "%(channel)s = 'email'",
     ),
 }

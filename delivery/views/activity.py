@@ -18,6 +18,7 @@ from django.views.decorators.http import require_safe
 from accounts import access, roles
 from delivery import activity_log, callers, headlines, options, origins, reasons
 from delivery.models import Delivery, RefusedCall, RequestState, TestMessage, TriggerRequest
+from messaging import webhooks
 
 _STATES = {
     RequestState.SCHEDULED: ("info", "calendar-clock"),
@@ -42,8 +43,10 @@ def listing(request: HttpRequest) -> HttpResponse:
         "rows": [_row(line, page) for line in page.lines],
         "types": [(code, label) for code, (label, _tone, _icon) in activity_log.TYPES.items()],
         "campaigns": _choices(campaigns, wanted.origin_id),
+        # With one channel there is nothing to choose.
+        "channels": activity_log.CHANNELS.items() if wanted.channel or webhooks.is_on() else (),
         "ranges": [(n, _days(n)) for n in activity_log.RANGES],
-        "is_filtered": bool(wanted.search or wanted.type or wanted.origin_id or wanted.days != 1),
+        "is_filtered": replace(wanted, before="") != activity_log.Filter(),
         "rows_url": "" if wanted.before else f"{reverse('delivery:activity-rows')}?{urlencode(kept)}",
         "newest_url": f"?{urlencode(kept)}" if wanted.before else "",
         "next_url": f"?{urlencode(kept | {'before': page.next})}" if page.next else "",
@@ -123,6 +126,7 @@ def _wanted(request: HttpRequest) -> activity_log.Filter:
         type=kind if (kind := get("type", "")) in activity_log.TYPES else "",
         days=int(days) if days in {str(n) for n in activity_log.RANGES} else 1,
         origin_id=get("origin", "").replace("\x00", "")[:60],
+        channel=channel if (channel := get("channel", "")) in activity_log.CHANNELS else "",
         before=get("before", "")[:200],
     )
 

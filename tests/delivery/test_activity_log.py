@@ -20,7 +20,7 @@ from delivery.activity_log import Filter
 from delivery.callformat import Origin
 from delivery.models import Delivery, RequestRecipient, SendLog, TestMessage, TriggerRequest
 from delivery.requests import Call, Recipient
-from messaging import testsend
+from messaging import testsend, webhooks
 from messaging.attachments import File
 from tests import factories
 
@@ -93,6 +93,8 @@ ASKED: list[tuple[dict[str, Any], list[str]]] = [
     ({"search": "x'; --"}, []),
     ({"origin_id": "campaign"}, ["api", "bounced", "sent", "deferred"]),
     ({"origin_id": "other"}, []),
+    ({"channel": "email"}, ["api", "bounced", "sent", "deferred"]),
+    ({"channel": "webhook"}, []),
     ({"search": "u0@example.test", "type": "deferred", "origin_id": "campaign"}, ["deferred"]),
     ({"before": "nonsense"}, ["api", "bounced", "sent", "deferred"]),
     ({"before": "2026-01-01T00:00:00_1_2_3_4"}, ["api", "bounced", "sent", "deferred"]),
@@ -208,6 +210,18 @@ def test_old_requests_are_deleted_and_what_still_waits_is_kept(campaign: Campaig
     assert set(TriggerRequest.objects.values_list("pk", flat=True)) == {young.pk, planned.pk}
     assert SendLog.objects.filter(request_no=old.pk).count() == 1
     assert activity_log.purge(keep=dt.timedelta(days=90)) == 0
+
+
+def test_a_channel_can_be_chosen_where_there_are_two(client: Client, story: TriggerRequest) -> None:
+    client.force_login(factories.user("Viewer"))
+    assert "All channels" not in client.get(reverse("delivery:activity")).content.decode()
+    webhooks.add(by=factories.user("Admin"))
+    Delivery.objects.filter(pk=story.delivery_id).update(channel="webhook")
+    assert "All channels" in client.get(reverse("delivery:activity")).content.decode()
+    for channel, n in (("webhook", 4), ("email", 0), ("nonsense", 4)):
+        page = client.get(reverse("delivery:activity"), {"channel": channel})
+        assert len(page.context["rows"]) == n, channel
+    assert page.context["is_filtered"] is False
 
 
 def test_test_messages_are_lines_until_their_time_is_over_or_their_reader_is_erased(
