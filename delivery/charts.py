@@ -94,7 +94,9 @@ def points(of: Delivery, *, until: dt.datetime, span: dt.timedelta | None = None
         if found is None:
             found = count(of, end, step)
             is_small = (of.n_to_send or 0) < rollups.SMALL
-            cache.set(key, found, timeout=_SMALL_TTL_S if is_small else _TTL_S)
+            # That there is nothing yet costs little to find out, and may be untrue at the next look.
+            if found:
+                cache.set(key, found, timeout=_SMALL_TTL_S if is_small else _TTL_S)
     except RedisError:
         return count(of, end, step)
     return found

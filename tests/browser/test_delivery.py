@@ -130,7 +130,8 @@ def test_an_operator_confirms_and_watches_it_arrive(
     rollups.rebuild(delivery.pk)
     outside = Client(headers={"user-agent": BROWSER})
     outside.get(f"/o/{links.token(delivery.pk, somebody.pk)}.gif")
-    expect(page.locator("#chart canvas")).to_be_visible()
+    # An empty chart looks again with one of the next polls.
+    expect(page.locator("#chart canvas")).to_be_visible(timeout=20_000)
     page.get_by_role("button", name="Compute stats").click()
     expect(page.locator("#tile-opened .tile__value")).to_have_text("8.3%")
     expect(page.locator(".toast")).to_contain_text("Opened 0 → 1.")
