@@ -27,9 +27,6 @@ SCENARIO = {
     "broadcast_begins_anew": (),
     "another_id_when_retried": (),
 }
-# Seen by chance only, so they run when they are named (--only): an outage that falls between two calls shows no page
-# (tests/flows/test_api_crashes.py does), and a broadcast that was done before its worker died begins no second time.
-ON_DEMAND = frozenset({"outage_is_a_page", "broadcast_begins_anew"})
 # Which program has the bug when it isn't the web server, and the kinds of calls that show it. Then messages are sent.
 ELSEWHERE = {"broadcast_begins_anew": ("worker", "segment,audience"), "another_id_when_retried": ("sender", "webhook")}
 # Seconds that the bug takes, so that a kill falls into them; not the same for all, or calls would go in step.
@@ -167,14 +164,21 @@ def _answer_is_not_replayed() -> None:
 
 
 def _outage_is_a_page() -> None:
-    """While PostgreSQL is away, programs get what people get."""
-    inner = envelope.handle
+    """While PostgreSQL is away, programs get what people get. Calls take their time: some are under way then."""
+    inner, once = envelope.handle, idempotency.once
+
+    def slowly(claim: idempotency.Claim, effect: Callable[[], Answer], **before: Any) -> idempotency.Reply:
+        def work() -> Answer:
+            _dawdle()
+            return effect()
+
+        return once(claim, work, **before)
 
     def handle(error: Exception, context: Any) -> Any:
         answer = inner(error, context)
         return Response("<html>Traceback</html>", status=500) if answer.status_code == 503 else answer
 
-    envelope.handle = handle
+    envelope.handle, idempotency.once = handle, slowly
 
 
 def _broadcast_begins_anew() -> None:

@@ -191,13 +191,17 @@ def webhooks(database: Database, calls: list[Call], called: dict[str, list[tuple
 
 
 def n_open(database: Database) -> int:
-    """How many people and requests still wait; negative when more was logged than asked for.
+    """How many people, requests and shards still wait; negative when more was logged than asked for.
 
     The log keeps earlier runs, whose deliveries are gone.
     """
     statement = """
     SELECT (SELECT count(*) FROM delivery_triggerrequest WHERE state IN ('scheduled', 'taken'))
-        + (SELECT coalesce(sum(n_named), 0) FROM delivery_triggerrequest)
+        + (SELECT count(*) FROM delivery_shard WHERE state IN ('waiting', 'leased')),
+        (SELECT coalesce(sum(n_named), 0) FROM delivery_triggerrequest)
         - (SELECT count(*) FROM delivery_sendlog WHERE delivery_id IN (SELECT id FROM delivery_delivery))
     """
-    return int(str(database.execute(statement).fetchone()[0]))  # type: ignore[index]
+    row = database.execute(statement).fetchone()
+    n_under_way, n_people = (int(str(one)) for one in row or ())
+    # What is under way may be too much already: added up it could look like nothing.
+    return n_under_way + max(0, n_people) if n_under_way else n_people
