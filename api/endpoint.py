@@ -73,16 +73,16 @@ class Endpoint(APIView):
     counted: limiting.Counted | None = None
 
     def act(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
-        """What a POST does, in a transaction."""
-        raise NotImplementedError
+        """What a POST does, in a transaction; refused where an endpoint has none."""
+        raise exceptions.MethodNotAllowed("POST")
 
     def before(self, entered: dict[str, Any]) -> Callable[[], None] | None:
         """What has to happen outside the transaction, just before `act`; it may add to `entered`. None: nothing."""
         return None
 
     def look(self, call: Call, entered: dict[str, Any], **kwargs: Any) -> Answer:
-        """What a GET finds."""
-        raise NotImplementedError
+        """What a GET finds; refused where an endpoint has none."""
+        raise exceptions.MethodNotAllowed("GET")
 
     def counts_too(self, entered: dict[str, Any]) -> limiting.Pool | None:
         """Another pool that a call with this body counts in, such as that of broadcasts."""

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import NotRequired, TypedDict, Unpack
 
 from django.db import transaction
 from django.utils import timezone
@@ -30,33 +31,42 @@ class Spread:
 AT_ONCE = Spread()
 
 
+class Terms(TypedDict):
+    """Columns of Delivery that whoever opens one says in its words.
+
+    `re_eligible_after_s`: seconds, None = never again, 0 = every time. `author` published the message. `ignores_cap`:
+    the sending limit does not hold for it. `is_standing`: it takes people from requests; `request_no`: the request for
+    a whole audience that it is for; `part` as in callformat.Origin.
+    """
+
+    audience: dict[str, object]
+    validity_s: int
+    re_eligible_after_s: int | None
+    rate_per_minute: int | None
+    scheduled_at: dt.datetime | None
+    scheduled_zone: str
+    owner: User | None
+    author: NotRequired[User | None]
+    n_estimated: NotRequired[int | None]
+    ignores_cap: NotRequired[bool]
+    is_standing: NotRequired[bool]
+    request_no: NotRequired[int]
+    part: NotRequired[str]
+
+
 def open_delivery(
     *,
     message: Message,
-    audience: dict[str, object],
     label: str,
     origin: tuple[str, str],
-    validity_s: int,
-    re_eligible_after_s: int | None,
-    rate_per_minute: int | None,
-    scheduled_at: dt.datetime | None,
-    scheduled_zone: str,
-    spread: Spread = AT_ONCE,
-    owner: User | None,
     by: User | None,
-    n_estimated: int | None = None,
-    author: User | None = None,
-    ignores_cap: bool = False,
-    is_standing: bool = False,
-    request_no: int = 0,
-    part: str = "",
+    spread: Spread = AT_ONCE,
+    **terms: Unpack[Terms],
 ) -> Delivery:
     """A new delivery in state `new`, through the default transport. Nothing is chosen and nothing is sent yet.
 
     `origin` is (kind, id) as text, such as ("campaign", "<uuid>"); earlier deliveries of the same origin count for
-    re-eligibility. `re_eligible_after_s`: None = never again, 0 = every time. `author` published the message.
-    `ignores_cap`: the sending limit does not hold for it. `is_standing`: it takes people from requests; `request_no`:
-    the request for a whole audience that it is for; `part` as in callformat.Origin.
+    re-eligibility.
     """
     month = partitions.month_of(timezone.now())
     with transaction.atomic():
@@ -65,30 +75,18 @@ def open_delivery(
         delivery = Delivery.objects.create(
             origin_kind=origin[0],
             origin_id=origin[1],
-            part=part,
             label=label[:255],
-            owner=owner,
             message=message,
             channel=message.channel,
             transport=transport,
             # Whoever takes a webhook says so at once.
             feedback=transport.feedback if message.channel == EMAIL else Feedback.BOUNCES_ONLY,
-            audience=audience,
-            re_eligible_after_s=re_eligible_after_s,
-            validity_s=validity_s,
-            rate_per_minute=rate_per_minute,
-            scheduled_at=scheduled_at,
-            scheduled_zone=scheduled_zone,
             local_time=spread.local_time,
             waves=spread.waves.as_json if spread.waves else {},
             ignores_quiet_hours=spread.ignores_quiet_hours,
             opened_month=month,
             opened_by=by,
-            n_estimated=n_estimated,
-            author=author,
-            ignores_cap=ignores_cap,
-            is_standing=is_standing,
-            request_no=request_no,
+            **terms,
         )
         subject, who = ("delivery", str(delivery.public_id)), "" if by else "scheduler"
         audit.record("delivery.opened", subject=subject, by=by, label=who, detail={"label": delivery.label})

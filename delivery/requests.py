@@ -13,7 +13,7 @@ import functools
 import logging
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Q, QuerySet
@@ -204,30 +204,25 @@ def _settle(request_id: int, state: RequestState, note: str) -> None:
     waiting.update(state=state, note=note, handled_at=timezone.now())
 
 
-def record(
-    origin: Origin,
-    call: Call,
-    *,
-    delivery: Delivery | None = None,
-    state: RequestState = RequestState.QUEUED,
-    note: str = "",
-) -> TriggerRequest:
+class _Said(TypedDict, total=False):
+    """What is known of a request besides its call: what sends it, its state, and why nothing is sent."""
+
+    delivery: Delivery | None
+    state: RequestState
+    note: str
+
+
+def record(origin: Origin, call: Call, **said: Unpack[_Said]) -> TriggerRequest:
     """The row of a request, whatever becomes of it."""
-    request = _request(origin, call, delivery=delivery, state=state, note=note)
+    request = _request(origin, call, **said)
     request.save(force_insert=True)
     if request.n_attachments:
         attached.keep(request, call.files)
     return request
 
 
-def _request(
-    origin: Origin,
-    call: Call,
-    *,
-    delivery: Delivery | None = None,
-    state: RequestState = RequestState.QUEUED,
-    note: str = "",
-) -> TriggerRequest:
+def _request(origin: Origin, call: Call, **said: Unpack[_Said]) -> TriggerRequest:
+    state = said.get("state", RequestState.QUEUED)
     now = timezone.now()
     files = call.files if state != RequestState.IGNORED else ()
     return TriggerRequest(
@@ -235,9 +230,9 @@ def _request(
         origin_id=origin.id,
         part=origin.part,
         label=origin.label[:255],
-        delivery=delivery,
+        delivery=said.get("delivery"),
         state=state,
-        note=note,
+        note=said.get("note", ""),
         trigger=dict(call.trigger),
         is_audience=not call.recipients,
         # What is sent later is decided later, by what was said now.

@@ -108,14 +108,8 @@ class _Webhook:
 class Calls(Outbox):
     """The people of a webhook. Each answer is about its own person: no fuse, and no address in the log."""
 
-    def settle(self, entry: Entry, handover: Handover) -> None:
-        self.n_flying -= 1
-        if entry.held.is_lost:
-            return
-        if handover.result is Result.ACCEPTED:
-            entry.held.journal.marks[entry.position] = journal.ACCEPTED
-            self._attempted(entry, Outcome.SENT, handover)
-        elif handover.result is Result.UNKNOWN:
+    def _settle_bad(self, entry: Entry, handover: Handover) -> None:
+        if handover.result is Result.UNKNOWN:
             self._attempted(entry, Outcome.UNKNOWN, handover._replace(code=reasons.WORKER_LOST))
         elif handover.result is Result.DEFERRED:
             entry.held.journal.marks[entry.position] = journal.UNTRIED

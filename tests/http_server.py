@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,14 @@ def running(answers: Callable[[Asked, int], Reply] = lambda _asked, _n: Reply(),
     finally:
         server.shutdown()
         server.server_close()
+
+
+@contextlib.contextmanager
+def known_to(settings: Any, answers: Callable[[Asked, int], Reply] = lambda _asked, _n: Reply()) -> Iterator[Site]:
+    """The same, in CHAPPE_OUTWARD_HOSTS for one test: a site that the product may contact."""
+    with running(answers) as site:
+        settings.OUTWARD_HOSTS = frozenset({f"127.0.0.1:{site.port}"})
+        yield site
 
 
 class _Server(http.server.ThreadingHTTPServer):

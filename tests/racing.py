@@ -7,6 +7,8 @@ from typing import Any
 
 from django.db import connection, connections
 
+from lib.errors import DomainError
+
 
 def at_once(*works: Callable[[], Any]) -> list[Any]:
     """The results of all; raises what one of them raised."""
@@ -21,6 +23,30 @@ def at_once(*works: Callable[[], Any]) -> list[Any]:
 
     with ThreadPoolExecutor(len(works)) as pool:
         return list(pool.map(run, works))
+
+
+def outcomes(jobs: list[Callable[[], Any]]) -> list[Any]:
+    """Run all `jobs` together; return each one's result or DomainError; anything else fails."""
+    barrier = threading.Barrier(len(jobs))
+    results: list[Any] = [None] * len(jobs)
+
+    def run(n: int, job: Callable[[], Any]) -> None:
+        try:
+            barrier.wait()
+            results[n] = job()
+        except DomainError as error:
+            results[n] = error
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(n, job)) for n, job in enumerate(jobs)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    assert None not in results, "a job died"
+    return results
 
 
 def is_somebody_waiting() -> bool:

@@ -28,8 +28,7 @@ TIME = {"time": "2027-01-15T09:00:00Z"}
 def site(settings: Any) -> Iterator[http_server.Site]:
     factories.sender(name="Example Shop", address="hello@shop.test")
     factories.profile(external_id="u1", email="u1@example.test")
-    with http_server.running(lambda _asked, _n: Reply(body=PDF)) as running:
-        settings.OUTWARD_HOSTS = frozenset({f"127.0.0.1:{running.port}"})
+    with http_server.known_to(settings, lambda _asked, _n: Reply(body=PDF)) as running:
         yield running
 
 

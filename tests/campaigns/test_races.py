@@ -1,29 +1,24 @@
 """Many people at once, on PostgreSQL, each with a connection of their own."""
 
-import datetime as dt
 import random
-import threading
 import time
 import uuid
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import transaction
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
 
 from accounts import roles
-from accounts.models import AuditEntry, User
-from audiences import identities
-from campaigns import approvals, contents, counted, drafts, lifecycle, recurring, sends, sessions, versions
+from accounts.models import AuditEntry
+from campaigns import approvals, drafts, sends, sessions, versions
 from campaigns import document as documents
-from campaigns.models import Campaign, CampaignSend, CampaignState, CampaignVersion, Draft, DraftSnapshot
+from campaigns.models import Campaign, CampaignState, CampaignVersion, Draft, DraftSnapshot
 from delivery import lifecycle as delivery_lifecycle
-from delivery import preparation, requests
-from delivery.callformat import Call, Origin, Recipient
-from delivery.models import Delivery, DeliveryState, Shard
+from delivery import preparation
+from delivery.models import Delivery, DeliveryState
 from lib.errors import DomainError
 from tests import factories, racing
 
@@ -34,30 +29,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def _with_roles(transactional_db: None) -> None:
     """The test before this one emptied the tables."""
     roles.sync()
-
-
-def at_once(jobs: list[Callable[[], Any]]) -> list[Any]:
-    """Run all `jobs` together; return each one's result or DomainError; anything else fails."""
-    barrier = threading.Barrier(len(jobs))
-    results: list[Any] = [None] * len(jobs)
-
-    def run(n: int, job: Callable[[], Any]) -> None:
-        try:
-            barrier.wait()
-            results[n] = job()
-        except DomainError as error:
-            results[n] = error
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(n, job)) for n, job in enumerate(jobs)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-        assert not thread.is_alive()
-    assert None not in results, "a job died"
-    return results
 
 
 def test_twenty_editors_lose_no_acknowledged_save() -> None:
@@ -85,7 +56,7 @@ def test_twenty_editors_lose_no_acknowledged_save() -> None:
                 break
         return kept
 
-    acknowledged = [one for kept in at_once([lambda n=n: edit(n) for n in range(20)]) for one in kept]
+    acknowledged = [one for kept in racing.outcomes([lambda n=n: edit(n) for n in range(20)]) for one in kept]
     assert len(acknowledged) == 160
     draft = Draft.objects.get(pk=made.draft.pk)
     assert draft.revision == 161
@@ -124,7 +95,7 @@ def test_fifty_editors_with_many_saves_each_lose_no_acknowledged_save(n_saves: i
 
     acknowledged = {
         revision: (field, value)
-        for kept in at_once([lambda n=n: edit(n) for n in range(50)])
+        for kept in racing.outcomes([lambda n=n: edit(n) for n in range(50)])
         for revision, field, value in kept
     }
     draft = Draft.objects.get(pk=made.draft.pk)
@@ -144,7 +115,7 @@ def test_fifty_editors_with_many_saves_each_lose_no_acknowledged_save(n_saves: i
 def test_modifying_at_once_makes_one_draft() -> None:
     made = factories.published()
     people = [factories.user("Marketer") for _ in range(10)]
-    results = at_once([lambda by=by: drafts.modify(made.pk, by=by) for by in people])
+    results = racing.outcomes([lambda by=by: drafts.modify(made.pk, by=by) for by in people])
     assert len({draft.pk for draft in results}) == 1
     assert Draft.objects.filter(campaign=made).count() == 1
 
@@ -165,7 +136,7 @@ def test_creating_publishing_and_discarding_never_leaves_two_drafts_or_two_equal
                 continue
         return "done"
 
-    assert at_once([lambda n=n: churn(n) for n in range(50)]) == ["done"] * 50
+    assert racing.outcomes([lambda n=n: churn(n) for n in range(50)]) == ["done"] * 50
     assert Draft.objects.filter(campaign=made).count() <= 1
     numbers = list(CampaignVersion.objects.filter(campaign=made).order_by("number").values_list("number", flat=True))
     assert numbers == list(range(1, len(numbers) + 1))
@@ -189,7 +160,7 @@ def test_restoring_and_saving_at_once_loses_no_acknowledged_save() -> None:
 
         jobs: list[Callable[[], Any]] = [lambda one=f"{n}.{k}": save(one) for k in range(3)]
         jobs += [lambda: drafts.restore(made.pk, version_id=first.pk, by=made.owner)] * 2
-        told |= {result for result in at_once(jobs) if isinstance(result, str)}
+        told |= {result for result in racing.outcomes(jobs) if isinstance(result, str)}
     kept = {row.document["compose"]["subject"] for row in DraftSnapshot.objects.filter(campaign=made)}
     assert told <= kept
     assert Draft.objects.filter(campaign=made).count() == 1
@@ -201,7 +172,7 @@ def test_publish_and_save_at_once_never_publish_what_nobody_saw() -> None:
         made, other = factories.campaign(name=f"Race {round_no}"), factories.user("Marketer")
         factories.profile()
         arguments = {"session_id": uuid.uuid4(), "save_id": uuid.uuid4(), "fields": {"compose.subject": "Late"}}
-        published, saved = at_once(
+        published, saved = racing.outcomes(
             [
                 lambda made=made: versions.publish(made.draft.pk, base_revision=1, by=made.owner),
                 lambda made=made, other=other, arguments=arguments: drafts.save(
@@ -227,7 +198,7 @@ def test_of_many_confirmations_one_sends_and_one_activates() -> None:
     delivery = Delivery.objects.get(pk=delivery.pk)
     people = [factories.user("Operator") for _ in range(8)]
     asked = {"seal": delivery.seal, "n_to_send": delivery.n_to_send}
-    results = at_once([lambda by=by: sends.confirm(made.pk, delivery.pk, by=by, **asked) for by in people])
+    results = racing.outcomes([lambda by=by: sends.confirm(made.pk, delivery.pk, by=by, **asked) for by in people])
     assert [one.code for one in results if isinstance(one, DomainError)] == ["already_confirmed"] * 7
     assert Campaign.objects.get(pk=made.pk).state == CampaignState.ACTIVE
     assert AuditEntry.objects.filter(action="delivery.confirmed").count() == 1
@@ -264,7 +235,7 @@ def test_of_a_hundred_requests_at_once_one_sends() -> None:
             statuses.append(client.post(url, posted).status_code)
         return statuses
 
-    answers = [status for some in at_once([lambda n=n: press_some(n) for n in range(20)]) for status in some]
+    answers = [status for some in racing.outcomes([lambda n=n: press_some(n) for n in range(20)]) for status in some]
     assert len(answers) == 100 and set(answers) == {302, 409}
     assert AuditEntry.objects.filter(action="delivery.confirmed").count() == 1
     assert AuditEntry.objects.filter(action="campaign.request_confirmed").count() == 1
@@ -280,7 +251,7 @@ def test_of_people_who_answer_a_request_at_once_one_answers() -> None:
         delivery = Delivery.objects.get(pk=delivery.pk)
         asked = approvals.ask(made.pk, delivery.pk, seal=delivery.seal, asked=approvals.Asked(), by=made.owner)
         shown = {"seal": delivery.seal, "n_to_send": delivery.n_to_send or 0}
-        results = at_once(
+        results = racing.outcomes(
             [
                 lambda asked=asked, shown=shown: approvals.confirm(asked.pk, by=ona, **shown),
                 lambda asked=asked: approvals.decline(asked.pk, by=otto),
@@ -308,7 +279,7 @@ def test_confirming_and_publishing_at_once_never_sends_an_outdated_list() -> Non
         delivery = Delivery.objects.get(pk=delivery.pk)
         draft = drafts.modify(made.pk, by=made.owner)
         asked = {"seal": delivery.seal, "n_to_send": delivery.n_to_send, "by": operator}
-        confirmed, version = at_once(
+        confirmed, version = racing.outcomes(
             [
                 lambda made=made, delivery=delivery, asked=asked: sends.confirm(made.pk, delivery.pk, **asked),
                 lambda made=made, draft=draft: versions.publish(draft.pk, base_revision=draft.revision, by=made.owner),
@@ -340,123 +311,3 @@ def test_a_save_that_dies_in_the_middle_leaves_nothing() -> None:
         save_and_die()
     assert Draft.objects.get(pk=made.draft.pk).revision == 1
     assert (Campaign.objects.get(pk=made.pk).name, DraftSnapshot.objects.count()) == ("Autumn sale", 0)
-
-
-def repeating(operator: User, **fields: object) -> Campaign:
-    """An active campaign that repeats every day, one of whose times is seconds ago and was not looked at yet."""
-    due = timezone.now() - dt.timedelta(minutes=2)
-    given: dict[str, object] = {
-        "delivery__kind": "repeat",
-        "delivery__repeat_unit": "day",
-        "delivery__repeat_from": "2026-01-01",
-        "delivery__time": f"{due:%H:%M}",
-        "delivery__zone": "UTC",
-        "delivery__asks_confirmation": False,
-        "delivery__reeligibility": "always",
-    }
-    made = factories.published(operator, **(given | fields))
-    lifecycle.start(made.pk, by=operator)
-    ago = timezone.now() - dt.timedelta(minutes=30)
-    Campaign.objects.filter(pk=made.pk).update(activated_at=ago, opened_until=ago)
-    return made
-
-
-def test_any_number_of_schedulers_open_and_confirm_one_send_for_one_time() -> None:
-    operator = factories.user("Operator")
-    made = repeating(operator)
-    at_once([lambda: recurring.advance(made.pk) or True for _ in range(8)] + [lambda: recurring.run() or True] * 2)
-    (send,) = CampaignSend.objects.filter(campaign=made)
-    preparation.run(send.delivery_id)
-    at_once([lambda: recurring.advance(made.pk) or True for _ in range(8)] + [lambda: recurring.run() or True] * 2)
-    (send,) = CampaignSend.objects.filter(campaign=made).select_related("delivery")
-    assert send.delivery.state == DeliveryState.CONFIRMED
-    assert AuditEntry.objects.filter(action="delivery.confirmed").count() == 1
-
-
-def test_stopping_publishing_and_the_scheduler_at_once_leave_one_send_at_most() -> None:
-    operator = factories.user("Operator")
-    made = repeating(operator)
-    jobs: list[Callable[[], Any]] = [lambda: recurring.advance(made.pk) or True for _ in range(6)]
-    jobs += [lambda: lifecycle.stop(made.pk, by=operator), lambda: factories.publish_again(made)]
-    at_once(jobs)
-    assert Campaign.objects.get(pk=made.pk).state == CampaignState.STOPPED
-    recurring.run()
-    kept = CampaignSend.objects.filter(campaign=made, is_replaced=False).select_related("delivery")
-    assert len(kept) <= 1
-    assert all(one.delivery.state in {DeliveryState.NEW, DeliveryState.CANCELLED} for one in kept)
-
-
-def test_stopping_a_campaign_just_as_its_send_starts_stops_it() -> None:
-    operator = factories.user("Operator")
-    made = factories.published()
-    delivery = sends.open_send(made.pk, by=made.owner)
-    preparation.run(delivery.pk)
-    delivery = Delivery.objects.get(pk=delivery.pk)
-    sends.confirm(made.pk, delivery.pk, by=operator, seal=delivery.seal, n_to_send=delivery.n_to_send or 0)
-    has_started = threading.Event()
-
-    def start() -> bool:
-        with transaction.atomic():
-            delivery_lifecycle.start_now(delivery.pk, by=operator)
-            has_started.set()
-            # Long enough for the stop to have read what was there before.
-            time.sleep(0.5)
-        return True
-
-    def stop() -> Campaign:
-        assert has_started.wait(30)
-        return lifecycle.stop(made.pk, by=operator)
-
-    stopped = at_once([start, stop])[1]
-    assert not isinstance(stopped, DomainError)
-    assert Campaign.objects.get(pk=made.pk).state == CampaignState.STOPPED
-    assert Delivery.objects.get(pk=delivery.pk).state == DeliveryState.STOPPED
-
-
-def test_equal_messages_counted_under_one_campaign_at_once_are_one_message() -> None:
-    factories.sender(name="Example Shop", address="hello@shop.test")
-    profile = factories.profile(external_id="u1")
-    made = factories.published(factories.user("Operator"), delivery__kind="api")
-    email = {"from": "hello@shop.test", "subject": "Hi", "body": "<p>Hi</p>"}
-    messages = {"email": {**email, "message_variation_id": counted.variation_id(made)}}
-    call = Call(recipients=(Recipient(identities.Name("external_user_id", "u1")),))
-    answers = at_once([lambda: contents.send(messages, call, campaign_id=str(made.public_id))] * 5)
-    assert sorted(answer.request.n_queued for answer in answers) == [0, 0, 0, 0, 1]
-    assert CampaignSend.objects.filter(campaign=made, delivery__closed_at=None).count() == 2
-    assert list(Shard.objects.filter(state="waiting").values_list("ids", flat=True)) == [[profile.pk]]
-
-
-def test_calls_without_a_break_keep_nobody_from_stopping_the_campaign() -> None:
-    """A call that comes after the stop waits behind it, and sends nothing."""
-    factories.profile(external_id="u1")
-    made = factories.published(factories.user("Operator"), delivery__kind="api", delivery__reeligibility="always")
-    call = Call(recipients=(Recipient(identities.Name("external_user_id", "u1")),))
-    origin = Origin("campaign", str(made.public_id), made.name)
-    is_in, may_end, answers = threading.Event(), threading.Event(), []
-
-    def taken() -> None:
-        with transaction.atomic():
-            answers.append(requests.take(origin, call))
-            is_in.set()
-            assert may_end.wait(30)
-
-    def stops() -> None:
-        assert is_in.wait(30)
-        lifecycle.stop(made.pk, by=made.owner)
-
-    def comes_later() -> None:
-        assert is_in.wait(30)
-        while not racing.is_somebody_waiting():
-            time.sleep(0.01)
-        try:
-            with transaction.atomic(), connection.cursor() as cursor:
-                cursor.execute("SET LOCAL lock_timeout = '200ms'")
-                with pytest.raises(OperationalError):
-                    requests.take(origin, call)
-        finally:
-            may_end.set()
-        answers.append(requests.take(origin, call))
-
-    at_once([lambda job=job: job() or True for job in (taken, stops, comes_later)])
-    assert [one is not None for one in answers] == [True, False]
-    assert Campaign.objects.get(pk=made.pk).state == CampaignState.STOPPED

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from tests import smtp_server
+from tests import http_server, smtp_server
 
 
 @pytest.fixture(autouse=True)
@@ -21,3 +21,10 @@ def mail_server(settings: Settings) -> Iterator[smtp_server.Server]:
     settings.SMTP_URL = f"smtp://127.0.0.1:{server.port}"
     yield server
     server.stop()
+
+
+@pytest.fixture
+def site(settings: Settings) -> Iterator[http_server.Site]:
+    """A web server on loopback that the product may contact."""
+    with http_server.known_to(settings) as found:
+        yield found

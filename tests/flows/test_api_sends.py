@@ -19,7 +19,8 @@ from tests.api import callers
 from tests.api.callers import Caller
 from tests.api.test_messages import FOOTER, email
 from tests.campaigns.test_triggering import hand_over
-from tests.flows.test_triggers import at_once, subjects
+from tests.flows.test_triggers import subjects
+from tests.racing import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FAST = smtp.Timeouts(connect=2, greeting=1, command=1, body=1, dot=1)
@@ -100,7 +101,7 @@ def test_scenario_10_a_send_to_a_segment_is_one_record_in_the_activity_log(mail_
 def test_a_hundred_calls_at_once_are_one_message(mail_server: smtp_server.Server) -> None:
     factories.profile(external_id="u1", email="u1@example.test")
     made, caller = factories.published(**API), Caller()
-    codes = [code for _round in range(4) for code in at_once([lambda: trigger(made, caller)] * 25)]
+    codes = [code for _round in range(4) for code in at_once(*[lambda: trigger(made, caller)] * 25)]
     assert codes == [201] * 100 and TriggerRequest.objects.count() == 100
     work()
     assert subjects(mail_server) == {"u1@example.test": ["Autumn sale"]}
@@ -118,7 +119,7 @@ def test_the_first_calls_with_one_message_at_once_share_it_and_lose_none(mail_se
         body = {"external_user_ids": [f"u{n}"], "messages": email(subject=f"Order {n % 3}")}
         return int(caller.post("/messages/send", body).status_code)
 
-    assert at_once([lambda n=n: send(n) for n in range(12)]) == [201] * 12
+    assert at_once(*[lambda n=n: send(n) for n in range(12)]) == [201] * 12
     assert Delivery.objects.count() == Message.objects.count() == 3
     work()
     assert subjects(mail_server) == {f"u{n}@example.test": [f"Order {n % 3}"] for n in range(12)}

@@ -53,8 +53,7 @@ def test_files_arrive_with_the_messages_of_their_call_only(
     factories.sender(name="Example Shop", address="hello@shop.test")
     pem, segment = signing_key(), factories.segment(members=people[2:])
     made, caller = factories.published(**API, delivery__reeligibility="always"), Caller()
-    with http_server.running(lambda asked, _n: Reply(body=b"%PDF" + asked.path.encode() * 9000)) as site:
-        settings.OUTWARD_HOSTS = frozenset({f"127.0.0.1:{site.port}"})
+    with http_server.known_to(settings, lambda asked, _n: Reply(body=b"%PDF" + asked.path.encode() * 9000)) as site:
         files = [{"file_name": name, "url": f"{site.url}/{n}"} for n, name in enumerate((NAME, "b.csv"))]
         of = {"campaign_id": str(made.public_id), "recipients": named("u0", "late")}
         assert caller.post(TRIGGER, {**of, "attachments": files}).status_code == 201

@@ -6,7 +6,6 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -25,7 +24,7 @@ from campaigns.models import Campaign
 from delivery import activity_log
 from delivery.models import EventKind, SendLog, TriggerRequest
 from messaging import webhooks
-from tests import factories, http_server, racing
+from tests import factories, racing
 from tests.api.callers import Caller
 from tests.delivery import records
 from tests.flows.test_webhooks import is_signed
@@ -33,13 +32,6 @@ from tests.http_server import Reply, Site
 
 pytestmark = pytest.mark.django_db
 URL = "/settings/webhooks/events/"
-
-
-@pytest.fixture
-def site(settings: Any) -> Iterator[Site]:
-    with http_server.running() as site:
-        settings.OUTWARD_HOSTS = frozenset({f"127.0.0.1:{site.port}"})
-        yield site
 
 
 @pytest.fixture

@@ -1,11 +1,9 @@
 """From a request to the mail in somebody's inbox, over real SMTP on loopback; and a hundred requests at once."""
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection
 
 from accounts import roles
 from audiences import identities
@@ -16,6 +14,7 @@ from delivery.models import Claim, Delivery, RequestRecipient, SendLog, Shard, T
 from delivery.requests import Call, Recipient
 from messaging import smtp
 from tests import factories, smtp_server
+from tests.racing import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FAST = smtp.Timeouts(connect=2, greeting=1, command=1, body=1, dot=1)
@@ -46,27 +45,6 @@ def subjects(server: smtp_server.Server) -> dict[str, list[str]]:
         line = next(line for line in data.decode().splitlines() if line.startswith("Subject: "))
         found.setdefault(address, []).append(line.removeprefix("Subject: "))
     return found
-
-
-def at_once(jobs: list[Callable[[], Any]]) -> list[Any]:
-    """Run all `jobs` together, each in a thread of its own; their results."""
-    barrier = threading.Barrier(len(jobs))
-    results: list[Any] = [None] * len(jobs)
-
-    def run(n: int, job: Callable[[], Any]) -> None:
-        try:
-            barrier.wait()
-            results[n] = job()
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(n, job)) for n, job in enumerate(jobs)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-    assert None not in results, "a job died"
-    return results
 
 
 def test_each_reader_gets_their_own_properties_from_the_version_that_took_the_request(
@@ -104,7 +82,7 @@ def test_a_hundred_requests_at_once_are_one_message(mail_server: smtp_server.Ser
     factories.profile(external_id="u1", email="u1@example.test")
     made = factories.published(**API)
     jobs = [lambda: ask(made, "u1", number=7)] * 25
-    requests = [request for _round in range(4) for request in at_once(jobs)]
+    requests = [request for _round in range(4) for request in at_once(*jobs)]
     assert len(requests) == TriggerRequest.objects.count() == 100
     assert sorted(request.n_queued for request in requests) == [0] * 99 + [1]
     drain()
@@ -121,7 +99,7 @@ def test_requests_with_the_same_people_in_other_orders_never_deadlock() -> None:
     made = factories.published(**API, delivery__reeligibility="never")
     names = [f"u{n}" for n in range(6)]
     jobs = [lambda n=n: ask(made, *(names[n:] + names[:n])) for n in range(6)]
-    requests = at_once(jobs)
+    requests = at_once(*jobs)
     assert sum(request.n_queued for request in requests) == 6
     people = [profile_id for shard in Shard.objects.filter(state="waiting") for profile_id in shard.ids]
     assert len(people) == len(set(people)) == 6
@@ -134,7 +112,7 @@ def test_no_request_is_lost_between_two_versions() -> None:
     made = factories.published(**API)
     jobs: list[Callable[[], Any]] = [lambda n=n: ask(made, f"u{n}") for n in range(20)]
     jobs.insert(10, lambda: factories.publish_again(made))
-    at_once(jobs)
+    at_once(*jobs)
     taken = TriggerRequest.objects.select_related("delivery")
     assert sum(request.n_queued for request in taken) == 20
     for request in taken:
@@ -157,7 +135,7 @@ def test_a_whole_audience_and_its_people_asked_for_at_the_same_time_are_one_mess
         preparation.run(delivery.pk)
         return True
 
-    at_once([prepare, *(lambda name=name: ask(made, name) for name in names)])
+    at_once(*[prepare, *(lambda name=name: ask(made, name) for name in names)])
     broadcasts.run()
     people = [profile_id for shard in Shard.objects.filter(state="waiting") for profile_id in shard.ids]
     assert len(people) == len(set(people)) == Claim.objects.count() == 12

@@ -9,7 +9,7 @@ import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -24,20 +24,13 @@ from delivery import domain_days, failures, panels, refused, requests
 from delivery.models import Attempt, Delivery, DomainDay, NotedRefusal, SendLog, Shard, TriggerRequest
 from messaging import calling, webhooks
 from messaging.models import Message
-from tests import factories, http_server
+from tests import factories
 from tests.api.callers import Caller
 from tests.flows.test_api_sends import work
 from tests.flows.test_pipeline_crashes import start_drain, wait_for
 from tests.http_server import Asked, Reply, Site
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def site(settings: Any) -> Iterator[Site]:
-    with http_server.running() as site:
-        settings.OUTWARD_HOSTS = frozenset({f"127.0.0.1:{site.port}"})
-        yield site
 
 
 @pytest.fixture

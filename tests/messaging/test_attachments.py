@@ -35,8 +35,7 @@ BAD_NAMES = [
 
 @pytest.fixture
 def site(settings: Settings) -> Iterator[http_server.Site]:
-    with http_server.running(lambda _asked, _n: Reply(body=PDF)) as running:
-        settings.OUTWARD_HOSTS = frozenset({f"127.0.0.1:{running.port}"})
+    with http_server.known_to(settings, lambda _asked, _n: Reply(body=PDF)) as running:
         yield running
 
 
